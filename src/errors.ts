@@ -1,0 +1,75 @@
+/**
+ * The one error class of Millrace and the table of its codes. Every floor may throw it; only `http/` decides how a
+ * surface words it, and only the engine decides, by `transient`, whether a job is tried again.
+ */
+
+interface CodeFacts {
+  /** HTTP status when the error answers a request. */
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503
+  /** An error that may pass by itself: a job that fails with it is tried again. */
+  readonly transient?: true
+}
+
+const CODES = {
+  // What a request can get wrong.
+  INVALID_REQUEST: { status: 400 },
+  MISSING_SWIMMER: { status: 400 },
+  NO_PDFS: { status: 400 },
+  BATCH_TOO_LARGE: { status: 400 },
+  UNAUTHORIZED: { status: 401 },
+  FORBIDDEN: { status: 403 },
+  NOT_FOUND: { status: 404 },
+  METHOD_NOT_ALLOWED: { status: 405 },
+  CONFLICT: { status: 409 },
+  TOO_LARGE: { status: 413 },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415 },
+  // What a document can be.
+  INVALID_PDF: { status: 422 },
+  NO_TEXT: { status: 422 },
+  NOT_A_HEAT_SHEET: { status: 422 },
+  UNRECOGNIZED_LAYOUT: { status: 422 },
+  // What the world outside can do.
+  URL_NOT_ALLOWED: { status: 422 },
+  NETWORK_ERROR: { status: 503, transient: true },
+  TIMEOUT: { status: 503, transient: true },
+  RATE_LIMIT: { status: 429, transient: true },
+  SERVICE_UNAVAILABLE: { status: 503, transient: true },
+  // What can happen to a job.
+  CANCELLED: { status: 409 },
+  WORKER_LOST: { status: 500 },
+  UNKNOWN: { status: 500 },
+} as const satisfies Record<string, CodeFacts>
+
+/** Every code an error of Millrace can carry; upper-case words, stable for clients. */
+export type ErrorCode = keyof typeof CODES
+
+const facts: Readonly<Record<ErrorCode, CodeFacts>> = CODES
+
+/** An error with a stable code and a message written for the person who reads it. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode
+  /** More facts for the reader: the field that was wrong, seconds to wait. Safe to send to a client. */
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'MillraceError'
+    this.code = code
+    this.details = options.details
+  }
+
+  /** HTTP status this error answers with. */
+  get status(): CodeFacts['status'] {
+    return facts[this.code].status
+  }
+
+  /** Whether trying again later may succeed. */
+  get transient(): boolean {
+    return facts[this.code].transient === true
+  }
+}
+
+/** Whether a value read from outside (a message of a worker thread, a row) is a code of the table. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(CODES, value)
+}
