@@ -1,5 +1,9 @@
 /** What the engine and the operations need of the world, as types. Drivers implement them; nothing else may. */
 
+import type { SQL } from 'drizzle-orm'
+import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
+import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
+
 /** Where the time comes from, so that tests can turn it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -66,4 +70,154 @@ export interface Compute {
     input: unknown,
     options?: { signal?: AbortSignal; onProgress?: (value: unknown) => void; transfer?: readonly ArrayBuffer[] },
   ): Promise<unknown>
+}
+
+/** One statement of a commit. */
+export type Statement = BatchItem<'sqlite'>
+
+/**
+ * SQLite by any of its drivers. D1 has no interactive transactions, so a commit is one `batch` of statements, all or none;
+ * `transaction` is not part of the port.
+ */
+export type Database = Pick<
+  BaseSQLiteDatabase<'async', unknown>,
+  'select' | 'insert' | 'update' | 'delete' | 'run' | 'all' | 'get'
+> & {
+  batch<U extends Statement, T extends Readonly<[U, ...U[]]>>(statements: T): Promise<BatchResponse<T>>
+}
+
+/** Tells workers that there may be something to claim. Carries no job ids; a lost wake-up costs delay only. */
+export interface Dispatcher {
+  wake(): void
+  /** Calls back at each wake-up until the returned function is called. */
+  onWake(listener: () => void): () => void
+}
+
+/** How far a running job is. State, not history. */
+export interface Progress {
+  readonly jobId: string
+  readonly sequence: number
+  /** 0–100. */
+  readonly percent: number
+  readonly message: string
+  /** The operation's own word for what it is doing; null for plain running. */
+  readonly stage: string | null
+}
+
+/** What a process tells the others about a batch: its log now reaches `seq`, or some of its jobs moved on. */
+export type Notice = { readonly seq: number } | { readonly progress: readonly Progress[] }
+
+/** Spreads notices. They may be lost, doubled or out of order; whoever follows reads the log. */
+export interface Notifier {
+  publish(batchId: string, notice: Notice): void
+  /** Calls back for each notice about the batch until the returned function is called. */
+  subscribe(batchId: string, listener: (notice: Notice) => void): () => void
+}
+
+/** Where the bytes of a live stream go. One a connection. */
+export interface Sink {
+  /** Writes, or queues within the transport. False when the transport is full: write no more until `onDrain`. Never throws. */
+  write(bytes: Uint8Array): boolean
+  onDrain(listener: () => void): void
+  /** Called once, when the client went away or the stream ended. */
+  onClose(listener: () => void): void
+  /** Ends the stream cleanly. */
+  end(): void
+}
+
+/** A job as its operation plans it. */
+export interface JobPlan {
+  /** JSON, the operation's own shape. */
+  readonly input: unknown
+  /** What people call it: a file's name, a URL. */
+  readonly label?: string
+}
+
+/** A batch as its operation plans it. */
+export interface BatchPlan {
+  /** JSON that every job may need, the operation's own shape. */
+  readonly input: unknown
+  /** What `batch_started` and status answers carry beside the common fields. */
+  readonly facts: Readonly<Record<string, unknown>>
+  readonly jobs: readonly JobPlan[]
+}
+
+/** A claimed job, as its operation sees it. */
+export interface Attempt {
+  readonly jobId: string
+  readonly batchId: string
+  readonly owner: string
+  /** Place in its batch, from 1. */
+  readonly sequence: number
+  /** 1 for the first try. */
+  readonly attempt: number
+  readonly input: unknown
+  readonly batchInput: unknown
+}
+
+/** What a running job may use. */
+export interface RunContext {
+  /** Aborts when the lease is lost, the time limit is over, the batch was cancelled or the process stops. */
+  readonly signal: AbortSignal
+  /** Latest value counts; sent on at most some ten times a second. */
+  progress(percent: number, message: string, stage?: string): void
+  readonly clock: Clock
+  readonly db: Database
+  readonly blobs: BlobStore
+  readonly fetcher: Fetcher
+  readonly compute: Compute
+}
+
+/** What a finished run hands back; written in one commit with its counters and its event. */
+export interface RunResult {
+  /** JSON, kept with the job. At most 1 MB; larger things are artifacts. */
+  readonly result: unknown
+  /** The few fields that `job_completed` and lists carry. */
+  readonly summary: Readonly<Record<string, unknown>>
+  /** Numbers summed over the batch. */
+  readonly tallies: Readonly<Record<string, number>>
+  /** Rows of its own, part of the same commit. `held` is true only while the lease is: every statement must be guarded by it. */
+  readonly writes?: (held: SQL<boolean>) => readonly Statement[]
+}
+
+/** A completed job, for merging. */
+export interface CompletedJob {
+  readonly jobId: string
+  readonly sequence: number
+  readonly label: string | null
+  readonly result: unknown
+  readonly summary: Readonly<Record<string, unknown>>
+}
+
+/** A kind of work. Everything that makes Millrace useful for one field is an operation; the rest does not know it. */
+export interface Operation {
+  /** `heat-sheet`, `cards.import`. */
+  readonly name: string
+  /** How many of a batch's jobs may be ready or running at once; null for no bound. */
+  readonly concurrency: number | null
+  readonly maxAttempts: number
+  /** An attempt is ended after this long. */
+  readonly timeLimitMs: number
+  /** The fields of a summary where a job has none, so that lists have one shape. */
+  readonly emptySummary: Readonly<Record<string, unknown>>
+  /**
+   * Checks a request and cuts it into jobs.
+   * @throws MillraceError naming the field and what would be right
+   */
+  plan(request: unknown): BatchPlan
+  run(job: Attempt, ctx: RunContext): Promise<RunResult>
+  /** What `batch_completed` carries beside the common fields. */
+  totals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
+  /** The merged answer of `GET …/results`. */
+  merge(batchInput: unknown, jobs: readonly CompletedJob[]): Readonly<Record<string, unknown>>
+}
+
+/** The operations of a server, by name. */
+export type Operations = Readonly<Record<string, Operation>>
+
+/** Where a server says what happened to it. Fields must hold no secret. */
+export interface Log {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
 }

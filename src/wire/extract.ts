@@ -34,3 +34,76 @@ export const SwimEvent = z.object({
   relay: z.object({ team: z.string(), letter: z.string().optional(), leg: z.int() }).optional(),
 })
 export type SwimEvent = z.infer<typeof SwimEvent>
+
+/** The answer to `POST /api/batch/extract`. */
+export const ExtractAccepted = z.object({
+  success: z.literal(true),
+  batchId: z.string(),
+  /** Documents that are left after the same one given twice was counted once. */
+  totalJobs: z.int(),
+  /** Carries a token good for a day where calls need a key, because `EventSource` can't send headers. */
+  streamUrl: z.string(),
+})
+export type ExtractAccepted = z.infer<typeof ExtractAccepted>
+
+/** The polling answer of `GET /api/batch/:id`. */
+export const BatchStatus = z.object({
+  success: z.literal(true),
+  batch: z.looseObject({
+    id: z.string(),
+    status: z.enum(['pending', 'processing', 'completed', 'failed', 'partial', 'cancelled']),
+    totalJobs: z.int(),
+    completedJobs: z.int(),
+    failedJobs: z.int(),
+    cancelledJobs: z.int(),
+  }),
+  jobs: z.array(
+    z.looseObject({
+      id: z.string(),
+      sequence: z.int(),
+      filename: z.string().nullable(),
+      /** `pending`, `downloading`, `processing`, `completed`, `failed`, `cancelled`. */
+      status: z.string(),
+      progressPercent: z.int(),
+      progressMessage: z.string().nullable(),
+      error: z.string().nullable(),
+      errorCode: z.string().nullable(),
+    }),
+  ),
+})
+export type BatchStatus = z.infer<typeof BatchStatus>
+
+/** What one document gave for one swimmer; kept as the result of its job. */
+export const Extraction = z.object({
+  meetName: z.string(),
+  /** `YYYY-MM-DD`; null when the document prints no date. */
+  sessionDate: z.string().nullable(),
+  meetDateRange: z.object({ start: z.string(), end: z.string() }).optional(),
+  venue: z.string().optional(),
+  events: z.array(SwimEvent),
+  warnings: z.array(z.string()),
+})
+export type Extraction = z.infer<typeof Extraction>
+
+/** A document that an event of the merged answer came from. */
+export const Source = z.object({
+  sequence: z.int(),
+  filename: z.string().nullable(),
+  meetName: z.string(),
+  sessionDate: z.string().nullable(),
+  eventCount: z.int(),
+  resultCode: z.string(),
+})
+
+/** The merged answer of `GET /api/batch/:id/results`: events by session date, event number, heat. */
+export const MergedResults = z.object({
+  success: z.literal(true),
+  swimmerName: z.string(),
+  totalEvents: z.int(),
+  sources: z.array(Source),
+  events: z.array(
+    SwimEvent.extend({ source: Source.pick({ sequence: true, filename: true, meetName: true, resultCode: true }) }),
+  ),
+  warnings: z.array(z.string()),
+})
+export type MergedResults = z.infer<typeof MergedResults>

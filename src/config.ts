@@ -1,0 +1,107 @@
+/** Configuration: read and checked in one place. A wrong value stops the start with a sentence. */
+import { z } from 'zod'
+
+/** A wrong value in the environment. The message names the variable and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const LOOPBACK_HOSTS = new Set(['127.0.0.1', 'localhost', '::1'])
+
+const ports = z
+  .string()
+  .regex(/^\s*\d{1,5}(\s*,\s*\d{1,5})*\s*$/, 'a port such as 8000, or a list such as 8000,3001')
+  .transform((text) => text.split(',').map(Number))
+  .refine((list) => list.every((port) => port <= 65_535), 'ports up to 65535')
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
+
+const Variables = z.object({
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: ports.optional(),
+  PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'an address such as https://millrace.example.com' }).optional(),
+  DATA_DIR: z.string().min(1).default('.millrace'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^(file|libsql|https?|wss?):/, 'an address that begins with file: or libsql:')
+    .optional(),
+  DATABASE_AUTH_TOKEN: z.string().optional(),
+  CONCURRENCY: z.coerce.number('a whole number from 1 to 1000').int().min(1).max(1000).default(8),
+  MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
+  MILLRACE_API_KEY: z.string().min(8, 'at least 8 characters').optional(),
+  MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
+  SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
+  CORS_ORIGINS: list.default([]),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'fatal, error, warn, info, debug or silent')
+    .default('info'),
+})
+
+/** What a server is told from outside. */
+export interface Config {
+  readonly host: string
+  readonly ports: readonly number[]
+  /** False when the ports are our own choice, so that one that is taken is no error as long as another is free. */
+  readonly portsGiven: boolean
+  readonly publicUrl: string | null
+  readonly dataDir: string
+  /** Null for a file in the data folder. */
+  readonly databaseUrl: string | null
+  readonly databaseAuthToken: string | null
+  readonly concurrency: number
+  readonly auth: 'open' | 'keys'
+  readonly apiKey: string | null
+  readonly allowPrivateUrls: boolean
+  readonly signingKey: string | null
+  readonly corsOrigins: readonly string[]
+  readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
+}
+
+const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'DATABASE_AUTH_TOKEN'])
+
+/** The ports that the printed clients of the five surfaces call. */
+const DEFAULT_PORTS = [8000, 3001]
+
+/**
+ * Reads the configuration from environment variables. Empty ones count as absent.
+ * @throws ConfigError
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = Variables.safeParse(given)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const name = String(issue?.path[0])
+    const shown = SECRETS.has(name) ? '…' : String(given[name])
+    throw new ConfigError(`${name}=${shown} is not understood: it should be ${issue?.message}.`)
+  }
+  const v = parsed.data
+  const onLoopback = LOOPBACK_HOSTS.has(v.HOST)
+  const auth = v.MILLRACE_AUTH ?? (onLoopback ? 'open' : 'keys')
+  if (auth === 'open' && !onLoopback) {
+    throw new ConfigError(
+      `MILLRACE_AUTH=open is only for this machine: use HOST=127.0.0.1, or MILLRACE_AUTH=keys with HOST=${v.HOST}.`,
+    )
+  }
+  return {
+    host: v.HOST,
+    ports: v.PORT ?? DEFAULT_PORTS,
+    portsGiven: v.PORT !== undefined,
+    publicUrl: v.PUBLIC_URL ?? null,
+    dataDir: v.DATA_DIR,
+    databaseUrl: v.DATABASE_URL ?? null,
+    databaseAuthToken: v.DATABASE_AUTH_TOKEN ?? null,
+    concurrency: v.CONCURRENCY,
+    auth,
+    apiKey: v.MILLRACE_API_KEY ?? null,
+    allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
+    signingKey: v.SIGNING_KEY ?? null,
+    corsOrigins: v.CORS_ORIGINS,
+    logLevel: v.LOG_LEVEL,
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Blobs in a folder of the machine: the BlobStore of Millrace on Node. A put is written aside, hashed on the way,
+ * flushed, renamed into place and the folders flushed, so that a power cut leaves either the whole blob or nothing.
+ */
+
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import type { BlobInfo, BlobStore } from '../ports.ts'
+
+// Keys are made of [A-Za-z0-9._-], so no key can name a file in here.
+const INCOMING = '~incoming'
+const SEGMENT = /^[A-Za-z0-9._-]+$/
+const READ_BYTES = 256 * 1024
+const ABANDONED_AFTER_MS = 60 * 60 * 1000
+
+/**
+ * Opens (and makes, if need be) a folder of blobs. What puts of dead processes left behind is cleaned up; several
+ * processes may use one folder.
+ * @throws what the file system throws when the folder can't be made or read
+ */
+export function createFsBlobStore(folder: string): BlobStore {
+  const root = resolve(folder)
+  mkdirSync(join(root, INCOMING), { recursive: true })
+  cleanIncoming(join(root, INCOMING))
+  return {
+    put: (key, body) => put(root, pathOf(root, key), body),
+    get: async (key, range) => await get(pathOf(root, key), range),
+    delete: async (keys) => {
+      for (const path of keys.map((key) => pathOf(root, key))) await remove(root, path)
+    },
+    list: (prefix) => list(root, prefix),
+  }
+}
+
+/** Keys come from Millrace, never from a caller, so a bad one is a fault of ours: TypeError, not a MillraceError. */
+function pathOf(root: string, key: string): string {
+  const segments = key.split('/')
+  if (!segments.every(isSegment)) throw new TypeError(`Not a blob key: ${JSON.stringify(key)}`)
+  return join(root, ...segments)
+}
+
+function isSegment(segment: string): boolean {
+  return SEGMENT.test(segment) && segment !== '.' && segment !== '..'
+}
+
+async function put(root: string, path: string, body: ReadableStream<Uint8Array> | Uint8Array): Promise<BlobInfo> {
+  // The process id tells a later start whether the writer is still alive.
+  const aside = join(root, INCOMING, `${process.pid}.${randomUUID()}`)
+  try {
+    const info = await writeAside(aside, body)
+    await moveIntoPlace(aside, path)
+    await syncFolders(root, dirname(path))
+    return info
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
+}
+
+async function writeAside(aside: string, body: ReadableStream<Uint8Array> | Uint8Array): Promise<BlobInfo> {
+  const md5 = createHash('md5')
+  const sha256 = createHash('sha256')
+  let size = 0
+  async function* hashed() {
+    for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+      md5.update(chunk)
+      sha256.update(chunk)
+      size += chunk.byteLength
+      yield chunk
+    }
+  }
+  const file = await open(aside, 'wx')
+  try {
+    // writeFile asks for the next chunk only when the last one is written, and ends the body when a write fails.
+    await file.writeFile(hashed())
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return { size, md5: md5.digest('hex'), sha256: sha256.digest('hex') }
+}
+
+/** A delete may take away the emptied folder between mkdir and rename, hence more than one try. */
+async function moveIntoPlace(aside: string, path: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      return await rename(aside, path)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || tries === 10) throw error
+    }
+  }
+}
+
+/** Flushes every folder from `folder` up to the root, since any of them may be new. */
+async function syncFolders(root: string, folder: string): Promise<void> {
+  // Windows can't open a folder; its file system journals names by itself.
+  if (process.platform === 'win32') return
+  for (let at = folder; ; at = dirname(at)) {
+    const handle = await open(at, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    if (at === root) return
+  }
+}
+
+async function get(
+  path: string,
+  range: { offset: number; length?: number } = { offset: 0 },
+): Promise<ReadableStream<Uint8Array> | null> {
+  const { offset, length = Number.MAX_SAFE_INTEGER } = range
+  if (!isCount(offset) || !isCount(length)) throw new RangeError('offset and length are whole numbers from 0')
+  const file = await open(path, 'r').catch(nullIfAbsent)
+  if (file === null) return null
+  try {
+    const found = await file.stat()
+    if (found.isFile()) return streamOf(file, offset, Math.min(found.size, offset + length))
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  await file.close()
+  return null
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
+/** Reads only when asked; holds the file open until read to the end or cancelled. */
+function streamOf(file: FileHandle, from: number, to: number): ReadableStream<Uint8Array> {
+  let at = from
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          if (at < to) {
+            const chunk = new Uint8Array(Math.min(READ_BYTES, to - at))
+            const { bytesRead } = await file.read(chunk, 0, chunk.byteLength, at)
+            if (bytesRead === 0) throw new Error('A blob is shorter than it was when opened')
+            at += bytesRead
+            controller.enqueue(chunk.subarray(0, bytesRead))
+          }
+          if (at >= to) {
+            await file.close()
+            controller.close()
+          }
+        } catch (error) {
+          await file.close()
+          throw error
+        }
+      },
+      cancel: () => file.close(),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+async function remove(root: string, path: string): Promise<void> {
+  await unlink(path).catch(nullIfAbsent)
+  // Emptied folders go too, else a folder an upload would pile up for ever.
+  for (let at = dirname(path); at !== root; at = dirname(at)) {
+    try {
+      await rmdir(at)
+    } catch {
+      return
+    }
+  }
+}
+
+async function* list(root: string, prefix: string): AsyncGenerator<{ key: string; modifiedAt: number }> {
+  const segments = prefix.split('/')
+  const partial = segments.pop() ?? ''
+  if (!segments.every(isSegment) || (partial !== '' && !SEGMENT.test(partial))) {
+    throw new TypeError(`Not a prefix of blob keys: ${JSON.stringify(prefix)}`)
+  }
+  yield* walk(root, segments.map((segment) => `${segment}/`).join(''), partial)
+}
+
+/** Depth first, one folder of each level open at a time; what vanishes meanwhile is left out. */
+async function* walk(
+  root: string,
+  folder: string,
+  startsWith: string,
+): AsyncGenerator<{ key: string; modifiedAt: number }> {
+  const entries = await opendir(join(root, folder)).catch(nullIfAbsent)
+  if (entries === null) return
+  for await (const entry of entries) {
+    if (!isSegment(entry.name) || !entry.name.startsWith(startsWith)) continue
+    const key = folder + entry.name
+    if (entry.isDirectory()) yield* walk(root, `${key}/`, '')
+    else if (entry.isFile()) {
+      const found = await stat(join(root, key)).catch(nullIfAbsent)
+      if (found !== null) yield { key, modifiedAt: Math.floor(found.mtimeMs) }
+    }
+  }
+}
+
+/**
+ * Removes half-written files whose process is gone. A process id may be used anew (in a container it is often 1 at
+ * every start), so a file that nobody wrote to for an hour goes as well.
+ */
+function cleanIncoming(incoming: string): void {
+  for (const name of readdirSync(incoming)) {
+    const path = join(incoming, name)
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined) continue
+    const abandoned = Date.now() - found.mtimeMs > ABANDONED_AFTER_MS
+    if (abandoned || !isAlive(Number.parseInt(name, 10))) rmSync(path, { force: true, recursive: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!(pid > 0)) return false
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+}
+
+/** For `catch`: null where there is no such file, a rethrow of everything else. */
+function nullIfAbsent(error: unknown): null {
+  const code = codeOf(error)
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return null
+  throw error
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,248 @@
+/**
+ * The guarded Fetcher on Node. A caller names the URL, so the server behind it is nobody's friend: names are looked up
+ * here, every address found is checked, and the socket may go to those addresses alone.
+ */
+import type { LookupAddress } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { pipeline, type Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { buildConnector, Client, type Dispatcher } from 'undici'
+import { MillraceError } from '../errors.ts'
+import type { Clock, Fetched, Fetcher } from '../ports.ts'
+import {
+  bareHost,
+  canonicalAddress,
+  checkRedirect,
+  checkUrl,
+  isPublicAddress,
+  isWebPort,
+  portOf,
+  privateRefusal,
+  refusal,
+  type UrlPolicy,
+} from './fetch-address.ts'
+import { type Exchange, limited, limitedBody, openExchange } from './fetch-exchange.ts'
+import { declaredSize, failureOf, filenameOf, isRedirect, mediaType, tooLarge } from './fetch-response.ts'
+
+/** Finds all addresses of a name: `lookup` of `node:dns/promises`, or a stand-in for it in tests. */
+export type Lookup = (hostname: string, options: { all: true }) => Promise<LookupAddress[]>
+
+/** How a Node Fetcher is made. */
+export interface NodeFetcherOptions extends UrlPolicy {
+  /** Tells how long a Retry-After date is away. */
+  readonly clock?: Clock
+  readonly lookup?: Lookup
+  /** Whether an address may be connected to, on that port. Tests replace it to have two sides of the fence on one machine. */
+  readonly permits?: (address: string, port: number) => boolean
+}
+
+type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate'>> & UrlPolicy
+
+type Answer = Dispatcher.ResponseData
+
+const MAX_REDIRECTS = 5
+
+/** Before the next of a name's addresses is tried as well; Node's own 250 ms gives up on servers that are merely far away. */
+const NEXT_ADDRESS_MS = 1000
+
+const GET = {
+  method: 'GET',
+  // Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for.
+  headers: { 'user-agent': 'Millrace/0.1', accept: '*/*', 'accept-encoding': 'identity' },
+} as const
+
+/**
+ * Makes the Fetcher of a Node process. Each request has a connection of its own, closed with it: nothing is shared
+ * between callers, and no address is used longer than the look-up it was checked under. No cookies, no proxies from the
+ * environment, certificates always checked.
+ * @param options `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; the rest is for tests
+ */
+export function createNodeFetcher(options: NodeFetcherOptions = {}): Fetcher {
+  const guard: Guard = {
+    allowPrivate: options.allowPrivate,
+    clock: options.clock ?? Date,
+    lookup: options.lookup ?? systemLookup,
+    permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
+  }
+  return { fetch: (url, limits) => get(guard, url, limits) }
+}
+
+async function get(
+  guard: Guard,
+  raw: string,
+  limits: { maxBytes: number; timeoutMs: number; signal?: AbortSignal },
+): Promise<Fetched> {
+  const exchange = openExchange(limits)
+  try {
+    const { url, answer } = await follow(guard, exchange, checkUrl(raw, guard))
+    const header = (name: string) => one(answer.headers[name])
+    const failure = failureOf(answer.statusCode, header('retry-after'), guard.clock.now())
+    if (failure !== null) throw failure
+    if ((declaredSize(header('content-length')) ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes)
+    exchange.answered()
+    const plain = decoded(answer.body, header('content-encoding'), limits.maxBytes)
+    return {
+      url: url.href,
+      contentType: mediaType(header('content-type')),
+      filename: filenameOf(header('content-disposition'), url),
+      body: limitedBody(plain, exchange, limits.maxBytes, explain),
+    }
+  } catch (error) {
+    exchange.end()
+    throw exchange.signal.aborted ? exchange.signal.reason : explain(error)
+  }
+}
+
+/** Follows redirects by hand, so that each hop passes the same gate as the first. */
+async function follow(guard: Guard, exchange: Exchange, start: URL): Promise<{ url: URL; answer: Answer }> {
+  let url = start
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
+    const answer = await hop(guard, exchange, url, GET)
+    const location = one(answer.headers.location)
+    if (!isRedirect(answer.statusCode) || location === undefined) return { url, answer }
+    exchange.release()
+    url = checkRedirect(url, location, guard)
+  }
+  throw refusal(`The website forwards this link more than ${MAX_REDIRECTS} times.`)
+}
+
+/** One request on one new connection, to an address that was checked. `url` has passed `checkUrl` or `checkRedirect`. */
+async function hop(
+  guard: Guard,
+  exchange: Exchange,
+  url: URL,
+  init: Pick<Dispatcher.RequestOptions, 'method' | 'headers'>,
+): Promise<Answer> {
+  const addresses = await resolve(guard, exchange, url)
+  const client = new Client(url.origin, {
+    connect: pinnedConnector(guard, exchange.signal, addresses),
+    // 0: close after one request. The time limits are the exchange's.
+    pipelining: 0,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
+  exchange.onRelease(() => {
+    client.destroy().catch(() => {})
+  })
+  return client.request({ ...init, path: url.pathname + url.search, signal: exchange.signal })
+}
+
+/**
+ * All addresses of the URL's host. One bad address refuses them all: a public name with a private address among its
+ * answers is an attempt to slip through, not a website.
+ */
+async function resolve(guard: Guard, exchange: Exchange, url: URL): Promise<[LookupAddress, ...LookupAddress[]]> {
+  const host = bareHost(url)
+  const family = isIP(host)
+  const found = family > 0 ? [{ address: host, family }] : await exchange.race(guard.lookup(host, { all: true }))
+  const [first, ...rest] = found
+  if (first === undefined) throw explain({ code: 'ENOTFOUND' })
+  if (!found.every(({ address }) => guard.permits(address, portOf(url)))) throw privateRefusal()
+  return [first, ...rest]
+}
+
+/** A connector whose look-up can only answer what was checked, and which looks once more at what it got. */
+function pinnedConnector(
+  guard: Guard,
+  signal: AbortSignal,
+  addresses: [LookupAddress, ...LookupAddress[]],
+): buildConnector.connector {
+  const [first] = addresses
+  const dial = buildConnector({
+    allowH2: false,
+    maxCachedSessions: 0,
+    timeout: 0,
+    signal,
+    rejectUnauthorized: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+    lookup: (_hostname, options, callback) =>
+      options.all === true ? callback(null, addresses) : callback(null, first.address, first.family),
+  })
+  return (options, callback) =>
+    dial(options, (error, socket) => {
+      if (error !== null) return callback(error, null)
+      const { remoteAddress = '', remotePort = 0 } = socket
+      // A socket that has already been closed again has no address; the request then fails by itself.
+      if (socket.destroyed || guard.permits(remoteAddress, remotePort)) return callback(null, socket)
+      socket.destroy()
+      callback(privateRefusal(), null)
+    })
+}
+
+/**
+ * The default for `permits`: public, and if it is one of this machine's own addresses, then on a web port. A
+ * connection to itself does not pass the firewall that keeps strangers from the machine's other ports.
+ */
+function isForeignAndPublic(address: string, port: number): boolean {
+  if (!isPublicAddress(address)) return false
+  if (isWebPort(port)) return true
+  const wanted = canonicalAddress(address)
+  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
+  return own.every((entry) => canonicalAddress(entry.address) !== wanted)
+}
+
+/**
+ * Some servers compress unasked. One layer is undone, bounded on both sides: what comes in here (an endless run of empty
+ * gzip members decodes to nothing), what comes out by `limitedBody`.
+ */
+function decoded(body: Readable, encoding: string | undefined, maxBytes: number): AsyncIterable<Uint8Array> {
+  const name = (encoding ?? '').trim().toLowerCase()
+  if (name === '' || name === 'identity') return body
+  const decoder = decoderOf(name)
+  if (decoder === null) {
+    throw new MillraceError('NETWORK_ERROR', 'The website sent the file packed in a way that cannot be read.')
+  }
+  // The end of the pipeline is told to its reader; the callback has nothing to add.
+  return pipeline(
+    body,
+    (chunks: AsyncIterable<Uint8Array>) => limited(chunks, maxBytes),
+    decoder,
+    () => {},
+  )
+}
+
+function decoderOf(encoding: string) {
+  if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip()
+  if (encoding === 'deflate') return createInflate()
+  return encoding === 'br' ? createBrotliDecompress() : null
+}
+
+/** What a failure of the network is to the person who sent the link. Addresses stay in `cause`, which no client sees. */
+function explain(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error
+  const code = codeOf(error)
+  const fail = (message: string) => new MillraceError('NETWORK_ERROR', message, { cause: error })
+  if (code === 'ENOTFOUND' || code === 'ENODATA') {
+    return fail('There is no website under the name in this link. Check it for typing errors.')
+  }
+  if (code === 'EAI_AGAIN') return fail('The name in this link could not be looked up just now. Try again later.')
+  if (code === 'ECONNREFUSED') return fail('The website refused the connection. Try again later.')
+  if (code === 'ETIMEDOUT') {
+    return new MillraceError('TIMEOUT', 'The website could not be reached. Try again later, or send the file itself.', {
+      cause: error,
+    })
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
+    return fail('The security certificate of the website could not be verified.')
+  }
+  if (/^(ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|Z_BUF_ERROR)$/.test(code)) {
+    return fail('The connection broke off before the whole file had arrived. Try again later.')
+  }
+  if (/^(HPE_|Z_|UND_ERR_HEADERS|ERR_BROTLI|ERR__ERROR_FORMAT)/.test(code)) {
+    return fail('The website answered with something that could not be understood.')
+  }
+  return fail('The website could not be reached. Try again later, or send the file itself.')
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header
+}

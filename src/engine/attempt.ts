@@ -1,0 +1,95 @@
+/** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
+import { MillraceError } from '../errors.ts'
+import type { Clock, Log, Operation, RunContext } from '../ports.ts'
+import type { Claimed } from './claim.ts'
+import type { Outcome } from './finish.ts'
+
+/** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
+export type StopReason = 'lost' | 'cancelled' | 'shutdown' | 'time limit'
+
+/** Thrown into an attempt through its AbortSignal. */
+export class Stopped extends Error {
+  readonly reason: StopReason
+  constructor(reason: StopReason) {
+    super(`Stopped: ${reason}`)
+    this.name = 'Stopped'
+    this.reason = reason
+  }
+}
+
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+
+/**
+ * How long to wait before the next try: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
+ * Jitter", AWS 2015), so that what failed together does not return together.
+ * @param attempt tries so far, from 1
+ * @param random from 0 to 1
+ * @returns milliseconds
+ */
+export function backoff(attempt: number, random = Math.random()): number {
+  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1))
+  return Math.round(full * (0.5 + random / 2))
+}
+
+/**
+ * Runs one attempt to its end; never throws.
+ * @returns the outcome; null when the lease was lost and nothing may be written
+ */
+export async function runAttempt(
+  deps: { clock: Clock; log: Log },
+  job: Claimed,
+  operation: Operation,
+  stop: AbortController,
+  ctx: RunContext,
+): Promise<Outcome | null> {
+  const held = { jobId: job.jobId, batchId: job.batchId, lease: job.lease, bounded: job.bounded }
+  const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
+  // An operation that does not listen to its signal must not keep the place it was given.
+  const stopped = new Promise<never>((_, reject) =>
+    stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true }),
+  )
+  try {
+    return { ...held, kind: 'completed', run: await Promise.race([operation.run(job, ctx), stopped]) }
+  } catch (thrown) {
+    // Whatever a stopped run throws, the reason it was stopped for is what counts.
+    return outcomeOf(deps, job, operation, held, stop.signal.aborted ? stop.signal.reason : thrown)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function outcomeOf(
+  deps: { clock: Clock; log: Log },
+  job: Claimed,
+  operation: Operation,
+  held: { jobId: string; batchId: string; lease: string; bounded: boolean },
+  thrown: unknown,
+): Outcome | null {
+  const now = deps.clock.now()
+  if (thrown instanceof Stopped && thrown.reason === 'lost') return null
+  if (thrown instanceof Stopped && thrown.reason === 'cancelled') {
+    return { ...held, kind: 'cancelled', code: 'CANCELLED', message: 'The batch was cancelled.' }
+  }
+  if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
+    const message = 'The server is restarting; this goes on afterwards.'
+    return { ...held, kind: 'again', runAt: now, refund: true, loss: false, code: 'SERVICE_UNAVAILABLE', message }
+  }
+  const error = asMillraceError(deps.log, job, operation, thrown)
+  if (error.transient && job.attempt < job.maxAttempts) {
+    const pause = backoff(job.attempt)
+    const message = `${error.message} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
+    return { ...held, kind: 'again', runAt: now + pause, refund: false, loss: false, code: error.code, message }
+  }
+  return { ...held, kind: 'failed', code: error.code, message: error.message }
+}
+
+function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown
+  if (thrown instanceof Stopped) {
+    const seconds = Math.round(operation.timeLimitMs / 1000)
+    return new MillraceError('TIMEOUT', `This took longer than the ${seconds} seconds it may take.`)
+  }
+  log.error({ err: thrown, jobId: job.jobId, operation: job.operation }, 'a job failed in a way nobody foresaw')
+  return new MillraceError('UNKNOWN', 'Something went wrong that we did not foresee. The server log has the details.')
+}

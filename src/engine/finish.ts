@@ -1,0 +1,185 @@
+/**
+ * Finishing: what running jobs came to, written with their counters and their events in one commit. Completions that arrive together
+ * share a commit.
+ *
+ * Every statement is guarded by the lease still being held, and the leases are cleared last, so that each guard sees the same jobs. A
+ * write under a lost lease changes nothing; the worker learns of it from the ids that did not come back.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Clock, Database, Notifier, RunResult, Statement } from '../ports.ts'
+import { jsonArrays } from './json.ts'
+import { makeReady } from './turns.ts'
+
+interface Held {
+  readonly jobId: string
+  readonly batchId: string
+  readonly lease: string
+  /** Whether other jobs of its batch wait for its place. */
+  readonly bounded: boolean
+}
+
+/** How an attempt ended. */
+export type Outcome =
+  | (Held & { readonly kind: 'completed'; readonly run: RunResult })
+  | (Held & { readonly kind: 'failed' | 'cancelled'; readonly code: string; readonly message: string })
+  /** To be tried again at `runAt`. A refunded attempt does not count; a loss counts as a worker that vanished. */
+  | (Held & {
+      readonly kind: 'again'
+      readonly runAt: number
+      readonly refund: boolean
+      readonly loss: boolean
+      readonly code: string
+      readonly message: string
+    })
+
+/** True while the job is still held under this lease. For guarding an operation's own rows. */
+export function heldBy(jobId: string, lease: string): SQL<boolean> {
+  return sql<boolean>`EXISTS (SELECT 1 FROM jobs WHERE id = ${jobId} AND lease = ${lease} AND status = 'running')`
+}
+
+/** What the counting statements need of an ended job. The result itself goes only into the last statement. */
+function fact(outcome: Outcome) {
+  const { jobId: id, lease, kind } = outcome
+  if (kind === 'completed') return { id, lease, kind, tallies: outcome.run.tallies, event: outcome.run.summary }
+  return { id, lease, kind, tallies: {}, event: { errorCode: outcome.code, errorMessage: outcome.message } }
+}
+
+const lease = ({ jobId: id, lease }: Outcome) => ({ id, lease })
+
+function row(outcome: Outcome) {
+  const { jobId: id, lease, kind } = outcome
+  if (kind === 'completed') return { id, lease, kind, result: outcome.run.result, summary: outcome.run.summary }
+  return { id, lease, kind, code: outcome.code, message: outcome.message }
+}
+
+function waitingRow(outcome: Extract<Outcome, { kind: 'again' }>) {
+  const { jobId: id, lease, runAt, refund, loss, code, message } = outcome
+  return { id, lease, runAt, refund: Number(refund), loss: Number(loss), code, message }
+}
+
+/**
+ * Writes outcomes and tells followers.
+ * @returns ids of the jobs whose lease was still held; the others were fenced and nothing of them was written
+ */
+export async function finish(
+  deps: { db: Database; clock: Clock; notifier: Notifier },
+  outcomes: readonly Outcome[],
+): Promise<Set<string>> {
+  const { db } = deps
+  const now = deps.clock.now()
+  const ended = outcomes.filter((outcome) => outcome.kind !== 'again')
+  const again = outcomes.filter((outcome) => outcome.kind === 'again')
+  const held = heldAmong(JSON.stringify(ended.map(fact)))
+  const statements: Statement[] =
+    ended.length === 0
+      ? []
+      : [
+          ...ended.flatMap((outcome) =>
+            outcome.kind === 'completed' && outcome.run.writes !== undefined
+              ? outcome.run.writes(heldBy(outcome.jobId, outcome.lease))
+              : [],
+          ),
+          ...count(db, held, now),
+          ...close(db, JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]), now),
+          ...(ended.some((outcome) => outcome.bounded) ? makeReady(db, nextHeld(held)) : []),
+          ...jsonArrays(ended.map(row)).map((array) => clearEnded(db, array, now)),
+        ]
+  // Read before anything changes, in the same transaction: just these jobs pass every guard below.
+  const kept = db.all<{ id: string; batch_id: string; last_seq: number }>(sql`
+    SELECT j.id, j.batch_id, b.last_seq FROM ${heldAmong(JSON.stringify(outcomes.map(lease)))} JOIN batches b ON b.id = j.batch_id`)
+  const [rows] = await db.batch([
+    kept,
+    ...statements,
+    ...jsonArrays(again.map(waitingRow)).map((array) => clearAgain(db, array)),
+  ])
+
+  const endedIds = new Set(ended.map((outcome) => outcome.jobId))
+  const reached = new Map<string, number>()
+  for (const { id, batch_id, last_seq } of rows) {
+    if (endedIds.has(id)) reached.set(batch_id, (reached.get(batch_id) ?? last_seq) + 1)
+  }
+  for (const [batchId, seq] of reached) deps.notifier.publish(batchId, { seq })
+  return new Set(rows.map(({ id }) => id))
+}
+
+/** Joins a JSON array of `{id, lease, …}` (as `c`) with the jobs still held under those leases (as `j`). */
+function heldAmong(array: string): SQL {
+  // CROSS JOIN fixes the order: the array drives, jobs are looked up.
+  return sql`json_each(${array}) c CROSS JOIN jobs j ON j.id = c.value ->> 'id' AND j.lease = c.value ->> 'lease' AND j.status = 'running'`
+}
+
+/** One event a job, and the batch's counters and sums. */
+function count(db: Database, held: SQL, now: number): Statement[] {
+  return [
+    db.run(sql`
+      INSERT INTO events (batch_id, seq, type, job_id, job_sequence, at, data)
+      SELECT j.batch_id, b.last_seq + row_number() OVER (PARTITION BY j.batch_id ORDER BY c.key),
+        CASE c.value ->> 'kind' WHEN 'completed' THEN 'job_completed' ELSE 'job_failed' END, j.id, j.sequence, ${now}, c.value -> 'event'
+      FROM ${held} JOIN batches b ON b.id = j.batch_id`),
+    db.run(sql`
+      UPDATE batches SET completed = batches.completed + d.completed, failed = batches.failed + d.failed, cancelled = batches.cancelled + d.cancelled,
+        last_seq = last_seq + d.ended,
+        tallies = (SELECT json_group_object(name, amount) FROM (
+          SELECT name, sum(amount) AS amount FROM (
+            SELECT key AS name, value AS amount FROM json_each(batches.tallies)
+            UNION ALL
+            SELECT t.key, t.value FROM ${held}, json_each(c.value -> 'tallies') t WHERE j.batch_id = batches.id
+          ) GROUP BY name))
+      FROM (
+        SELECT j.batch_id, count(*) AS ended, sum(c.value ->> 'kind' = 'completed') AS completed,
+          sum(c.value ->> 'kind' = 'failed') AS failed, sum(c.value ->> 'kind' = 'cancelled') AS cancelled
+        FROM ${held} GROUP BY j.batch_id
+      ) d WHERE d.batch_id = batches.id`),
+  ]
+}
+
+/** The closing event and the final status of those batches whose every job has ended. */
+function close(db: Database, batchIds: string, now: number): Statement[] {
+  const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND completed + failed + cancelled = total`
+  const status = sql`CASE WHEN cancel_requested_at IS NOT NULL AND cancelled > 0 THEN 'cancelled' WHEN completed = total THEN 'completed'
+    WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
+  return [
+    db.run(sql`
+      INSERT INTO events (batch_id, seq, type, at, data)
+      SELECT id, last_seq + 1, 'batch_completed', ${now}, json_object('status', ${status}, 'completedJobs', completed,
+        'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
+      FROM batches WHERE ${done}`),
+    db.run(sql`UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1 WHERE ${done}`),
+  ]
+}
+
+/**
+ * The held jobs that take the places of ended ones: of each batch as many as ended, lowest sequence first. Walks the index of held
+ * jobs step by step, so that it costs the same however many are held.
+ */
+function nextHeld(held: SQL): SQL {
+  const first = sql`SELECT min(n.sequence) FROM jobs n WHERE n.status = 'held' AND n.batch_id`
+  return sql`
+    SELECT h.id, h.owner, h.sequence AS place FROM (
+      WITH RECURSIVE walk (batch_id, ended, step, sequence) AS (
+        SELECT e.batch_id, e.ended, 1, (${first} = e.batch_id)
+        FROM (SELECT j.batch_id, count(*) AS ended FROM ${held} GROUP BY j.batch_id) e
+        UNION ALL
+        SELECT w.batch_id, w.ended, w.step + 1, (${first} = w.batch_id AND n.sequence > w.sequence)
+        FROM walk w WHERE w.step < w.ended AND w.sequence IS NOT NULL
+      )
+      SELECT batch_id, sequence FROM walk WHERE sequence IS NOT NULL
+    ) w JOIN jobs h ON h.batch_id = w.batch_id AND h.sequence = w.sequence`
+}
+
+function clearEnded(db: Database, array: string, now: number): Statement {
+  return db.run(sql`
+    UPDATE jobs SET status = c.value ->> 'kind', lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL,
+      progress_percent = CASE c.value ->> 'kind' WHEN 'completed' THEN 100 ELSE progress_percent END,
+      result = c.value -> 'result', summary = c.value -> 'summary', error_code = c.value ->> 'code', error_message = c.value ->> 'message'
+    FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
+}
+
+function clearAgain(db: Database, array: string): Statement {
+  return db.run(sql`
+    UPDATE jobs SET status = 'scheduled', run_at = c.value ->> 'runAt', lease = NULL, lease_until = NULL, stage = NULL,
+      progress_percent = 0, progress_message = c.value ->> 'message',
+      attempt = attempt - (c.value ->> 'refund'), losses = losses + (c.value ->> 'loss'),
+      error_code = c.value ->> 'code', error_message = c.value ->> 'message'
+    FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
+}

@@ -1,0 +1,229 @@
+/** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
+import type { BlobStore, Clock, Compute, Database, Dispatcher, Fetcher, Log, Notifier, Operations } from '../ports.ts'
+import { runAttempt, Stopped, type StopReason } from './attempt.ts'
+import { type Claimed, claim, readyDue } from './claim.ts'
+import { Committer } from './committer.ts'
+import { heartbeat } from './heartbeat.ts'
+import { ProgressBoard } from './progress.ts'
+import { signIn, signOut, sweepLeases } from './sweep.ts'
+
+/** What a worker needs of the world. */
+export interface WorkerDeps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly dispatcher: Dispatcher
+  readonly notifier: Notifier
+  readonly blobs: BlobStore
+  readonly fetcher: Fetcher
+  readonly compute: Compute
+  readonly log: Log
+  readonly operations: Operations
+}
+
+/** Times are milliseconds. */
+export interface WorkerOptions {
+  /** A UUID, new for every worker. */
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  /** Jobs run at once. */
+  readonly concurrency: number
+  /** How long a lease lasts without a heartbeat. */
+  readonly leaseMs: number
+  /** Between heartbeats; progress is stored as often. */
+  readonly beatMs: number
+  /** Between sweeps for lost leases and due jobs that no wake-up told of. */
+  readonly sweepMs: number
+}
+
+/** The times a server uses unless a test turns them. */
+export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000 }
+
+/** What handing back unfinished jobs may take when a worker stops. */
+const HAND_BACK_MS = 2_000
+
+interface Running {
+  readonly job: Claimed
+  readonly stop: AbortController
+  /** When its lease was last renewed. */
+  renewedAt: number
+}
+
+/** Runs jobs until stopped. */
+export class Worker {
+  readonly #deps: WorkerDeps
+  readonly #options: WorkerOptions
+  readonly #running = new Map<string, Running>()
+  readonly #committer: Committer
+  readonly #board: ProgressBoard
+  #claims = 0
+  #pumping: Promise<void> | null = null
+  #pumpAgain = false
+  #stopping = false
+  #timers: (() => void)[] = []
+  #dueTimer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(deps: WorkerDeps, options: WorkerOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#board = new ProgressBoard(deps.notifier)
+    this.#committer = new Committer(deps, (outcomes) => {
+      for (const { jobId } of outcomes) this.#drop(jobId)
+      if (outcomes.some(({ kind }) => kind === 'again')) this.#wakeAtNextDue()
+      this.#pump()
+    })
+  }
+
+  /** Signs in and begins to claim. */
+  async start(): Promise<void> {
+    await signIn(this.#deps, this.#options)
+    this.#timers = [
+      this.#deps.dispatcher.onWake(() => this.#pump()),
+      every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
+      every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
+    ]
+    this.#wakeAtNextDue()
+    this.#pump()
+  }
+
+  /**
+   * Claims no more, lets what runs end for at most `graceMs`, then hands the rest back to be run elsewhere. What the database does
+   * not take within two more seconds is left to its lease.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    const end = performance.now() + graceMs
+    while (this.#running.size > 0 && performance.now() < end) await pause(20)
+    for (const { stop } of this.#running.values()) stop.abort(new Stopped('shutdown'))
+    await this.#pumping
+    const last = performance.now() + HAND_BACK_MS
+    while (this.#running.size > 0 && performance.now() < last) await pause(5)
+    for (const cancel of this.#timers) cancel()
+    clearTimeout(this.#dueTimer)
+    this.#board.stop()
+    await signOut(this.#deps.db, [this.#options.id])
+  }
+
+  /** Claims while there are places and something to claim. At most one claim at a time. */
+  #pump(): void {
+    if (this.#stopping) return
+    if (this.#pumping !== null) {
+      this.#pumpAgain = true
+      return
+    }
+    this.#pumping = this.#claimAll()
+      .catch((error: unknown) => this.#deps.log.error({ err: error }, 'claiming failed; the next sweep tries again'))
+      .finally(() => {
+        this.#pumping = null
+        if (this.#pumpAgain) {
+          this.#pumpAgain = false
+          this.#pump()
+        }
+      })
+  }
+
+  async #claimAll(): Promise<void> {
+    for (;;) {
+      const free = this.#options.concurrency - this.#running.size
+      if (free <= 0 || this.#stopping) return
+      const lease = `${this.#options.id}.${++this.#claims}`
+      const claimed = await claim(this.#deps, { lease, limit: free, leaseMs: this.#options.leaseMs })
+      for (const job of claimed) this.#run(job)
+      if (claimed.length < free) return
+    }
+  }
+
+  #run(job: Claimed): void {
+    const stop = new AbortController()
+    this.#running.set(job.jobId, { job, stop, renewedAt: this.#deps.clock.now() })
+    const operation = this.#deps.operations[job.operation]
+    if (operation === undefined) {
+      const message = `This server does not know the operation "${job.operation}".`
+      this.#committer.add({ ...job, kind: 'failed', code: 'UNKNOWN', message })
+      return
+    }
+    const { clock, db, blobs, fetcher, compute } = this.#deps
+    const progress = (percent: number, message: string, stage?: string) => {
+      if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
+    }
+    const ctx = { signal: stop.signal, progress, clock, db, blobs, fetcher, compute }
+    void runAttempt(this.#deps, job, operation, stop, ctx).then((outcome) => {
+      this.#board.remove(job.jobId)
+      if (outcome === null) this.#drop(job.jobId)
+      else this.#committer.add(outcome)
+    })
+  }
+
+  #drop(jobId: string): void {
+    this.#running.delete(jobId)
+  }
+
+  #stop(jobId: string, reason: StopReason): void {
+    this.#running.get(jobId)?.stop.abort(new Stopped(reason))
+  }
+
+  /** Stores progress that changed and renews leases that are a third spent. */
+  async #beat(): Promise<void> {
+    const now = this.#deps.clock.now()
+    const moved = this.#board.takeMoved()
+    const beats = [...this.#running.values()]
+      .filter(({ job, renewedAt }) => moved.has(job.jobId) || now - renewedAt > this.#options.leaseMs / 3)
+      .map(({ job }) => ({
+        ...this.#board.of(job),
+        batchId: job.batchId,
+        lease: job.lease,
+        moved: moved.has(job.jobId),
+      }))
+    if (beats.length === 0) return
+    const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
+    for (const { jobId } of beats) {
+      const running = this.#running.get(jobId)
+      if (verdict.cancelled.has(jobId)) this.#stop(jobId, 'cancelled')
+      else if (!verdict.held.has(jobId)) this.#stop(jobId, 'lost')
+      else if (running !== undefined) running.renewedAt = now
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    await signIn(this.#deps, this.#options)
+    await sweepLeases(this.#deps)
+    this.#wakeAtNextDue()
+    this.#pump()
+  }
+
+  #wakeAtNextDue(): void {
+    readyDue(this.#deps).then(
+      (due) => {
+        clearTimeout(this.#dueTimer)
+        if (due !== null && !this.#stopping) {
+          const wait = Math.max(0, due - this.#deps.clock.now())
+          this.#dueTimer = setTimeout(() => this.#wakeAtNextDue(), Math.min(wait, 60_000))
+        }
+        this.#pump()
+      },
+      (error: unknown) =>
+        this.#deps.log.error({ err: error }, 'due jobs could not be read; the next sweep tries again'),
+    )
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Calls `run` again and again, `ms` after it ended, until the returned function is called. */
+function every(ms: number, run: () => Promise<void>, log: Log): () => void {
+  let timer: ReturnType<typeof setTimeout>
+  let stopped = false
+  const next = () => {
+    timer = setTimeout(async () => {
+      await run().catch((error: unknown) =>
+        log.error({ err: error }, 'a timed task of the worker failed; it is tried again'),
+      )
+      if (!stopped) next()
+    }, ms)
+  }
+  next()
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Text of a PDF with its place on the page, a page at a time. It is here so that whoever reads a document's layout need
+ * not know pdf.js, nor what text layers do to letters.
+ */
+import { getDocumentProxy } from 'unpdf'
+import { MillraceError } from '../errors.ts'
+import { mendText } from './text-layer.ts'
+
+/** A run of text. Units are points; `y` is the baseline, counted from the top of the page downwards. */
+export interface TextItem {
+  readonly text: string
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  /** Font size. */
+  readonly size: number
+  /** Name of the font within its document; says only whether two items share one. */
+  readonly font: string
+}
+
+/** One page: its number from 1, its size in points, and its text, empty where the page holds none (a scan). */
+export interface TextPage {
+  readonly number: number
+  readonly width: number
+  readonly height: number
+  readonly items: readonly TextItem[]
+}
+
+/** A page as it is read, with how many there are. */
+export interface ReadPage {
+  readonly page: TextPage
+  readonly pages: number
+}
+
+export interface PdfTextOptions {
+  /** Checked at each page and between pieces of a page. */
+  readonly signal?: AbortSignal
+  /** More pages than this are refused; 500 unless told. */
+  readonly maxPages?: number
+}
+
+/** A page that holds more runs than this is not a document anyone reads. */
+const MAX_ITEMS_A_PAGE = 50_000
+/** A run longer than this is cut: no line of print is. */
+const MAX_RUN = 2_000
+/** Readers accept a PDF whose header stands within the first kilobyte. */
+const HEADER_WITHIN = 1024
+
+type Document = Awaited<ReturnType<typeof getDocumentProxy>>
+type Page = Awaited<ReturnType<Document['getPage']>>
+
+function hasHeader(bytes: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(bytes.subarray(0, HEADER_WITHIN)).includes('%PDF-')
+}
+
+function invalid(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'PasswordException') {
+    return new MillraceError(
+      'INVALID_PDF',
+      'This PDF is locked with a password. Save an unlocked copy and try again.',
+      {
+        cause: error,
+      },
+    )
+  }
+  return new MillraceError('INVALID_PDF', 'This PDF is damaged and could not be opened. Try downloading it again.', {
+    cause: error,
+  })
+}
+
+async function open(bytes: Uint8Array): Promise<Document> {
+  if (bytes.byteLength === 0) throw new MillraceError('INVALID_PDF', 'This file is empty.')
+  if (!hasHeader(bytes)) throw new MillraceError('INVALID_PDF', 'This file is not a PDF.')
+  try {
+    // A copy, since pdf.js may take the buffer for itself; verbosity 0 keeps its warnings off the console.
+    return await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0, stopAtErrors: false, disableFontFace: true })
+  } catch (error) {
+    throw invalid(error)
+  }
+}
+
+/** The part of pdf.js's text item that is read here; marked-content items lack it. */
+interface RawItem {
+  readonly str: string
+  readonly transform: readonly number[]
+  readonly width: number
+  readonly fontName: string
+}
+
+function isRawItem(item: object): item is RawItem {
+  return 'str' in item && 'transform' in item
+}
+
+function toItem(raw: RawItem, place: (x: number, y: number) => [number, number]): TextItem | null {
+  const text = mendText(raw.str.slice(0, MAX_RUN)).trimEnd()
+  if (text.trim() === '') return null
+  const [a = 1, b = 0, , , e = 0, f = 0] = raw.transform
+  const [x, y] = place(e, f)
+  const size = Math.hypot(a, b)
+  const lead = text.length - text.trimStart().length
+  const indent = text.length === 0 ? 0 : (raw.width * lead) / text.length
+  return { text: text.trimStart(), x: x + indent, y, width: raw.width - indent, size, font: raw.fontName }
+}
+
+/** An abort that comes while pdf.js is at work is noticed at its next piece. */
+async function readPage(page: Page, number: number, signal: AbortSignal | undefined): Promise<TextPage> {
+  const view = page.getViewport({ scale: 1 })
+  const items: TextItem[] = []
+  const place = (x: number, y: number): [number, number] => {
+    const [left = 0, top = 0] = view.convertToViewportPoint(x, y)
+    return [left, top]
+  }
+  const reader = page.streamTextContent({ includeMarkedContent: false }).getReader()
+  for (;;) {
+    signal?.throwIfAborted()
+    const { done, value } = await reader.read()
+    if (done) break
+    for (const raw of value.items) {
+      const item = isRawItem(raw) ? toItem(raw, place) : null
+      if (item) items.push(item)
+    }
+    if (items.length > MAX_ITEMS_A_PAGE) {
+      await reader.cancel()
+      throw new MillraceError('TOO_LARGE', `Page ${number} of this PDF holds more text than can be read.`)
+    }
+  }
+  return { number, width: view.width, height: view.height, items }
+}
+
+/**
+ * Reads a PDF page by page. Pages without text come with no items; that is a fact about them, not an error.
+ * @throws MillraceError INVALID_PDF when the bytes are no PDF, locked or broken, TOO_LARGE beyond `maxPages`; the signal's
+ * reason when it aborts
+ */
+export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = {}): AsyncGenerator<ReadPage> {
+  const { signal, maxPages = 500 } = options
+  signal?.throwIfAborted()
+  const document = await open(bytes)
+  try {
+    const pages = document.numPages
+    if (pages > maxPages) {
+      throw new MillraceError('TOO_LARGE', `This PDF has ${pages} pages; at most ${maxPages} can be read.`)
+    }
+    for (let number = 1; number <= pages; number++) {
+      signal?.throwIfAborted()
+      let read: TextPage
+      try {
+        const page = await document.getPage(number)
+        read = await readPage(page, number, signal)
+        page.cleanup()
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw invalid(error)
+      }
+      yield { page: read, pages }
+    }
+  } finally {
+    await document.loadingTask.destroy()
+  }
+}

@@ -1,0 +1,50 @@
+/** What the pieces of a route share: the caller, and what the server was given to work with. */
+
+import type { Hub } from '../live/hub.ts'
+import type { BlobStore, Clock, Database, Dispatcher, Log, Operations, Sink } from '../ports.ts'
+
+/** Who calls. */
+export interface Caller {
+  /** Whose rows it may see. */
+  readonly owner: string
+  /** False for calls that brought no key, as owner `local` on a laptop. */
+  readonly authenticated: boolean
+}
+
+/** The variables of a request. */
+export interface Env {
+  Variables: { caller: Caller; requestId: string }
+}
+
+/** Begins a streamed answer: the headers go out, the sink takes the rest. `binding` is what the runtime handed to the app. */
+export type OpenSink = (
+  binding: unknown,
+  headers: Readonly<Record<string, string>>,
+) => { response: Response; sink: Sink }
+
+/** How calls are let in. */
+export interface AuthConfig {
+  /** `open` also takes calls without a key, as owner `local`; only for loopback. */
+  readonly mode: 'open' | 'keys'
+  /** A key from the environment, for the owner `local`. */
+  readonly apiKey: string | null
+  /** Signs tokens for streams; at least 32 bytes of randomness. */
+  readonly signingKey: string
+  /** Browser origins that may call, beside loopback ones under `open`; `*` for all. */
+  readonly corsOrigins: readonly string[]
+  /** Host names, beside loopback ones, under which an open server may be called. */
+  readonly publicHosts: readonly string[]
+}
+
+/** Everything a server is made of, chosen by an entry. */
+export interface AppDeps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly blobs: BlobStore
+  readonly dispatcher: Dispatcher
+  readonly operations: Operations
+  readonly hub: Hub
+  readonly openSink: OpenSink
+  readonly log: Log
+  readonly auth: AuthConfig
+}

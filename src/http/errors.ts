@@ -1,0 +1,42 @@
+/** Errors as each surface words them. A surface is told by its path. */
+import type { ErrorHandler, NotFoundHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { MillraceError } from '../errors.ts'
+import type { Log } from '../ports.ts'
+import type { ErrorBody } from '../wire/batch.ts'
+import type { Env } from './context.ts'
+
+/** Turns anything thrown into an error that may be shown; what nobody foresaw is logged and shown without its details. */
+export function asMillraceError(thrown: unknown, log: Log, requestId: string): MillraceError {
+  if (thrown instanceof MillraceError) return thrown
+  if (thrown instanceof HTTPException && thrown.status < 500) {
+    return new MillraceError(thrown.status === 413 ? 'TOO_LARGE' : 'INVALID_REQUEST', thrown.message)
+  }
+  log.error({ err: thrown, requestId }, 'a request failed in a way nobody foresaw')
+  const message = `Something went wrong on the server. If it happens again, report the request id ${requestId}.`
+  return new MillraceError('UNKNOWN', message)
+}
+
+/** The body of the heat-sheet and native surfaces. */
+function body(error: MillraceError): ErrorBody {
+  const field = error.details?.field
+  return {
+    success: false,
+    error: error.code,
+    message: error.message,
+    ...(typeof field === 'string' ? { field } : {}),
+  }
+}
+
+/** Answers whatever a route throws. */
+export function errorHandler(log: Log): ErrorHandler<Env> {
+  return (thrown, c) => {
+    const error = asMillraceError(thrown, log, c.get('requestId'))
+    if (error.code === 'UNAUTHORIZED') c.header('WWW-Authenticate', 'Bearer')
+    return c.json(body(error), error.status)
+  }
+}
+
+/** Answers paths that nothing is at. */
+export const notFoundHandler: NotFoundHandler<Env> = (c) =>
+  c.json(body(new MillraceError('NOT_FOUND', `Nothing is at ${c.req.method} ${c.req.path}.`)), 404)

@@ -1,0 +1,46 @@
+/** A server that takes calls without a key must not be reachable from any web page the user happens to open. */
+import type { MiddlewareHandler } from 'hono'
+import { MillraceError } from '../errors.ts'
+import type { AuthConfig, Env } from './context.ts'
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
+
+function hostname(value: string): string {
+  try {
+    return new URL(value.includes('://') ? value : `http://${value}`).hostname
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * Refuses, under `open`, calls for a foreign `Host` (DNS rebinding) or from a foreign `Origin` (a page elsewhere).
+ */
+export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    if (auth.mode === 'open') {
+      const host = hostname(c.req.header('Host') ?? '')
+      if (!LOOPBACK.test(host) && !auth.publicHosts.includes(host)) {
+        throw new MillraceError(
+          'FORBIDDEN',
+          `This server does not answer for the host "${host}". Set PUBLIC_URL if it should.`,
+        )
+      }
+      const origin = c.req.header('Origin')
+      if (origin !== undefined && !isAllowedOrigin(auth, origin)) {
+        throw new MillraceError(
+          'FORBIDDEN',
+          `Pages from ${origin} may not call this server. Add it to CORS_ORIGINS if they should.`,
+        )
+      }
+    }
+    await next()
+  }
+}
+
+/** Whether a page from this origin may read answers. */
+export function isAllowedOrigin(auth: AuthConfig, origin: string): boolean {
+  if (auth.corsOrigins.includes('*') || auth.corsOrigins.includes(origin)) return true
+  const host = hostname(origin)
+  return auth.mode === 'open' && (LOOPBACK.test(host) || auth.publicHosts.includes(host))
+}

@@ -1,0 +1,139 @@
+/** Where a batch and its jobs stand now: what a follower starts from, and what polling answers. */
+import { sql } from 'drizzle-orm'
+import type { Database, Operation, Progress } from '../ports.ts'
+import { batches } from '../schema/batches.ts'
+import { jobs } from '../schema/jobs.ts'
+
+/** What followers need to know of a batch. */
+export interface BatchHead {
+  readonly id: string
+  readonly owner: string
+  readonly operation: string
+  readonly status: (typeof batches.$inferSelect)['status']
+  readonly lastSeq: number
+  readonly finished: boolean
+}
+
+/** Reads where batches stand, in one query. Unknown ids are left out. */
+export async function readHeads(db: Database, ids: readonly string[]): Promise<BatchHead[]> {
+  const rows = await db
+    .select({
+      id: batches.id,
+      owner: batches.owner,
+      operation: batches.operation,
+      status: batches.status,
+      lastSeq: batches.lastSeq,
+      finishedAt: batches.finishedAt,
+    })
+    .from(batches)
+    .where(sql`id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
+  return rows.map(({ finishedAt, ...head }) => ({ ...head, finished: finishedAt !== null }))
+}
+
+/** A job as lists show it: what every operation's jobs have, and its operation's summary. */
+export interface JobItem {
+  readonly jobId: string
+  readonly sequence: number
+  readonly filename: string | null
+  /** `pending`, `processing` or the operation's word for what a running job does, `completed`, `failed`, `cancelled`. */
+  readonly status: string
+  readonly errorCode: string | null
+  readonly errorMessage: string | null
+  readonly progressPercent: number
+  readonly progressMessage: string | null
+  readonly [summary: string]: unknown
+}
+
+/** Reads a page of a batch's jobs by sequence. */
+export async function readJobItems(
+  db: Database,
+  operation: Operation | undefined,
+  batchId: string,
+  page: { after: number; limit: number },
+): Promise<JobItem[]> {
+  const rows = await db
+    .select({
+      jobId: jobs.id,
+      sequence: jobs.sequence,
+      filename: jobs.label,
+      status: jobs.status,
+      stage: jobs.stage,
+      summary: jobs.summary,
+      errorCode: jobs.errorCode,
+      errorMessage: jobs.errorMessage,
+      progressPercent: jobs.progressPercent,
+      progressMessage: jobs.progressMessage,
+    })
+    .from(jobs)
+    .where(sql`batch_id = ${batchId} AND sequence > ${page.after}`)
+    .orderBy(jobs.sequence)
+    .limit(page.limit)
+  return rows.map(({ stage, summary, status, errorCode, errorMessage, ...row }) => ({
+    ...operation?.emptySummary,
+    ...summary,
+    ...row,
+    status: jobWord(status, stage),
+    // A job that waits for another try has failed before, but is not failed.
+    errorCode: status === 'failed' || status === 'cancelled' ? errorCode : null,
+    errorMessage: status === 'failed' || status === 'cancelled' ? errorMessage : null,
+  }))
+}
+
+function jobWord(status: string, stage: string | null): string {
+  if (status === 'running') return stage ?? 'processing'
+  return status === 'ready' || status === 'scheduled' || status === 'held' ? 'pending' : status
+}
+
+/** The progress of the jobs of a batch that run now, lowest sequence first. */
+export async function readRunning(db: Database, batchId: string, limit: number): Promise<Progress[]> {
+  const rows = await db
+    .select({
+      jobId: jobs.id,
+      sequence: jobs.sequence,
+      percent: jobs.progressPercent,
+      message: jobs.progressMessage,
+      stage: jobs.stage,
+    })
+    .from(jobs)
+    .where(sql`batch_id = ${batchId} AND status = 'running'`)
+    .orderBy(jobs.sequence)
+    .limit(limit)
+  return rows.map((row) => ({ ...row, message: row.message ?? '' }))
+}
+
+/** A batch as polling shows it. */
+export interface BatchState extends BatchHead {
+  readonly facts: Readonly<Record<string, unknown>>
+  readonly total: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+  /** Grows with everything that is not an event. */
+  readonly progressVersion: number
+  readonly createdAt: number
+  readonly finishedAt: number | null
+}
+
+/** Reads a batch of an owner; null when there is none, or when it is another's. */
+export async function readBatch(db: Database, id: string, owner: string): Promise<BatchState | null> {
+  const row = await db
+    .select({
+      id: batches.id,
+      owner: batches.owner,
+      operation: batches.operation,
+      status: batches.status,
+      lastSeq: batches.lastSeq,
+      facts: batches.facts,
+      total: batches.total,
+      completed: batches.completed,
+      failed: batches.failed,
+      cancelled: batches.cancelled,
+      progressVersion: batches.progressVersion,
+      createdAt: batches.createdAt,
+      finishedAt: batches.finishedAt,
+    })
+    .from(batches)
+    .where(sql`id = ${id} AND owner = ${owner}`)
+    .get()
+  return row === undefined ? null : { ...row, finished: row.finishedAt !== null }
+}

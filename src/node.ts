@@ -1,0 +1,181 @@
+/** The Node home: one process, one libSQL file, blobs in a folder. Reads the environment and chooses the drivers. */
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { availableParallelism, hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { serve } from '@hono/node-server'
+import { pino } from 'pino'
+import { createApp } from './app.ts'
+import { keysCommand } from './commands.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { createFsBlobStore } from './drivers/blob-fs.ts'
+import { createThreadCompute } from './drivers/compute-threads.ts'
+import { openLibsql } from './drivers/db-libsql.ts'
+import { createLocalDispatcher } from './drivers/dispatch-local.ts'
+import { createNodeFetcher } from './drivers/fetch-node.ts'
+import { createMemoryNotifier } from './drivers/notify-memory.ts'
+import { openNodeSink } from './drivers/sink-node.ts'
+import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
+import { WORKER_TIMES, Worker } from './engine/worker.ts'
+import { loadSigningKey } from './http/auth.ts'
+import { Hub } from './live/hub.ts'
+import { operations } from './operations/index.ts'
+import type { Clock, Database, Log, Notifier } from './ports.ts'
+
+const clock: Clock = { now: Date.now }
+/** Memory a thread that reads documents may use. */
+const THREAD_MEMORY_MB = 512
+/** What running jobs get to end by themselves when the server is told to stop. */
+const GRACE_MS = 5_000
+/** A large upload over a slow line takes its time; Node would cut it off after five minutes. */
+const UPLOAD_MS = 60 * 60 * 1_000
+
+async function openDatabase(config: Config) {
+  await mkdir(config.dataDir, { recursive: true })
+  const file = pathToFileURL(resolve(config.dataDir, 'millrace.db')).href
+  return openLibsql(config.databaseUrl ?? file, {
+    migrations: fileURLToPath(new URL('../drizzle', import.meta.url)),
+    ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
+  })
+}
+
+/** Takes back at once what processes of this machine held that are gone; without this their leases would have to run out. */
+async function succeed(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }): Promise<void> {
+  const gone = (await knownWorkers(deps.db)).filter(({ host, pid }) => host === hostname() && !isAlive(pid))
+  const ids = gone.map(({ id }) => id)
+  for (let taken = 1; ids.length > 0 && taken > 0; ) {
+    taken = await sweepLeases(deps, ids)
+    if (taken > 0) deps.log.info({ jobs: taken }, 'took back jobs of a process that is gone')
+  }
+  await signOut(deps.db, ids)
+}
+
+function isAlive(pid: number): boolean {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Someone else's process is there, but not ours to signal.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Starts the server. Resolves when it listens. */
+async function start(config: Config): Promise<void> {
+  const log = pino({ level: config.logLevel }, pino.destination(2))
+  const { db, close } = await openDatabase(config)
+  const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
+  const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
+  const compute = createThreadCompute({
+    tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
+    threads: availableParallelism(),
+    memoryMb: THREAD_MEMORY_MB,
+  })
+  const ports = {
+    db,
+    clock,
+    blobs,
+    fetcher,
+    compute,
+    log,
+    dispatcher: createLocalDispatcher(),
+    notifier: createMemoryNotifier(),
+  }
+  await succeed(ports)
+  const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
+  const worker = new Worker({ ...ports, operations }, { ...identity, ...WORKER_TIMES, concurrency: config.concurrency })
+  const hub = new Hub({ ...ports, operations })
+  const app = createApp({
+    ...ports,
+    operations,
+    hub,
+    openSink: openNodeSink,
+    auth: {
+      mode: config.auth,
+      apiKey: config.apiKey,
+      signingKey: config.signingKey ?? (await loadSigningKey(db)),
+      corsOrigins: config.corsOrigins,
+      publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
+    },
+  })
+  await worker.start()
+  const servers = await listen(config, app.fetch)
+  onStopSignal(async () => {
+    for (const server of servers) server.close()
+    hub.close()
+    await worker.stop(GRACE_MS)
+    await compute.close()
+    close()
+  }, log)
+}
+
+/** Listens on every port asked for; of ports nobody asked for, on those that are free. */
+async function listen(config: Config, fetch: (request: Request, env: unknown) => Response | Promise<Response>) {
+  const servers: Server[] = []
+  for (const port of config.ports) {
+    try {
+      servers.push(await listenOn(config.host, port, fetch))
+    } catch (error) {
+      if (config.portsGiven || (port === config.ports.at(-1) && servers.length === 0)) throw error
+    }
+  }
+  return servers
+}
+
+function listenOn(
+  host: string,
+  port: number,
+  fetch: (request: Request, env: unknown) => Response | Promise<Response>,
+): Promise<Server> {
+  return new Promise((resolveServer, reject) => {
+    const server = serve({ fetch, hostname: host, port, serverOptions: { requestTimeout: UPLOAD_MS } }, (address) => {
+      const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
+      console.log(`Millrace listens on http://${shown}:${address.port}`)
+      if ('closeIdleConnections' in server && 'requestTimeout' in server) resolveServer(server)
+    })
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new ConfigError(`PORT=${port} is taken by another program. Choose another, for example PORT=8080.`)
+          : error,
+      ),
+    )
+  })
+}
+
+/** Stops in order on SIGTERM or SIGINT; a second signal stops at once. */
+function onStopSignal(stop: () => Promise<void>, log: Log): void {
+  let stopping = false
+  const onSignal = () => {
+    if (stopping) process.exit(1)
+    stopping = true
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'stopping failed')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const config = readConfig(process.env)
+  if (args[0] !== 'keys') return start(config)
+  const { db, close } = await openDatabase(config)
+  try {
+    console.log(await keysCommand({ db, clock }, args.slice(1)))
+  } finally {
+    close()
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof ConfigError ? error.message : error)
+  process.exit(1)
+})

@@ -1,0 +1,7 @@
+/** CPU-heavy work of the operations, loaded when first asked for; on Node inside worker threads. */
+import type { ComputeTasks } from '../ports.ts'
+
+/** Every task by the name that operations call it by. */
+export const computeTasks: ComputeTasks = {
+  'heat-sheet.parse': async () => (await import('./heat-sheet/parse-task.ts')).default,
+}

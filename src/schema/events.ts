@@ -1,0 +1,18 @@
+/** The log of what happened to each batch. */
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+/** Facts about a batch, numbered within it. `data` holds what the type adds to the common fields. */
+export const events = sqliteTable(
+  'events',
+  {
+    batchId: text('batch_id').notNull(),
+    seq: integer().notNull(),
+    type: text({ enum: ['batch_started', 'job_completed', 'job_failed', 'batch_completed'] }).notNull(),
+    jobId: text('job_id'),
+    /** The job's place in its batch, from 1. */
+    jobSequence: integer('job_sequence'),
+    at: integer().notNull(),
+    data: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.batchId, t.seq] })],
+)

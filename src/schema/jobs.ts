@@ -1,0 +1,56 @@
+/** Jobs: the units that are run, retried and counted alone. This table is the queue. */
+import { sql } from 'drizzle-orm'
+import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/** Times are milliseconds since the epoch. */
+export const jobs = sqliteTable(
+  'jobs',
+  {
+    /** UUIDv7. */
+    id: text().primaryKey(),
+    batchId: text('batch_id').notNull(),
+    owner: text().notNull(),
+    operation: text().notNull(),
+    /** Place in its batch, from 1. */
+    sequence: integer().notNull(),
+    status: text({ enum: ['ready', 'scheduled', 'held', 'running', 'completed', 'failed', 'cancelled'] }).notNull(),
+    /** What people call it: a file's name, a URL. */
+    label: text(),
+    /** What the operation needs to run it; its own shape. */
+    input: text({ mode: 'json' }).$type<unknown>().notNull(),
+    /** Ready jobs are claimed lowest turn first. */
+    turn: integer().notNull(),
+    /** When a scheduled job is due. */
+    runAt: integer('run_at'),
+    /** How often it was tried, the running attempt included. */
+    attempt: integer().notNull().default(0),
+    /** How often its worker vanished. Kept apart from attempts: a restart of the server is not the job's fault. */
+    losses: integer().notNull().default(0),
+    maxAttempts: integer('max_attempts').notNull(),
+    /** Token under which a worker holds it while running; every write to a running job names it. */
+    lease: text(),
+    leaseUntil: integer('lease_until'),
+    /** 0–100. */
+    progressPercent: integer('progress_percent').notNull().default(0),
+    progressMessage: text('progress_message'),
+    /** The operation's own word for what a running job is doing: `downloading`. */
+    stage: text(),
+    checkpoint: text({ mode: 'json' }).$type<unknown>(),
+    result: text({ mode: 'json' }).$type<unknown>(),
+    /** The few fields of the result that its `job_completed` event and lists carry. */
+    summary: text({ mode: 'json' }).$type<Record<string, unknown>>(),
+    errorCode: text('error_code'),
+    errorMessage: text('error_message'),
+    createdAt: integer('created_at').notNull(),
+    startedAt: integer('started_at'),
+    finishedAt: integer('finished_at'),
+  },
+  (t) => [
+    uniqueIndex('jobs_batch_sequence').on(t.batchId, t.sequence),
+    // One partial index a waiting status: a claim reads the lowest turns and nothing else, however many jobs wait or are done.
+    index('jobs_ready').on(t.turn).where(sql`status = 'ready'`),
+    index('jobs_scheduled').on(t.runAt).where(sql`status = 'scheduled'`),
+    index('jobs_held').on(t.batchId, t.sequence).where(sql`status = 'held'`),
+    index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),
+  ],
+)

@@ -1,0 +1,24 @@
+/** Who may call, and the secrets the server itself keeps. */
+import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/** API keys, as SHA-256 of the secret; the secret itself is shown once and not kept. */
+export const keys = sqliteTable(
+  'keys',
+  {
+    id: text().primaryKey(),
+    hash: text().notNull(),
+    owner: text().notNull(),
+    name: text().notNull(),
+    scopes: text({ mode: 'json' }).$type<string[]>().notNull(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at'),
+    revokedAt: integer('revoked_at'),
+  },
+  (t) => [uniqueIndex('keys_hash').on(t.hash)],
+)
+
+/** Values made once and kept, such as the key that signs stream tokens. */
+export const secrets = sqliteTable('secrets', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+})

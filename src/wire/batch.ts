@@ -1,0 +1,69 @@
+/** What every batch shows of itself, whatever its operation: events, status, errors. */
+import { z } from 'zod'
+
+/** The error body of the heat-sheet and native surfaces. */
+export const ErrorBody = z.object({
+  success: z.literal(false),
+  /** A code of upper-case words; stable. */
+  error: z.string(),
+  /** A sentence for the person who reads it. */
+  message: z.string(),
+  /** The field that was wrong, where one was. */
+  field: z.string().optional(),
+})
+export type ErrorBody = z.infer<typeof ErrorBody>
+
+const JobFields = { jobId: z.string(), sequence: z.int() }
+
+/** A job in `batch_completed` and in lists. */
+export const JobResult = z.looseObject({
+  ...JobFields,
+  filename: z.string().nullable(),
+  status: z.string(),
+  errorCode: z.string().nullable(),
+  errorMessage: z.string().nullable(),
+})
+export type JobResult = z.infer<typeof JobResult>
+
+/** Fields of every logged event. An operation adds fields, never types. */
+const Common = { batchId: z.string(), at: z.iso.datetime() }
+
+export const BatchStarted = z.looseObject({ type: z.literal('batch_started'), ...Common, totalJobs: z.int() })
+/** State, not history: the latest counts, and it has no event number. */
+export const JobProgress = z.looseObject({
+  type: z.literal('job_progress'),
+  batchId: z.string(),
+  ...JobFields,
+  status: z.string(),
+  progressPercent: z.int().min(0).max(100),
+  progressMessage: z.string(),
+})
+export const JobCompleted = z.looseObject({ type: z.literal('job_completed'), ...Common, ...JobFields })
+export const JobFailed = z.looseObject({
+  type: z.literal('job_failed'),
+  ...Common,
+  ...JobFields,
+  errorCode: z.string(),
+  errorMessage: z.string(),
+})
+export const BatchCompleted = z.looseObject({
+  type: z.literal('batch_completed'),
+  ...Common,
+  status: z.enum(['completed', 'partial', 'failed', 'cancelled']),
+  completedJobs: z.int(),
+  failedJobs: z.int(),
+  cancelledJobs: z.int(),
+  /** Up to 100 jobs; with more, `resultsUrl` says where they are. */
+  results: z.array(JobResult).optional(),
+  resultsUrl: z.string().optional(),
+})
+
+/** An event of a batch's stream. */
+export const BatchEvent = z.discriminatedUnion('type', [
+  BatchStarted,
+  JobProgress,
+  JobCompleted,
+  JobFailed,
+  BatchCompleted,
+])
+export type BatchEvent = z.infer<typeof BatchEvent>

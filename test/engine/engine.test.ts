@@ -1,0 +1,203 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claim, readyDue } from '../../src/engine/claim.ts'
+import { finish, type Outcome } from '../../src/engine/finish.ts'
+import { MAX_LOSSES, sweepLeases } from '../../src/engine/sweep.ts'
+import { readEvents } from '../../src/live/log.ts'
+import { readBatch, readJobItems } from '../../src/live/state.ts'
+import { echo } from '../../src/operations/echo.ts'
+import type { Operation } from '../../src/ports.ts'
+import { openEngine, until } from './rig.ts'
+
+let engine: Awaited<ReturnType<typeof openEngine>>
+const twoAtOnce: Operation = { ...echo, name: 'two-at-once', concurrency: 2 }
+
+beforeEach(async () => {
+  engine = await openEngine({ operations: [twoAtOnce] })
+})
+afterEach(() => engine.close())
+
+const finished = (id: string) =>
+  until(async () => {
+    const batch = await readBatch(engine.db, id, 'me')
+    return batch?.finished === true ? batch : null
+  })
+const eventsOf = (id: string) => readEvents(engine.db, engine.operations, { id, operation: 'echo' }, 0, 10_000)
+const completed = (job: { jobId: string; batchId: string; lease: string; bounded: boolean }): Outcome => ({
+  ...job,
+  kind: 'completed',
+  run: { result: null, summary: {}, tallies: { amount: 1 } },
+})
+
+describe('a batch', () => {
+  it('runs to its end, counted and logged without a gap', async () => {
+    await engine.work()
+    const { batchId, totalJobs } = await engine.submit([
+      ...Array.from({ length: 50 }, (_, i) => ({ value: i, amount: i })),
+      { error: 'no good' },
+    ])
+    expect(totalJobs).toBe(51)
+    const batch = await finished(batchId)
+    expect(batch).toMatchObject({ status: 'partial', total: 51, completed: 50, failed: 1, cancelled: 0 })
+    const events = await eventsOf(batchId)
+    expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 53 }, (_, i) => i + 1))
+    expect(events[0]?.body).toMatchObject({ type: 'batch_started', totalJobs: 51 })
+    expect(events.at(-1)?.body).toMatchObject({
+      type: 'batch_completed',
+      status: 'partial',
+      completedJobs: 50,
+      failedJobs: 1,
+      amount: (49 * 50) / 2,
+    })
+    expect(events.filter(({ type }) => type === 'job_failed')[0]?.body).toMatchObject({
+      errorMessage: 'no good',
+      sequence: 51,
+    })
+  })
+
+  it('is failed when nothing of it succeeded', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{ error: 'a' }, { error: 'b' }])
+    expect(await finished(batchId)).toMatchObject({ status: 'failed', failed: 2 })
+  })
+
+  it('tries again what may pass, and reports it once', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{ failures: 1 }])
+    await until(async () =>
+      (await readJobItems(engine.db, echo, batchId, { after: 0, limit: 1 }))[0]?.status === 'pending' && engine.log
+        ? true
+        : null,
+    )
+    engine.clock.advance(5_000)
+    const batch = await finished(batchId)
+    expect(batch).toMatchObject({ status: 'completed', completed: 1, lastSeq: 3 })
+  })
+
+  it('fails after its last attempt, with the last reason', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{ failures: 9 }])
+    await until(async () => {
+      engine.clock.advance(1_000)
+      return (await readBatch(engine.db, batchId, 'me'))?.finished === true ? true : null
+    })
+    const [job] = await readJobItems(engine.db, echo, batchId, { after: 0, limit: 1 })
+    expect(job).toMatchObject({
+      status: 'failed',
+      errorCode: 'SERVICE_UNAVAILABLE',
+      errorMessage: expect.stringContaining('attempt 3'),
+    })
+  })
+
+  it('runs no more of its jobs at once than its operation says, and all in the end', async () => {
+    const { batchId } = await engine.submit(
+      Array.from({ length: 7 }, () => ({ waitMs: 30 })),
+      { operation: twoAtOnce },
+    )
+    await engine.work()
+    let most = 0
+    await until(async () => {
+      const row = await engine.db.get<{ n: number }>(
+        sql`SELECT count(*) AS n FROM jobs WHERE batch_id = ${batchId} AND status IN ('running', 'ready')`,
+      )
+      most = Math.max(most, row?.n ?? 0)
+      return (await readBatch(engine.db, batchId, 'me'))?.finished === true ? true : null
+    })
+    expect(most).toBe(2)
+    expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 7 })
+  })
+
+  it('of another owner is not there', async () => {
+    const { batchId } = await engine.submit([{}])
+    expect(await readBatch(engine.db, batchId, 'someone else')).toBeNull()
+  })
+})
+
+describe('a lease', () => {
+  it('that was lost writes nothing, and the rest of the group is written', async () => {
+    const { batchId } = await engine.submit([{}, {}, {}])
+    const claimed = await claim(engine, { lease: 'first', limit: 3, leaseMs: 1_000 })
+    const [a, b, c] = claimed
+    if (a === undefined || b === undefined || c === undefined) throw new Error('three were submitted')
+    await engine.db.run(sql`UPDATE jobs SET lease = 'thief' WHERE id = ${b.jobId}`)
+    const written = await finish(engine, [completed(a), completed(b), completed(c)])
+    expect([...written].sort()).toEqual([a.jobId, c.jobId].sort())
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 2, lastSeq: 3, finished: false })
+    // The same outcome again, as a worker would after it saw no answer: counted once.
+    expect((await finish(engine, [completed(a)])).size).toBe(0)
+    expect((await finish(engine, [completed({ ...b, lease: 'thief' })])).size).toBe(1)
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 3, lastSeq: 5, status: 'completed' })
+    expect((await eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 3 })
+  })
+
+  it('that ran out is taken over, and a job that loses its worker too often is failed', async () => {
+    const { batchId } = await engine.submit([{}])
+    for (let loss = 1; loss <= MAX_LOSSES; loss++) {
+      const [job] = await claim(engine, { lease: `w${loss}`, limit: 1, leaseMs: 1_000 })
+      expect(job?.attempt).toBe(1)
+      expect(await sweepLeases(engine)).toBe(0)
+      engine.clock.advance(1_100)
+      expect(await sweepLeases(engine)).toBe(1)
+      await readyDue(engine)
+    }
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ status: 'failed', failed: 1 })
+  })
+
+  it('is held by one of ten claims made at once', async () => {
+    await engine.submit(Array.from({ length: 20 }, () => ({})))
+    const claims = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => claim(engine, { lease: `c${i}`, limit: 5, leaseMs: 1_000 })),
+    )
+    const ids = claims.flat().map(({ jobId }) => jobId)
+    expect(ids).toHaveLength(20)
+    expect(new Set(ids).size).toBe(20)
+  })
+})
+
+describe('turns', () => {
+  it('let a newcomer in beside someone who has much waiting', async () => {
+    await engine.submit(
+      Array.from({ length: 1_000 }, () => ({})),
+      { owner: 'many' },
+    )
+    await claim(engine, { lease: 'a', limit: 500, leaseMs: 60_000 })
+    await engine.submit(
+      Array.from({ length: 10 }, () => ({})),
+      { owner: 'few' },
+    )
+    const next = await claim(engine, { lease: 'b', limit: 20, leaseMs: 60_000 })
+    expect(next.filter(({ owner }) => owner === 'few').length).toBeGreaterThanOrEqual(9)
+  })
+
+  it('give no credit for the time an owner was away', async () => {
+    await engine.submit(
+      Array.from({ length: 100 }, () => ({})),
+      { owner: 'early' },
+    )
+    await claim(engine, { lease: 'a', limit: 100, leaseMs: 60_000 })
+    await engine.submit(
+      Array.from({ length: 100 }, () => ({})),
+      { owner: 'late' },
+    )
+    await engine.submit(
+      Array.from({ length: 100 }, () => ({})),
+      { owner: 'early' },
+    )
+    const next = await claim(engine, { lease: 'b', limit: 50, leaseMs: 60_000 })
+    const early = next.filter(({ owner }) => owner === 'early').length
+    expect(early).toBeGreaterThanOrEqual(24)
+    expect(early).toBeLessThanOrEqual(26)
+  })
+})
+
+describe('a worker', () => {
+  it('that stops hands back what it runs, and another goes on', async () => {
+    const { batchId } = await engine.submit([{ waitMs: 400, steps: 3 }, { waitMs: 10 }])
+    const first = await engine.work()
+    await until(async () => ((await readBatch(engine.db, batchId, 'me'))?.completed === 1 ? true : null))
+    await first.stop(0)
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 1, finished: false })
+    await engine.work()
+    expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 2 })
+  })
+})

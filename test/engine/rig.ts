@@ -1,0 +1,101 @@
+/** An engine on a database file of its own, for tests: real parts, a clock that tests may turn. */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { createFsBlobStore } from '../../src/drivers/blob-fs.ts'
+import { openLibsql } from '../../src/drivers/db-libsql.ts'
+import { createLocalDispatcher } from '../../src/drivers/dispatch-local.ts'
+import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
+import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
+import { submit } from '../../src/engine/submit.ts'
+import { Worker, type WorkerDeps, type WorkerOptions } from '../../src/engine/worker.ts'
+import { echo } from '../../src/operations/echo.ts'
+import type { Clock, Compute, Log, Operation } from '../../src/ports.ts'
+
+export const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+
+/** Says what goes wrong only when a test asks; kept so that tests can look at it. */
+export function quietLog(): Log & { lines: string[] } {
+  const lines: string[] = []
+  const say = (fields: Readonly<Record<string, unknown>>, message: string) => {
+    lines.push(`${message} ${String(fields.err ?? '')}`)
+  }
+  return { lines, info: say, warn: say, error: say }
+}
+
+/** A clock that stands at real time, moved forward by hand. */
+export function turnableClock(): Clock & { advance(ms: number): void } {
+  let ahead = 0
+  return {
+    now: () => Date.now() + ahead,
+    advance(ms) {
+      ahead += ms
+    },
+  }
+}
+
+const noCompute: Compute = {
+  run: () => Promise.reject(new Error('the operations of these tests compute nothing')),
+}
+
+/** Opens an engine in a folder of its own. */
+export async function openEngine(options: { folder?: string; operations?: readonly Operation[] } = {}) {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'millrace-')))
+  const { db, close } = await openLibsql(pathToFileURL(join(folder, 'millrace.db')).href, { migrations: MIGRATIONS })
+  const operations = Object.fromEntries([echo, ...(options.operations ?? [])].map((one) => [one.name, one]))
+  const clock = turnableClock()
+  const log = quietLog()
+  const deps: WorkerDeps = {
+    db,
+    clock,
+    log,
+    operations,
+    dispatcher: createLocalDispatcher(),
+    notifier: createMemoryNotifier(),
+    blobs: createFsBlobStore(join(folder, 'blobs')),
+    fetcher: createNodeFetcher({ allowPrivate: false }),
+    compute: noCompute,
+  }
+  const workers: Worker[] = []
+  return {
+    ...deps,
+    clock,
+    log,
+    folder,
+    /** Submits items to an operation, `echo` unless another is named. */
+    submit: (items: readonly unknown[], as: { owner?: string; operation?: Operation } = {}) =>
+      submit(deps, { owner: as.owner ?? 'me', operation: as.operation ?? echo, request: { items } }),
+    async work(turned: Partial<WorkerOptions> = {}): Promise<Worker> {
+      const identity = { id: randomUUID(), host: 'test', pid: process.pid }
+      const worker = new Worker(deps, {
+        ...identity,
+        concurrency: 8,
+        leaseMs: 2_000,
+        beatMs: 50,
+        sweepMs: 50,
+        ...turned,
+      })
+      workers.push(worker)
+      await worker.start()
+      return worker
+    },
+    async close(): Promise<void> {
+      await Promise.all(workers.map((worker) => worker.stop(0)))
+      close()
+      if (options.folder === undefined) await rm(folder, { recursive: true })
+    },
+  }
+}
+
+/** Waits until `look` gives something else than null or undefined. */
+export async function until<T>(look: () => Promise<T | null | undefined>, ms = 8_000): Promise<T> {
+  const end = Date.now() + ms
+  for (;;) {
+    const seen = await look()
+    if (seen !== null && seen !== undefined) return seen
+    if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain.`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
