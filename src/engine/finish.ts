@@ -170,7 +170,7 @@ function nextHeld(held: SQL): SQL {
 function clearEnded(db: Database, array: string, now: number): Statement {
   return db.run(sql`
     UPDATE jobs SET status = c.value ->> 'kind', lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL,
-      progress_percent = CASE c.value ->> 'kind' WHEN 'completed' THEN 100 ELSE progress_percent END,
+      progress_message = NULL, progress_percent = CASE c.value ->> 'kind' WHEN 'completed' THEN 100 ELSE progress_percent END,
       result = c.value -> 'result', summary = c.value -> 'summary', error_code = c.value ->> 'code', error_message = c.value ->> 'message'
     FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
 }

@@ -27,7 +27,7 @@ export async function readEvents(
   const rows = await db
     .select()
     .from(events)
-    .where(sql`batch_id = ${batch.id} AND seq > ${after}`)
+    .where(sql`batch_id = ${batch.id} AND seq > ${after} AND superseded_at IS NULL`)
     .orderBy(events.seq)
     .limit(limit)
   const operation = operations[batch.operation]

@@ -1,5 +1,6 @@
 /** Batches, and the owners whose turns order their jobs. */
-import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { sql } from 'drizzle-orm'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** One request's worth of work for one owner. Times are milliseconds since the epoch. */
 export const batches = sqliteTable(
@@ -30,8 +31,47 @@ export const batches = sqliteTable(
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
     cancelRequestedAt: integer('cancel_requested_at'),
+    /** Why what is left of it is not to run: `CANCELLED` or `DEADLINE_EXCEEDED`; null while it may. */
+    stopCode: text('stop_code'),
+    pausedAt: integer('paused_at'),
+    /** When what is left of it is failed. */
+    deadlineAt: integer('deadline_at'),
+    /** Until when an open batch takes items; null once it is sealed, and for batches that came whole. */
+    openUntil: integer('open_until'),
+    /** Head start of its jobs, in turns. */
+    priority: integer().notNull().default(0),
+    maxAttempts: integer('max_attempts'),
+    /** When its jobs may begin. */
+    runAt: integer('run_at'),
+    /** The caller's own id for it: creating it again answers this batch, and it may stand wherever an id is taken. */
+    idempotencyKey: text('idempotency_key'),
+    /** SHA-256 of what was asked under that key. */
+    fingerprint: text(),
+    /** Its rows are being swept; nobody sees it any more. */
+    deletedAt: integer('deleted_at'),
   },
-  (t) => [index('batches_owner').on(t.owner, t.id), index('batches_finished').on(t.finishedAt)],
+  (t) => [
+    index('batches_owner').on(t.owner, t.id),
+    index('batches_owner_status').on(t.owner, t.status, t.id),
+    index('batches_owner_operation').on(t.owner, t.operation, t.id),
+    uniqueIndex('batches_key').on(t.owner, t.idempotencyKey, t.operation).where(sql`idempotency_key IS NOT NULL`),
+    index('batches_finished').on(t.finishedAt).where(sql`finished_at IS NOT NULL`),
+    index('batches_deadline').on(t.deadlineAt).where(sql`deadline_at IS NOT NULL AND finished_at IS NULL`),
+    index('batches_open').on(t.openUntil).where(sql`open_until IS NOT NULL`),
+    index('batches_stopped').on(t.id).where(sql`stop_code IS NOT NULL AND finished_at IS NULL`),
+    index('batches_deleted').on(t.id).where(sql`deleted_at IS NOT NULL`),
+  ],
+)
+
+/** Words by which an owner finds batches again. */
+export const batchLabels = sqliteTable(
+  'batch_labels',
+  {
+    owner: text().notNull(),
+    label: text().notNull(),
+    batchId: text('batch_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.owner, t.label, t.batchId] }), index('batch_labels_batch').on(t.batchId)],
 )
 
 /** Where each owner stands in the order of turns. */

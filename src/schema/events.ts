@@ -13,6 +13,8 @@ export const events = sqliteTable(
     jobSequence: integer('job_sequence'),
     at: integer().notNull(),
     data: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    /** Set when a retry by hand replaced what it tells of; replay skips it. */
+    supersededAt: integer('superseded_at'),
   },
   (t) => [primaryKey({ columns: [t.batchId, t.seq] })],
 )
