@@ -37,6 +37,7 @@ const Variables = z.object({
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
   CORS_ORIGINS: list.default([]),
+  RETENTION_DAYS: z.coerce.number('a number of days, such as 30').positive('more than 0').default(30),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'fatal, error, warn, info, debug or silent')
     .default('info'),
@@ -59,6 +60,8 @@ export interface Config {
   readonly allowPrivateUrls: boolean
   readonly signingKey: string | null
   readonly corsOrigins: readonly string[]
+  /** How long ended batches are kept. */
+  readonly retentionDays: number
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
@@ -102,6 +105,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
     signingKey: v.SIGNING_KEY ?? null,
     corsOrigins: v.CORS_ORIGINS,
+    retentionDays: v.RETENTION_DAYS,
     logLevel: v.LOG_LEVEL,
   }
 }

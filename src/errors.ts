@@ -36,6 +36,7 @@ const CODES = {
   SERVICE_UNAVAILABLE: { status: 503, transient: true },
   // What can happen to a job.
   CANCELLED: { status: 409 },
+  DEADLINE_EXCEEDED: { status: 409 },
   WORKER_LOST: { status: 500 },
   UNKNOWN: { status: 500 },
 } as const satisfies Record<string, CodeFacts>

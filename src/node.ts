@@ -25,6 +25,7 @@ import { operations } from './operations/index.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
 
 const clock: Clock = { now: Date.now }
+const DAY_MS = 24 * 60 * 60 * 1_000
 /** Memory a thread that reads documents may use. */
 const THREAD_MEMORY_MB = 512
 /** What running jobs get to end by themselves when the server is told to stop. */
@@ -86,7 +87,15 @@ async function start(config: Config): Promise<void> {
   }
   await succeed(ports)
   const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
-  const worker = new Worker({ ...ports, operations }, { ...identity, ...WORKER_TIMES, concurrency: config.concurrency })
+  const worker = new Worker(
+    { ...ports, operations },
+    {
+      ...identity,
+      ...WORKER_TIMES,
+      concurrency: config.concurrency,
+      keepMs: config.retentionDays * DAY_MS,
+    },
+  )
   const hub = new Hub({ ...ports, operations })
   const app = createApp({
     ...ports,

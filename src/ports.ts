@@ -153,6 +153,8 @@ export interface Attempt {
   readonly attempt: number
   readonly input: unknown
   readonly batchInput: unknown
+  /** What an earlier run of this job kept; null for none. */
+  readonly checkpoint: unknown
 }
 
 /** What a running job may use. */
@@ -161,6 +163,8 @@ export interface RunContext {
   readonly signal: AbortSignal
   /** Latest value counts; sent on at most some ten times a second. */
   progress(percent: number, message: string, stage?: string): void
+  /** Keeps JSON from which the next run of this job starts, should this one not end. Durable when it resolves. */
+  checkpoint(state: unknown): Promise<void>
   readonly clock: Clock
   readonly db: Database
   readonly blobs: BlobStore
@@ -205,7 +209,20 @@ export interface Operation {
    * @throws MillraceError naming the field and what would be right
    */
   plan(request: unknown): BatchPlan
-  run(job: Attempt, ctx: RunContext): Promise<RunResult>
+  /**
+   * Makes the request of what the native surface was sent; null where this operation has only its own surface.
+   * @param input what holds for the whole batch
+   * @throws MillraceError naming the field and what would be right
+   */
+  readonly fromItems: ((input: unknown, items: readonly unknown[]) => unknown) | null
+  /** Statements that delete what the operation keeps of these batches; `ids` is a JSON array. */
+  forget?(db: Database, ids: string): readonly Statement[]
+  /**
+   * Does the work. `again` goes on in a fresh run from the last checkpoint, which is not another attempt: for work that is longer
+   * than one run should be.
+   * @throws MillraceError; one that is transient is tried again
+   */
+  run(job: Attempt, ctx: RunContext): Promise<RunResult | 'again'>
   /** What `batch_completed` carries beside the common fields. */
   totals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
   /** The merged answer of `GET …/results`. */

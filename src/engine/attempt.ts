@@ -2,10 +2,11 @@
 import { MillraceError } from '../errors.ts'
 import type { Clock, Log, Operation, RunContext } from '../ports.ts'
 import type { Claimed } from './claim.ts'
-import type { Outcome } from './finish.ts'
+import { STOP_MESSAGES, type StopCode } from './control.ts'
+import type { Held, Outcome } from './finish.ts'
 
 /** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
-export type StopReason = 'lost' | 'cancelled' | 'shutdown' | 'time limit'
+export type StopReason = StopCode | 'lost' | 'shutdown' | 'time limit'
 
 /** Thrown into an attempt through its AbortSignal. */
 export class Stopped extends Error {
@@ -50,7 +51,8 @@ export async function runAttempt(
     stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true }),
   )
   try {
-    return { ...held, kind: 'completed', run: await Promise.race([operation.run(job, ctx), stopped]) }
+    const run = await Promise.race([operation.run(job, ctx), stopped])
+    return run === 'again' ? goOn(deps.clock, held) : { ...held, kind: 'completed', run }
   } catch (thrown) {
     // Whatever a stopped run throws, the reason it was stopped for is what counts.
     return outcomeOf(deps, job, operation, held, stop.signal.aborted ? stop.signal.reason : thrown)
@@ -59,17 +61,28 @@ export async function runAttempt(
   }
 }
 
+/** The outcome of a job whose batch was stopped. */
+export function stoppedOutcome(held: Held, code: StopCode): Outcome {
+  const kind = code === 'CANCELLED' ? 'cancelled' : 'failed'
+  return { ...held, kind, code, message: STOP_MESSAGES[code] }
+}
+
+/** Goes on in a fresh run from its checkpoint; not an attempt. */
+function goOn(clock: Clock, held: Held): Outcome {
+  return { ...held, kind: 'again', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
+}
+
 function outcomeOf(
   deps: { clock: Clock; log: Log },
   job: Claimed,
   operation: Operation,
-  held: { jobId: string; batchId: string; lease: string; bounded: boolean },
+  held: Held,
   thrown: unknown,
 ): Outcome | null {
   const now = deps.clock.now()
   if (thrown instanceof Stopped && thrown.reason === 'lost') return null
-  if (thrown instanceof Stopped && thrown.reason === 'cancelled') {
-    return { ...held, kind: 'cancelled', code: 'CANCELLED', message: 'The batch was cancelled.' }
+  if (thrown instanceof Stopped && (thrown.reason === 'CANCELLED' || thrown.reason === 'DEADLINE_EXCEEDED')) {
+    return stoppedOutcome(held, thrown.reason)
   }
   if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
     const message = 'The server is restarting; this goes on afterwards.'

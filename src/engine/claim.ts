@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../ports.ts'
 import { jobs } from '../schema/jobs.ts'
+import type { StopCode } from './control.ts'
 import { makeReady } from './turns.ts'
 
 /** A job held under a lease. */
@@ -12,6 +13,8 @@ export interface Claimed extends Attempt {
   readonly maxAttempts: number
   /** Whether other jobs of its batch wait for a place. */
   readonly bounded: boolean
+  /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
+  readonly stopCode: StopCode | null
 }
 
 /** Columns a claim brings, read back by the lease it was made under. */
@@ -26,6 +29,8 @@ interface ClaimedRow {
   input: string
   batch_input: string
   concurrency: number | null
+  stop_code: StopCode | null
+  checkpoint: string | null
 }
 
 /**
@@ -50,7 +55,7 @@ export async function claim(
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
       WHERE id IN (${mine})`),
     db.all<ClaimedRow>(sql`
-      SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.attempt, j.max_attempts, j.input, b.input AS batch_input, b.concurrency
+      SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.attempt, j.max_attempts, j.input, j.checkpoint, b.input AS batch_input, b.concurrency, b.stop_code
       FROM jobs j JOIN batches b ON b.id = j.batch_id
       WHERE j.status = 'running' AND j.lease_until = ${now + options.leaseMs} AND j.lease = ${options.lease} ORDER BY j.turn`),
   ])
@@ -64,7 +69,9 @@ export async function claim(
     maxAttempts: row.max_attempts,
     input: JSON.parse(row.input),
     batchInput: JSON.parse(row.batch_input),
+    checkpoint: row.checkpoint === null ? null : JSON.parse(row.checkpoint),
     bounded: row.concurrency !== null,
+    stopCode: row.stop_code,
     lease: options.lease,
   }))
 }

@@ -7,10 +7,12 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database, Notifier, RunResult, Statement } from '../ports.ts'
+import { closeBatches } from './closing.ts'
 import { jsonArrays } from './json.ts'
 import { makeReady } from './turns.ts'
 
-interface Held {
+/** A job as the worker that runs it holds it. */
+export interface Held {
   readonly jobId: string
   readonly batchId: string
   readonly lease: string
@@ -28,8 +30,9 @@ export type Outcome =
       readonly runAt: number
       readonly refund: boolean
       readonly loss: boolean
-      readonly code: string
-      readonly message: string
+      /** What went wrong; null when nothing did. */
+      readonly code: string | null
+      readonly message: string | null
     })
 
 /** True while the job is still held under this lease. For guarding an operation's own rows. */
@@ -80,7 +83,7 @@ export async function finish(
               : [],
           ),
           ...count(db, held, now),
-          ...close(db, JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]), now),
+          ...closeBatches(db, JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]), now),
           ...(ended.some((outcome) => outcome.bounded) ? makeReady(db, nextHeld(held)) : []),
           ...jsonArrays(ended.map(row)).map((array) => clearEnded(db, array, now)),
         ]
@@ -133,21 +136,6 @@ function count(db: Database, held: SQL, now: number): Statement[] {
   ]
 }
 
-/** The closing event and the final status of those batches whose every job has ended. */
-function close(db: Database, batchIds: string, now: number): Statement[] {
-  const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND completed + failed + cancelled = total`
-  const status = sql`CASE WHEN cancel_requested_at IS NOT NULL AND cancelled > 0 THEN 'cancelled' WHEN completed = total THEN 'completed'
-    WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
-  return [
-    db.run(sql`
-      INSERT INTO events (batch_id, seq, type, at, data)
-      SELECT id, last_seq + 1, 'batch_completed', ${now}, json_object('status', ${status}, 'completedJobs', completed,
-        'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
-      FROM batches WHERE ${done}`),
-    db.run(sql`UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1 WHERE ${done}`),
-  ]
-}
-
 /**
  * The held jobs that take the places of ended ones: of each batch as many as ended, lowest sequence first. Walks the index of held
  * jobs step by step, so that it costs the same however many are held.
@@ -158,7 +146,8 @@ function nextHeld(held: SQL): SQL {
     SELECT h.id, h.owner, h.sequence AS place FROM (
       WITH RECURSIVE walk (batch_id, ended, step, sequence) AS (
         SELECT e.batch_id, e.ended, 1, (${first} = e.batch_id)
-        FROM (SELECT j.batch_id, count(*) AS ended FROM ${held} GROUP BY j.batch_id) e
+        FROM (SELECT j.batch_id, count(*) AS ended FROM ${held} JOIN batches b ON b.id = j.batch_id AND b.paused_at IS NULL AND b.stop_code IS NULL
+          GROUP BY j.batch_id) e
         UNION ALL
         SELECT w.batch_id, w.ended, w.step + 1, (${first} = w.batch_id AND n.sequence > w.sequence)
         FROM walk w WHERE w.step < w.ended AND w.sequence IS NOT NULL
@@ -177,7 +166,8 @@ function clearEnded(db: Database, array: string, now: number): Statement {
 
 function clearAgain(db: Database, array: string): Statement {
   return db.run(sql`
-    UPDATE jobs SET status = 'scheduled', run_at = c.value ->> 'runAt', lease = NULL, lease_until = NULL, stage = NULL,
+    UPDATE jobs SET run_at = c.value ->> 'runAt',
+      status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END, lease = NULL, lease_until = NULL, stage = NULL,
       progress_percent = 0, progress_message = c.value ->> 'message',
       attempt = attempt - (c.value ->> 'refund'), losses = losses + (c.value ->> 'loss'),
       error_code = c.value ->> 'code', error_message = c.value ->> 'message'

@@ -1,6 +1,7 @@
 /** The heartbeat: renews the leases of what a worker runs, carries progress, and brings back what the worker must know. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database, Notifier, Progress } from '../ports.ts'
+import type { StopCode } from './control.ts'
 
 /** A running job as its worker reports it. */
 export interface Beat extends Progress {
@@ -14,8 +15,8 @@ export interface Beat extends Progress {
 export interface Verdict {
   /** Leases that were still held, and are renewed. */
   readonly held: Set<string>
-  /** Those among them whose batch was asked to stop. */
-  readonly cancelled: Set<string>
+  /** Those among them whose batch was stopped, and why. */
+  readonly stopped: Map<string, StopCode>
 }
 
 /** Renews leases and stores progress, in one commit. */
@@ -30,11 +31,11 @@ export async function heartbeat(
   )
   const moved = [...new Set(beats.filter((beat) => beat.moved).map((beat) => beat.batchId))]
   const [rows] = await db.batch([
-    db.all<{ id: string; cancelled: number }>(sql`
+    db.all<{ id: string; stop_code: StopCode | null }>(sql`
       UPDATE jobs SET lease_until = ${deps.clock.now() + leaseMs}, progress_percent = c.value ->> 'percent',
         progress_message = c.value ->> 'message', stage = c.value ->> 'stage'
       FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'
-      RETURNING id, (SELECT b.cancel_requested_at IS NOT NULL FROM batches b WHERE b.id = jobs.batch_id) AS cancelled`),
+      RETURNING id, (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) AS stop_code`),
     ...(moved.length === 0
       ? []
       : [
@@ -44,6 +45,20 @@ export async function heartbeat(
   ])
   return {
     held: new Set(rows.map(({ id }) => id)),
-    cancelled: new Set(rows.filter(({ cancelled }) => cancelled === 1).map(({ id }) => id)),
+    stopped: new Map(rows.flatMap(({ id, stop_code }) => (stop_code === null ? [] : [[id, stop_code] as const]))),
   }
+}
+
+/**
+ * Keeps what a later run of the job starts from.
+ * @returns false when the lease was lost, and nothing was kept
+ */
+export async function keepCheckpoint(
+  db: Database,
+  job: { jobId: string; lease: string },
+  state: unknown,
+): Promise<boolean> {
+  const rows = await db.all(sql`
+    UPDATE jobs SET checkpoint = ${JSON.stringify(state)} WHERE id = ${job.jobId} AND lease = ${job.lease} AND status = 'running' RETURNING id`)
+  return rows.length > 0
 }

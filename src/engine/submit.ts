@@ -1,8 +1,8 @@
 /** Accepting work: a batch, its jobs, its uploads and its first event, in one commit. When it answers, all of it is on disk. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { MillraceError } from '../errors.ts'
-import type { Clock, Database, Dispatcher, Operation, Statement } from '../ports.ts'
+import type { Clock, Database, Dispatcher, JobPlan, Operation, Statement } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { events } from '../schema/events.ts'
 import { jsonArrays } from './json.ts'
@@ -17,6 +17,23 @@ export interface Upload {
   readonly sha256: string
 }
 
+/** How a batch is to be run. Times are milliseconds since the epoch. */
+export interface BatchOptions {
+  /** Head start of its jobs over the owner's others, in turns. */
+  readonly priority?: number
+  /** When its jobs may begin. */
+  readonly runAt?: number
+  /** Tries a job, in place of the operation's. */
+  readonly maxAttempts?: number
+  /** Jobs ready or running at once; never more than the operation allows. */
+  readonly concurrency?: number
+  /** When what is left of it is failed. */
+  readonly deadlineAt?: number
+  readonly labels?: readonly string[]
+  /** Takes more items until this time, unless it is sealed before. */
+  readonly openUntil?: number
+}
+
 /** What an owner hands over. */
 export interface Submission {
   readonly owner: string
@@ -24,30 +41,70 @@ export interface Submission {
   /** Checked by the operation's `plan`. */
   readonly request: unknown
   readonly uploads?: readonly Upload[]
+  readonly options?: BatchOptions
+  /** The caller's own id for it. `content` is what was asked, in a form that is the same whenever the same is asked. */
+  readonly idempotency?: { readonly key: string; readonly content: unknown } | undefined
 }
 
 /** What was accepted. */
 export interface Accepted {
   readonly batchId: string
   readonly totalJobs: number
+  /** False when the same request had been accepted before: this is the batch it made. */
+  readonly created: boolean
 }
 
+type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher }
+
 /**
- * Accepts a submission and wakes the workers.
- * @throws MillraceError as the operation's `plan` does, or INVALID_REQUEST when it plans no job
+ * Accepts a submission and wakes the workers. Under an idempotency key, the same content answers the batch it made the first time.
+ * @throws MillraceError as the operation's `plan` does; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
  */
-export async function submit(
-  deps: { db: Database; clock: Clock; dispatcher: Dispatcher },
-  submission: Submission,
-): Promise<Accepted> {
-  const { owner, operation } = submission
+export async function submit(deps: Deps, submission: Submission): Promise<Accepted> {
+  const fingerprint = submission.idempotency === undefined ? null : await sha256(submission.idempotency.content)
+  const earlier = await findEarlier(deps.db, submission, fingerprint)
+  if (earlier !== null) return earlier
+  try {
+    return await create(deps, submission, fingerprint)
+  } catch (error) {
+    // Of creates that race under one key, one is written; the others find it here.
+    const winner = error instanceof MillraceError ? null : await findEarlier(deps.db, submission, fingerprint)
+    if (winner !== null) return winner
+    throw error
+  }
+}
+
+async function findEarlier(db: Database, submission: Submission, fingerprint: string | null): Promise<Accepted | null> {
+  const { owner, operation, idempotency } = submission
+  if (idempotency === undefined) return null
+  const row = await db
+    .select({ id: batches.id, total: batches.total, fingerprint: batches.fingerprint })
+    .from(batches)
+    .where(sql`owner = ${owner} AND idempotency_key = ${idempotency.key} AND operation = ${operation.name}`)
+    .get()
+  if (row === undefined) return null
+  if (row.fingerprint !== fingerprint) {
+    throw new MillraceError(
+      'CONFLICT',
+      `"${idempotency.key}" already names a batch with other content. Use a new one.`,
+      {
+        details: { field: 'Idempotency-Key', batchId: row.id },
+      },
+    )
+  }
+  return { batchId: row.id, totalJobs: row.total, created: false }
+}
+
+async function create(deps: Deps, submission: Submission, fingerprint: string | null): Promise<Accepted> {
+  const { db } = deps
+  const { owner, operation, options = {} } = submission
   const plan = operation.plan(submission.request)
   const total = plan.jobs.length
-  if (total === 0) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  const open = options.openUntil !== undefined
+  if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
   const batchId = uuidv7()
   const now = deps.clock.now()
-  const { db } = deps
-
+  const concurrency = leastOf(operation.concurrency, options.concurrency ?? null)
   const first: Statement = db.insert(batches).values({
     id: batchId,
     owner,
@@ -58,48 +115,62 @@ export async function submit(
     total,
     tallies: {},
     lastSeq: 1,
-    concurrency: operation.concurrency,
+    concurrency,
     createdAt: now,
+    priority: options.priority ?? 0,
+    maxAttempts: options.maxAttempts ?? operation.maxAttempts,
+    runAt: options.runAt ?? null,
+    deadlineAt: options.deadlineAt ?? null,
+    openUntil: options.openUntil ?? null,
+    idempotencyKey: submission.idempotency?.key ?? null,
+    fingerprint,
   })
-  const rest: Statement[] = [
-    db.insert(events).values({
-      batchId,
-      seq: 1,
-      type: 'batch_started',
-      at: now,
-      data: { totalJobs: total, ...plan.facts },
-    }),
-    ...insertJobs(db, { batchId, owner, operation, now, jobs: plan.jobs }),
+  const started = { totalJobs: total, ...(open ? { open } : {}), ...plan.facts }
+  const labels = JSON.stringify([...new Set(options.labels ?? [])])
+  await db.batch([
+    first,
+    db.insert(events).values({ batchId, seq: 1, type: 'batch_started', at: now, data: started }),
+    db.run(
+      sql`INSERT INTO batch_labels (owner, label, batch_id) SELECT ${owner}, value, ${batchId} FROM json_each(${labels})`,
+    ),
+    ...insertJobs(db, { batchId, owner, now, jobs: plan.jobs, firstSequence: 1 }),
     ...insertUploads(db, { batchId, owner, now, uploads: submission.uploads ?? [] }),
-  ]
-  await db.batch([first, ...rest])
+  ])
   deps.dispatcher.wake()
-  return { batchId, totalJobs: total }
+  return { batchId, totalJobs: total, created: true }
 }
 
-function insertJobs(
+/**
+ * Adds jobs to a batch that is there, as its own options say they are to be run: ready at once, at their time, or when a place is free.
+ * Jobs whose sequence is taken are passed over.
+ */
+export function insertJobs(
   db: Database,
-  batch: {
+  add: {
     batchId: string
     owner: string
-    operation: Operation
     now: number
-    jobs: ReturnType<Operation['plan']>['jobs']
+    jobs: readonly JobPlan[]
+    firstSequence: number
+    /** What must hold of the batch (as `b`) for anything to be added. */
+    condition?: SQL
   },
 ): Statement[] {
-  const { batchId, owner, operation, now } = batch
-  const total = batch.jobs.length
-  const ready = Math.min(total, operation.concurrency ?? total)
-  const rows = batch.jobs.map((job, index) => [uuidv7(), index + 1, job.label ?? null, job.input])
+  const { batchId, owner, now, jobs, firstSequence } = add
+  if (jobs.length === 0) return []
+  const rows = jobs.map((job, index) => [uuidv7(), firstSequence + index, job.label ?? null, job.input])
   return [
-    takeTurns(db, owner, ready),
+    takeTurns(db, owner, jobs.length),
     ...jsonArrays(rows).map((array) =>
       db.run(sql`
-        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, max_attempts, created_at)
-        SELECT r.value ->> 0, ${batchId}, ${owner}, ${operation.name}, r.value ->> 1,
-          CASE WHEN r.value ->> 1 <= ${ready} THEN 'ready' ELSE 'held' END, r.value ->> 2, r.value -> 3,
-          (SELECT last_turn FROM owners WHERE owner = ${owner}) - ${ready} + (r.value ->> 1), ${operation.maxAttempts}, ${now}
-        FROM json_each(${array}) r`),
+        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, run_at, max_attempts, created_at)
+        SELECT r.value ->> 0, b.id, b.owner, b.operation, r.value ->> 1,
+          CASE WHEN b.paused_at IS NOT NULL OR r.value ->> 1 > coalesce(b.concurrency, r.value ->> 1) THEN 'held'
+            WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
+          r.value ->> 2, r.value -> 3,
+          o.last_turn - ${jobs.length} + (r.value ->> 1) - ${firstSequence - 1} - b.priority, b.run_at, b.max_attempts, ${now}
+        FROM json_each(${array}) r, batches b, owners o WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
+        ON CONFLICT DO NOTHING`),
     ),
   ]
 }
@@ -115,4 +186,19 @@ function insertUploads(
         r.value ->> 'md5', r.value ->> 'sha256', ${batch.now}
       FROM json_each(${array}) r`),
   )
+}
+
+function leastOf(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b)
+}
+
+/** SHA-256 of a JSON value with the keys of its objects sorted, as hex. */
+async function sha256(value: unknown): Promise<string> {
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

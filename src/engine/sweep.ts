@@ -1,9 +1,12 @@
 /** Sweeping: work that lost its worker is found again. */
 import { sql } from 'drizzle-orm'
-import type { Clock, Database, Notifier } from '../ports.ts'
+import type { Clock, Database, Dispatcher, Notifier } from '../ports.ts'
+import { batches } from '../schema/batches.ts'
 import { jobs } from '../schema/jobs.ts'
 import { workers } from '../schema/workers.ts'
+import { stopBatch } from './control.ts'
 import { finish, type Outcome } from './finish.ts'
+import { sealBatch } from './open.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
 export const MAX_LOSSES = 10
@@ -38,6 +41,39 @@ export async function sweepLeases(
       : { ...held, kind: 'failed', code: 'WORKER_LOST', message: LOST_FOR_GOOD }
   })
   return (await finish(deps, outcomes)).size
+}
+
+/** Batches looked at in one go. */
+const BATCHES_AT_ONCE = 20
+
+/** Ends batches whose deadline has passed, goes on with stopping where a stop was cut off, seals open batches nobody sealed. */
+export async function sweepBatches(deps: {
+  db: Database
+  clock: Clock
+  notifier: Notifier
+  dispatcher: Dispatcher
+}): Promise<void> {
+  const { db } = deps
+  const now = deps.clock.now()
+  const [late, stopped, open] = await db.batch([
+    db
+      .select({ id: batches.id })
+      .from(batches)
+      .where(sql`deadline_at IS NOT NULL AND finished_at IS NULL AND deadline_at <= ${now} AND stop_code IS NULL`)
+      .limit(BATCHES_AT_ONCE),
+    db
+      .select({ id: batches.id })
+      .from(batches)
+      .where(sql`stop_code IS NOT NULL AND finished_at IS NULL`)
+      .limit(BATCHES_AT_ONCE),
+    db
+      .select({ id: batches.id })
+      .from(batches)
+      .where(sql`open_until IS NOT NULL AND open_until <= ${now}`)
+      .limit(BATCHES_AT_ONCE),
+  ])
+  for (const { id } of [...late, ...stopped]) await stopBatch(deps, id, 'DEADLINE_EXCEEDED')
+  for (const { id } of open) await sealBatch(deps, id)
 }
 
 /** Notes that a worker lives. */

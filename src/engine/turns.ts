@@ -25,7 +25,7 @@ export function makeReady(db: Database, waiting: SQL): [Statement, Statement] {
       UPDATE owners SET last_turn = max(last_turn, ${FLOOR}) + w.n
       FROM (SELECT owner, count(*) AS n FROM (${waiting}) GROUP BY owner) w WHERE w.owner = owners.owner`),
     db.run(sql`
-      UPDATE jobs SET status = 'ready', run_at = NULL, turn = t.turn
+      UPDATE jobs SET status = 'ready', run_at = NULL, turn = t.turn - (SELECT b.priority FROM batches b WHERE b.id = jobs.batch_id)
       FROM (
         SELECT w.id, o.last_turn - count(*) OVER (PARTITION BY w.owner) + row_number() OVER (PARTITION BY w.owner ORDER BY w.place) AS turn
         FROM (${waiting}) w JOIN owners o ON o.owner = w.owner

@@ -1,11 +1,12 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
 import type { BlobStore, Clock, Compute, Database, Dispatcher, Fetcher, Log, Notifier, Operations } from '../ports.ts'
-import { runAttempt, Stopped, type StopReason } from './attempt.ts'
+import { runAttempt, Stopped, type StopReason, stoppedOutcome } from './attempt.ts'
 import { type Claimed, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
-import { heartbeat } from './heartbeat.ts'
+import { heartbeat, keepCheckpoint } from './heartbeat.ts'
 import { ProgressBoard } from './progress.ts'
-import { signIn, signOut, sweepLeases } from './sweep.ts'
+import { sweepOrphans, sweepRetention } from './retention.ts'
+import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
 
 /** What a worker needs of the world. */
 export interface WorkerDeps {
@@ -34,13 +35,19 @@ export interface WorkerOptions {
   readonly beatMs: number
   /** Between sweeps for lost leases and due jobs that no wake-up told of. */
   readonly sweepMs: number
+  /** How long ended batches are kept. */
+  readonly keepMs: number
+  /** Between sweeps for what is kept no longer. */
+  readonly retentionMs: number
 }
 
 /** The times a server uses unless a test turns them. */
-export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000 }
+export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000, retentionMs: 60_000 }
 
 /** What handing back unfinished jobs may take when a worker stops. */
 const HAND_BACK_MS = 2_000
+
+const ORPHANS_EVERY_MS = 60 * 60 * 1_000
 
 interface Running {
   readonly job: Claimed
@@ -60,6 +67,7 @@ export class Worker {
   #pumping: Promise<void> | null = null
   #pumpAgain = false
   #stopping = false
+  #orphansDueAt = 0
   #timers: (() => void)[] = []
   #dueTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -81,6 +89,7 @@ export class Worker {
       this.#deps.dispatcher.onWake(() => this.#pump()),
       every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
+      every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
     ]
     this.#wakeAtNextDue()
     this.#pump()
@@ -142,11 +151,21 @@ export class Worker {
       this.#committer.add({ ...job, kind: 'failed', code: 'UNKNOWN', message })
       return
     }
+    if (job.stopCode !== null) {
+      this.#committer.add(stoppedOutcome(job, job.stopCode))
+      return
+    }
     const { clock, db, blobs, fetcher, compute } = this.#deps
     const progress = (percent: number, message: string, stage?: string) => {
       if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
     }
-    const ctx = { signal: stop.signal, progress, clock, db, blobs, fetcher, compute }
+    const checkpoint = async (state: unknown) => {
+      if (!(await keepCheckpoint(db, job, state))) {
+        stop.abort(new Stopped('lost'))
+        stop.signal.throwIfAborted()
+      }
+    }
+    const ctx = { signal: stop.signal, progress, checkpoint, clock, db, blobs, fetcher, compute }
     void runAttempt(this.#deps, job, operation, stop, ctx).then((outcome) => {
       this.#board.remove(job.jobId)
       if (outcome === null) this.#drop(job.jobId)
@@ -178,7 +197,8 @@ export class Worker {
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
     for (const { jobId } of beats) {
       const running = this.#running.get(jobId)
-      if (verdict.cancelled.has(jobId)) this.#stop(jobId, 'cancelled')
+      const code = verdict.stopped.get(jobId)
+      if (code !== undefined) this.#stop(jobId, code)
       else if (!verdict.held.has(jobId)) this.#stop(jobId, 'lost')
       else if (running !== undefined) running.renewedAt = now
     }
@@ -187,8 +207,17 @@ export class Worker {
   async #sweep(): Promise<void> {
     await signIn(this.#deps, this.#options)
     await sweepLeases(this.#deps)
+    await sweepBatches(this.#deps)
     this.#wakeAtNextDue()
     this.#pump()
+  }
+
+  async #retain(): Promise<void> {
+    await sweepRetention(this.#deps, this.#options.keepMs)
+    const now = this.#deps.clock.now()
+    if (now < this.#orphansDueAt) return
+    this.#orphansDueAt = now + ORPHANS_EVERY_MS
+    await sweepOrphans(this.#deps)
   }
 
   #wakeAtNextDue(): void {

@@ -26,7 +26,7 @@ export async function readHeads(db: Database, ids: readonly string[]): Promise<B
       finishedAt: batches.finishedAt,
     })
     .from(batches)
-    .where(sql`id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
+    .where(sql`deleted_at IS NULL AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
   return rows.map(({ finishedAt, ...head }) => ({ ...head, finished: finishedAt !== null }))
 }
 
@@ -133,7 +133,9 @@ export async function readBatch(db: Database, id: string, owner: string): Promis
       finishedAt: batches.finishedAt,
     })
     .from(batches)
-    .where(sql`id = ${id} AND owner = ${owner}`)
+    .where(sql`owner = ${owner} AND (id = ${id} OR idempotency_key = ${id}) AND deleted_at IS NULL`)
+    .orderBy(sql`id = ${id} DESC, id DESC`)
+    .limit(1)
     .get()
   return row === undefined ? null : { ...row, finished: row.finishedAt !== null }
 }

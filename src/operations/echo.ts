@@ -36,6 +36,8 @@ export const echo: Operation = {
     return { input: {}, facts: {}, jobs: parsed.data.items.map((input) => ({ input })) }
   },
 
+  fromItems: (_input, items) => ({ items }),
+
   async run(job, ctx) {
     const item = Item.parse(job.input)
     const pause = item.waitMs / (item.steps + 1)

@@ -75,6 +75,8 @@ export async function openEngine(options: { folder?: string; operations?: readon
         leaseMs: 2_000,
         beatMs: 50,
         sweepMs: 50,
+        keepMs: 30 * 86_400_000,
+        retentionMs: 50,
         ...turned,
       })
       workers.push(worker)

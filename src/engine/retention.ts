@@ -1,0 +1,97 @@
+/** Retention: what is deleted, or older than it is kept, goes with its rows and its blobs; blobs that no row names go too. */
+import { sql } from 'drizzle-orm'
+import type { BlobStore, Clock, Database, Log, Operations } from '../ports.ts'
+
+interface Deps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly blobs: BlobStore
+  readonly operations: Operations
+  readonly log: Log
+}
+
+/** Rows deleted by one commit, so that no commit holds the write lock for long. */
+const ROWS_A_COMMIT = 2_000
+const BATCHES_AT_ONCE = 50
+/** A blob younger than this may belong to a create that is still under way. */
+const ORPHAN_AFTER_MS = 24 * 60 * 60 * 1_000
+
+/**
+ * Takes batches out of sight that ended longer ago than they are kept, and deletes what is out of sight.
+ * @param keepMs how long an ended batch is kept
+ * @returns how many batches were deleted
+ */
+export async function sweepRetention(deps: Deps, keepMs: number): Promise<number> {
+  const { db } = deps
+  const now = deps.clock.now()
+  await db.run(sql`
+    UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
+      SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${now - keepMs} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
+  const gone = await db.all<{ id: string; operation: string }>(
+    sql`SELECT id, operation FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
+  )
+  for (const { id, operation } of gone) await purge(deps, id, operation)
+  return gone.length
+}
+
+/** Blobs first, then rows, the batch itself last: cut off anywhere, the next sweep goes on. */
+async function purge(deps: Deps, id: string, operation: string): Promise<void> {
+  const { db } = deps
+  const uploads = await db.all<{ key: string }>(sql`SELECT key FROM uploads WHERE batch_id = ${id}`)
+  await deps.blobs.delete(uploads.map(({ key }) => key))
+  await deleteInSlices(
+    db,
+    sql`jobs`,
+    sql`id IN (SELECT id FROM jobs WHERE batch_id = ${id} ORDER BY sequence LIMIT ${ROWS_A_COMMIT})`,
+  )
+  await deleteInSlices(
+    db,
+    sql`events`,
+    sql`batch_id = ${id} AND seq IN (SELECT seq FROM events WHERE batch_id = ${id} ORDER BY seq LIMIT ${ROWS_A_COMMIT})`,
+  )
+  const ids = JSON.stringify([id])
+  await db.batch([
+    db.run(sql`DELETE FROM uploads WHERE batch_id = ${id}`),
+    db.run(sql`DELETE FROM batch_labels WHERE batch_id = ${id}`),
+    ...(deps.operations[operation]?.forget?.(db, ids) ?? []),
+    db.run(sql`DELETE FROM batches WHERE id = ${id}`),
+  ])
+}
+
+async function deleteInSlices(
+  db: Database,
+  table: ReturnType<typeof sql>,
+  slice: ReturnType<typeof sql>,
+): Promise<void> {
+  for (;;) {
+    const rows = await db.all(sql`DELETE FROM ${table} WHERE ${slice} RETURNING 1`)
+    if (rows.length < ROWS_A_COMMIT) return
+  }
+}
+
+/**
+ * Deletes uploads that no batch names: of creates that were refused or cut off.
+ * @returns how many
+ */
+export async function sweepOrphans(deps: Deps): Promise<number> {
+  let deleted = 0
+  let page: string[] = []
+  const flush = async () => {
+    const known = await deps.db.all<{ key: string }>(
+      sql`SELECT key FROM uploads WHERE key IN (SELECT value FROM json_each(${JSON.stringify(page)}))`,
+    )
+    const kept = new Set(known.map(({ key }) => key))
+    const orphans = page.filter((key) => !kept.has(key))
+    await deps.blobs.delete(orphans)
+    deleted += orphans.length
+    page = []
+  }
+  for await (const { key, modifiedAt } of deps.blobs.list('uploads/')) {
+    if (modifiedAt > deps.clock.now() - ORPHAN_AFTER_MS) continue
+    page.push(key)
+    if (page.length === 1_000) await flush()
+  }
+  await flush()
+  if (deleted > 0) deps.log.info({ blobs: deleted }, 'deleted uploads that no batch names')
+  return deleted
+}
