@@ -8,6 +8,8 @@ import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
 import { extractRoutes } from './routes/batch/extract.ts'
+import { nativeRoutes } from './routes/batch/native.ts'
+import { resultRoutes } from './routes/batch/results.ts'
 import { statusRoutes } from './routes/batch/status.ts'
 import { healthRoutes } from './routes/health.ts'
 
@@ -37,6 +39,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.use(authenticate(deps))
   app.route('/', healthRoutes(deps))
   app.route('/api/batch', extractRoutes(deps))
+  app.route('/api/batch', nativeRoutes(deps))
+  app.route('/api/batch', resultRoutes(deps))
   app.route('/api/batch', statusRoutes(deps))
   return app
 }

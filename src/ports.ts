@@ -211,7 +211,7 @@ export interface Operation {
   plan(request: unknown): BatchPlan
   /**
    * Makes the request of what the native surface was sent; null where this operation has only its own surface.
-   * @param input what holds for the whole batch
+   * @param input what holds for the whole batch: as a caller sent it, or as an earlier plan of the same batch kept it
    * @throws MillraceError naming the field and what would be right
    */
   readonly fromItems: ((input: unknown, items: readonly unknown[]) => unknown) | null
@@ -225,8 +225,8 @@ export interface Operation {
   run(job: Attempt, ctx: RunContext): Promise<RunResult | 'again'>
   /** What `batch_completed` carries beside the common fields. */
   totals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
-  /** The merged answer of `GET …/results`. */
-  merge(batchInput: unknown, jobs: readonly CompletedJob[]): Readonly<Record<string, unknown>>
+  /** The merged answer of `GET …/results`; null where what each job gave is listed as it is. */
+  readonly merge: ((batchInput: unknown, jobs: readonly CompletedJob[]) => Readonly<Record<string, unknown>>) | null
 }
 
 /** The operations of a server, by name. */

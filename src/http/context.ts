@@ -1,7 +1,7 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
 import type { Hub } from '../live/hub.ts'
-import type { BlobStore, Clock, Database, Dispatcher, Log, Operations, Sink } from '../ports.ts'
+import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -42,6 +42,7 @@ export interface AppDeps {
   readonly clock: Clock
   readonly blobs: BlobStore
   readonly dispatcher: Dispatcher
+  readonly notifier: Notifier
   readonly operations: Operations
   readonly hub: Hub
   readonly openSink: OpenSink

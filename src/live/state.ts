@@ -1,5 +1,5 @@
 /** Where a batch and its jobs stand now: what a follower starts from, and what polling answers. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Database, Operation, Progress } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { jobs } from '../schema/jobs.ts'
@@ -44,12 +44,23 @@ export interface JobItem {
   readonly [summary: string]: unknown
 }
 
+/** A job's status as clients say it, whatever its operation. */
+type JobWord = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled'
+
+const STATUSES: Readonly<Record<JobWord, SQL>> = {
+  pending: sql`status IN ('ready', 'scheduled', 'held')`,
+  processing: sql`status = 'running'`,
+  completed: sql`status = 'completed'`,
+  failed: sql`status = 'failed'`,
+  cancelled: sql`status = 'cancelled'`,
+}
+
 /** Reads a page of a batch's jobs by sequence. */
 export async function readJobItems(
   db: Database,
   operation: Operation | undefined,
   batchId: string,
-  page: { after: number; limit: number },
+  page: { after: number; limit: number; status?: JobWord | undefined },
 ): Promise<JobItem[]> {
   const rows = await db
     .select({
@@ -65,7 +76,9 @@ export async function readJobItems(
       progressMessage: jobs.progressMessage,
     })
     .from(jobs)
-    .where(sql`batch_id = ${batchId} AND sequence > ${page.after}`)
+    .where(
+      sql`batch_id = ${batchId} AND sequence > ${page.after} AND ${page.status === undefined ? sql`true` : STATUSES[page.status]}`,
+    )
     .orderBy(jobs.sequence)
     .limit(page.limit)
   return rows.map(({ stage, summary, status, errorCode, errorMessage, ...row }) => ({

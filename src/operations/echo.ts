@@ -55,7 +55,7 @@ export const echo: Operation = {
 
   totals: (tallies) => ({ amount: tallies.amount ?? 0 }),
 
-  merge: (_input, jobs) => ({ results: jobs.map(({ jobId, sequence, result }) => ({ jobId, sequence, result })) }),
+  merge: null,
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

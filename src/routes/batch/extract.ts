@@ -5,6 +5,7 @@ import { submit, type Upload } from '../../engine/submit.ts'
 import { MillraceError } from '../../errors.ts'
 import { streamToken } from '../../http/auth.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { idempotencyKey } from '../../http/idempotency.ts'
 import { readMultipart } from '../../http/multipart.ts'
 import type { BlobStore } from '../../ports.ts'
 import type { ExtractAccepted } from '../../wire/extract.ts'
@@ -28,8 +29,14 @@ export function extractRoutes(deps: AppDeps): Hono<Env> {
     try {
       await form.read(c.req.raw)
       const { uploads, ...request } = form.checked()
-      const { batchId, totalJobs } = await submit(deps, { owner, operation, request, uploads })
-      await form.forget(uploads)
+      const { batchId, totalJobs, created } = await submit(deps, {
+        owner,
+        operation,
+        request,
+        uploads,
+        idempotency: idempotencyKey(c, form.content()),
+      })
+      await form.forget(created ? uploads : [])
       return accepted(c, {
         batchId,
         totalJobs,
@@ -106,6 +113,11 @@ class ExtractForm {
       ],
       uploads,
     }
+  }
+
+  /** What was asked for, the same whenever the same is asked: files by what they hold, not by where they were stored. */
+  content(): unknown {
+    return { swimmer: this.#swimmer, files: this.#stored.map(({ sha256 }) => sha256), urls: this.#urls }
   }
 
   /** Deletes what was stored and is not kept. */

@@ -1,16 +1,15 @@
-/** Following a batch: its stream, its state by polling, its merged results. One face for every operation. */
-import { type Context, Hono } from 'hono'
-import { MillraceError } from '../../errors.ts'
+/** Following a batch: its stream, and its state by polling. One face for every operation. */
+import { Hono } from 'hono'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { openEventStream, readCursor } from '../../http/streaming.ts'
-import { type BatchState, readBatch, readJobItems } from '../../live/state.ts'
-import { readCompleted } from '../../reads/results.ts'
+import { type BatchState, readJobItems } from '../../live/state.ts'
 import type { BatchStatus } from '../../wire/extract.ts'
+import { findBatch } from './find.ts'
 
 /** Jobs that a status answer lists. */
 const MOST_JOBS = 1_000
 
-/** `GET /:id`, `GET /:id/stream`, `GET /:id/results`. */
+/** `GET /:id`, `GET /:id/stream`. */
 export function statusRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>()
     .get('/:id/stream', async (c) => {
@@ -24,24 +23,7 @@ export function statusRoutes(deps: AppDeps): Hono<Env> {
       else await deps.hub.resync(batch, sink, state)
       return response
     })
-    .get('/:id/results', async (c) => {
-      const batch = await findBatch(c, deps)
-      const operation = deps.operations[batch.operation]
-      const { batchInput, jobs } = await readCompleted(deps.db, batch.id)
-      return c.json({ success: true, ...operation?.merge(batchInput, jobs) })
-    })
     .get('/:id', async (c) => c.json(await present(deps, await findBatch(c, deps))))
-}
-
-async function findBatch(c: Context<Env, '/:id'>, deps: AppDeps): Promise<BatchState> {
-  const batch = await readBatch(deps.db, c.req.param('id'), c.get('caller').owner)
-  if (batch === null) {
-    throw new MillraceError(
-      'NOT_FOUND',
-      'There is no batch with this id. It may have been deleted, or belong to someone else.',
-    )
-  }
-  return batch
 }
 
 async function present(deps: AppDeps, batch: BatchState): Promise<BatchStatus> {

@@ -1,0 +1,92 @@
+/** Reading what a request says: bodies and query strings, checked against their schema. */
+import type { Context } from 'hono'
+import type { z } from 'zod'
+import { MillraceError } from '../errors.ts'
+import type { Env } from './context.ts'
+
+/** The first thing that is wrong, by the name of its field. */
+function invalid(error: z.ZodError): MillraceError {
+  const issue = error.issues[0]
+  const path = issue?.path.map(String).join('.') ?? ''
+  const field = path === '' && issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : path
+  return new MillraceError('INVALID_REQUEST', field === '' ? `${issue?.message}` : `${field}: ${issue?.message}`, {
+    details: { field },
+  })
+}
+
+/**
+ * Reads a JSON body.
+ * @throws MillraceError INVALID_REQUEST naming the field, UNSUPPORTED_MEDIA_TYPE when the body is sent as something else
+ */
+export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
+  const type = c.req.header('Content-Type') ?? ''
+  if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
+    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'Send a JSON body with "Content-Type: application/json".')
+  }
+  let body: unknown
+  try {
+    body = JSON.parse(await c.req.text())
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
+  }
+  const parsed = schema.safeParse(body)
+  if (!parsed.success) throw invalid(parsed.error)
+  return parsed.data
+}
+
+/**
+ * Reads the query string.
+ * @throws MillraceError INVALID_REQUEST naming the parameter
+ */
+export function readQuery<T>(c: Context<Env>, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(c.req.query())
+  if (!parsed.success) throw invalid(parsed.error)
+  return parsed.data
+}
+
+const MAX_LINE_BYTES = 1_000_000
+
+/**
+ * Reads NDJSON line by line as it comes in. Empty lines are passed over.
+ * @returns each value with the number of its line, from 1
+ * @throws MillraceError INVALID_REQUEST naming the line
+ */
+export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenerator<{ line: number; value: unknown }> {
+  let rest = ''
+  let line = 0
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  for await (const bytes of body) {
+    const lines = (rest + decode(decoder, line, bytes)).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > MAX_LINE_BYTES) throw badLine(line + lines.length + 1, 'is longer than 1 MB')
+    for (const text of lines) {
+      line++
+      if (text.trim() !== '') yield { line, value: parseLine(line, text) }
+    }
+  }
+  const last = rest + decode(decoder, line)
+  if (last.trim() !== '') yield { line: line + 1, value: parseLine(line + 1, last) }
+}
+
+function decode(decoder: TextDecoder, line: number, bytes?: Uint8Array): string {
+  try {
+    return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true })
+  } catch {
+    throw badLine(line + 1, 'or one after it is not UTF-8')
+  }
+}
+
+function parseLine(line: number, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw badLine(line, 'is not JSON')
+  }
+}
+
+function badLine(line: number, fault: string): MillraceError {
+  return new MillraceError('INVALID_REQUEST', `Line ${line} ${fault}. Lines before it were taken.`, {
+    details: { field: `line ${line}` },
+  })
+}

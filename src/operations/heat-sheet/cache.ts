@@ -1,0 +1,95 @@
+/** What is known of a document already: parsed once, it answers for any swimmer; asked once for a swimmer, the answer is kept. */
+import { type SQL, sql } from 'drizzle-orm'
+import { uuidv7 } from 'uuidv7'
+import type { Attempt, RunContext, Statement } from '../../ports.ts'
+import { documents, results } from '../../schema/heat-sheets.ts'
+import { jobs } from '../../schema/jobs.ts'
+import { Extraction } from '../../wire/extract.ts'
+import { PARSER_VERSION, Sheet } from './sheet.ts'
+
+const CODE_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+/** A code to share a result by: eight of a–z and 0–9, some 41 random bits. */
+export function newResultCode(): string {
+  let code = ''
+  while (code.length < 8) {
+    const [byte = 255] = crypto.getRandomValues(new Uint8Array(1))
+    // Bytes past the last whole multiple of 36 would make the first letters likelier.
+    if (byte < 252) code += CODE_LETTERS[byte % CODE_LETTERS.length]
+  }
+  return code
+}
+
+/** What one owner's earlier jobs learned of one document. Never shared between owners: an MD5 can be forged. */
+export class Cache {
+  readonly #ctx: Pick<RunContext, 'db' | 'blobs'>
+  readonly #owner: string
+  readonly #md5: string
+
+  constructor(ctx: Pick<RunContext, 'db' | 'blobs'>, owner: string, md5: string) {
+    this.#ctx = ctx
+    this.#owner = owner
+    this.#md5 = md5
+  }
+
+  /** The latest answer for a swimmer, by normalised name. */
+  async findResult(subject: string): Promise<Extraction | null> {
+    const row = await this.#ctx.db
+      .select({ result: jobs.result })
+      .from(results)
+      .innerJoin(jobs, sql`${jobs.id} = ${results.jobId}`)
+      .where(
+        sql`${results.owner} = ${this.#owner} AND ${results.md5} = ${this.#md5} AND ${results.swimmer} = ${subject} AND ${results.parser} = ${PARSER_VERSION}`,
+      )
+      .orderBy(sql`${results.createdAt} DESC`)
+      .limit(1)
+      .get()
+    return row === undefined ? null : Extraction.parse(row.result)
+  }
+
+  /** The parsed sheet, if this parser read the document before. */
+  async findSheet(): Promise<Sheet | null> {
+    const row = await this.#ctx.db
+      .select({ key: documents.blobKey })
+      .from(documents)
+      .where(sql`owner = ${this.#owner} AND md5 = ${this.#md5} AND parser = ${PARSER_VERSION}`)
+      .get()
+    const stream = row === undefined ? null : await this.#ctx.blobs.get(row.key)
+    return stream === null ? null : Sheet.parse(await new Response(stream).json())
+  }
+
+  /** Stores a parsed sheet; its row comes with the job's commit. Returns the blob's key. */
+  async keepSheet(sheet: Sheet): Promise<string> {
+    const key = `sheets/${uuidv7()}.json`
+    await this.#ctx.blobs.put(key, new TextEncoder().encode(JSON.stringify(sheet)))
+    return key
+  }
+
+  /** The rows that go with a finished job. */
+  rows(finished: {
+    held: SQL<boolean>
+    job: Attempt
+    subject: string
+    resultCode: string
+    keptSheet: string | null
+    now: number
+  }): Statement[] {
+    const { held, job, subject, resultCode, keptSheet, now } = finished
+    const { db } = this.#ctx
+    const rows: Statement[] = [
+      db.run(sql`
+        INSERT INTO results (code, owner, batch_id, job_id, md5, parser, swimmer, created_at)
+        SELECT ${resultCode}, ${this.#owner}, ${job.batchId}, ${job.jobId}, ${this.#md5}, ${PARSER_VERSION}, ${subject}, ${now}
+        WHERE ${held}`),
+    ]
+    if (keptSheet !== null) {
+      rows.push(
+        db.run(sql`
+          INSERT INTO documents (owner, md5, parser, blob_key, created_at)
+          SELECT ${this.#owner}, ${this.#md5}, ${PARSER_VERSION}, ${keptSheet}, ${now} WHERE ${held}
+          ON CONFLICT DO NOTHING`),
+      )
+    }
+    return rows
+  }
+}

@@ -1,0 +1,185 @@
+/** The native surface: batches of any operation, made, listed, fed and steered. */
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../engine/control.ts'
+import { appendJobs, OPEN_MS, sealBatch } from '../../engine/open.ts'
+import { type BatchOptions, submit } from '../../engine/submit.ts'
+import { MillraceError } from '../../errors.ts'
+import { streamToken } from '../../http/auth.ts'
+import { readJson, readNdjson, readQuery } from '../../http/body.ts'
+import type { AppDeps, Env } from '../../http/context.ts'
+import { idempotencyKey } from '../../http/idempotency.ts'
+import { readJobItems } from '../../live/state.ts'
+import type { Operation } from '../../ports.ts'
+import { listBatches, readBatchInput } from '../../reads/lists.ts'
+import { AppendItems, type BatchAccepted, CreateBatch, ListBatches, ListJobs } from '../../wire/native.ts'
+import { findBatch } from './find.ts'
+
+const MAX_BODY_BYTES = 32 * 1024 * 1024
+const PAGE = 100
+/** Items of a stream that are added by one commit. */
+const ITEMS_A_COMMIT = 1_000
+
+const limitBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw new MillraceError(
+      'TOO_LARGE',
+      'A body may hold 32 MB. Make the batch with "open": true and send its items in slices.',
+    )
+  },
+})
+
+/** `POST /`, `GET /`, `GET /:id/jobs`, `POST /:id/{items,seal,cancel,pause,resume,retry}`, `DELETE /:id`. */
+export function nativeRoutes(deps: AppDeps): Hono<Env> {
+  const steer = (act: (deps: AppDeps, batchId: string) => Promise<unknown>) => async (c: Context<Env, '/:id'>) => {
+    const batch = await findBatch(c, deps)
+    await act(deps, batch.id)
+    return c.json({ success: true, batchId: batch.id })
+  }
+  return new Hono<Env>()
+    .post('/', limitBody, (c) => create(c, deps))
+    .get('/', (c) => list(c, deps))
+    .get('/:id/jobs', (c) => listJobs(c, deps))
+    .post('/:id/items', limitBody, (c) => append(c, deps))
+    .post('/:id/seal', steer(sealBatch))
+    .post(
+      '/:id/cancel',
+      steer((d, id) => stopBatch(d, id, 'CANCELLED')),
+    )
+    .post('/:id/pause', steer(pauseBatch))
+    .post('/:id/resume', steer(resumeBatch))
+    .post('/:id/retry', async (c) => {
+      const batch = await findBatch(c, deps)
+      return c.json({ success: true, batchId: batch.id, retriedJobs: await retryBatch(deps, batch.id) })
+    })
+    .delete('/:id', steer(deleteBatch))
+}
+
+async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
+  const body = await readJson(c, CreateBatch)
+  const operation = findOperation(deps, body.operation)
+  if (body.open === true && body.items !== undefined)
+    throw invalid('items', 'An open batch takes its items later: leave "items" out.')
+  if (body.open !== true && body.items === undefined)
+    throw invalid('items', 'Expected an array with one item a job, or "open": true.')
+  const { owner, authenticated } = c.get('caller')
+  const { batchId, totalJobs, created } = await submit(deps, {
+    owner,
+    operation,
+    request: operation.fromItems(body.input ?? {}, body.items ?? []),
+    options: optionsOf(body, deps.clock.now()),
+    idempotency: idempotencyKey(c, body),
+  })
+  const url = `/api/batch/${batchId}`
+  c.header('Location', url)
+  const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''
+  const answer: BatchAccepted = { success: true, batchId, totalJobs, streamUrl: `${url}/stream${token}`, created }
+  return c.json(answer, created ? 202 : 200)
+}
+
+function findOperation(deps: AppDeps, name: string): Operation & { fromItems: NonNullable<Operation['fromItems']> } {
+  const operation = Object.hasOwn(deps.operations, name) ? deps.operations[name] : undefined
+  if (operation !== undefined && operation.fromItems !== null) return { ...operation, fromItems: operation.fromItems }
+  const known = Object.values(deps.operations).filter(({ fromItems }) => fromItems !== null)
+  throw invalid(
+    'operation',
+    `There is no operation "${name}" here. There are: ${known.map((one) => one.name).join(', ')}.`,
+  )
+}
+
+function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptions {
+  const { runAt, deadline, ...rest } = options
+  if (deadline !== undefined && Date.parse(deadline) <= now)
+    throw invalid('options.deadline', 'The deadline has passed already.')
+  return Object.fromEntries(
+    Object.entries({
+      ...rest,
+      runAt: runAt === undefined ? undefined : Date.parse(runAt),
+      deadlineAt: deadline === undefined ? undefined : Date.parse(deadline),
+      openUntil: open === true ? now + OPEN_MS : undefined,
+    }).filter(([, value]) => value !== undefined),
+  )
+}
+
+async function list(c: Context<Env>, deps: AppDeps): Promise<Response> {
+  const { cursor, limit = PAGE, ...filter } = readQuery(c, ListBatches)
+  const rows = await listBatches(deps.db, c.get('caller').owner, { ...filter, before: cursor, limit })
+  const batches = rows.map(
+    ({ facts, total, completed, failed, cancelled, pausedAt, openUntil, createdAt, finishedAt, ...row }) => ({
+      ...row,
+      ...facts,
+      totalJobs: total,
+      completedJobs: completed,
+      failedJobs: failed,
+      cancelledJobs: cancelled,
+      paused: pausedAt !== null,
+      open: openUntil !== null,
+      createdAt: new Date(createdAt).toISOString(),
+      finishedAt: finishedAt === null ? null : new Date(finishedAt).toISOString(),
+    }),
+  )
+  return c.json({ success: true, batches, next: rows.length === limit ? rows.at(-1)?.id : null })
+}
+
+async function listJobs(c: Context<Env, '/:id/jobs'>, deps: AppDeps): Promise<Response> {
+  const { cursor = 0, limit = PAGE, status } = readQuery(c, ListJobs)
+  const batch = await findBatch(c, deps)
+  const operation = deps.operations[batch.operation]
+  const items = await readJobItems(deps.db, operation, batch.id, { after: cursor, limit, status })
+  const jobs = items.map(({ jobId, ...item }) => ({ id: jobId, ...item }))
+  return c.json({
+    success: true,
+    batchId: batch.id,
+    jobs,
+    next: items.length === limit ? items.at(-1)?.sequence : null,
+  })
+}
+
+/** Takes a slice of items line by line, adding them as they come in. */
+async function append(c: Context<Env, '/:id/items'>, deps: AppDeps): Promise<Response> {
+  const { from } = readQuery(c, AppendItems)
+  const batch = await findBatch(c, deps)
+  const operation = findOperation(deps, batch.operation)
+  const input = await readBatchInput(deps.db, batch.id)
+  let added = 0
+  let group: unknown[] = []
+  const flush = async () => {
+    if (group.length === 0) return
+    await appendJobs(deps, batch, from + added + 1, plan(operation, input, group, from + added))
+    added += group.length
+    group = []
+  }
+  const body = c.req.raw.body
+  if (body !== null) {
+    try {
+      for await (const { value } of readNdjson(body)) {
+        group.push(value)
+        if (group.length === ITEMS_A_COMMIT) await flush()
+      }
+    } finally {
+      // What came before a line that is wrong is taken all the same: the answer says so.
+      await flush()
+    }
+  }
+  return c.json({ success: true, batchId: batch.id, received: added, next: from + added })
+}
+
+function plan(operation: ReturnType<typeof findOperation>, input: unknown, items: readonly unknown[], first: number) {
+  try {
+    return operation.plan(operation.fromItems(input, items)).jobs
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error
+    throw new MillraceError(
+      error.code,
+      `In the items from ${first} on: ${error.message} Items before ${first} were taken.`,
+      {
+        details: { ...error.details, from: first },
+      },
+    )
+  }
+}
+
+function invalid(field: string, message: string): MillraceError {
+  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
+}

@@ -1,0 +1,115 @@
+/** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
+import { z } from 'zod'
+import { Activity } from './activities.ts'
+import { Id, optional, withDefault } from './fields.ts'
+
+/** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
+export const MOST_IDS = 100
+/** Most children that one request for recommendations names. */
+export const MOST_CHILDREN = 50
+
+/** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
+export const BatchGetRequest = z.object({
+  resource_type: z.string(),
+  ids: z.array(z.string()).max(MOST_IDS),
+  /** Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything. */
+  fields: optional(z.string()),
+})
+
+/** `POST /api/v1/batch/activities/recommendations`. */
+export const RecommendationsRequest = z.object({
+  child_ids: z.array(z.string().min(1)).max(MOST_CHILDREN),
+  max_recommendations: withDefault(z.int().min(1).max(20), 5),
+  activity_types: optional(z.array(z.string())),
+  child_age_months: optional(z.int().min(0).max(1200)),
+  weather: optional(z.string()),
+  group_size: optional(z.int().min(1).max(10_000)),
+  include_special_needs: withDefault(z.boolean(), true),
+})
+
+/** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
+export const BatchUpdateRequest = z.object({
+  resource_type: z.string(),
+  items: z.array(z.object({ id: Id, data: z.record(z.string(), z.unknown()) })),
+})
+
+/** `POST /api/v1/batch/delete`. */
+export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: z.array(z.string()) })
+
+/** What became of one id. */
+export const ItemResult = z.discriminatedUnion('status', [
+  z.object({
+    id: z.string(),
+    status: z.literal('success'),
+    /** The resource, or the part of it that `fields` selects; absent for what was deleted. */
+    data: z.record(z.string(), z.unknown()).optional(),
+    status_code: z.literal(200),
+  }),
+  z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
+])
+export type ItemResult = z.infer<typeof ItemResult>
+
+const Totals = {
+  total_requested: z.int(),
+  total_succeeded: z.int(),
+  total_failed: z.int(),
+  processed_at: z.iso.datetime(),
+}
+
+/** The answer to `get`, and to `update` and `delete` of up to 100: one result for every id asked for, in their order. */
+export const BatchResults = z.object({ resource_type: z.string(), results: z.array(ItemResult), ...Totals })
+export type BatchResults = z.infer<typeof BatchResults>
+
+/** An activity for a child, and why. */
+export const Recommendation = z.object({
+  activity: Activity,
+  /** 0–1, three places. */
+  relevance_score: z.number(),
+  /** Sentences joined by `; `. */
+  reasoning: z.string(),
+})
+export type Recommendation = z.infer<typeof Recommendation>
+
+/** The answer to `recommendations`. */
+export const RecommendationResults = z.object({
+  results: z.array(
+    z.object({
+      id: z.string(),
+      status: z.literal('success'),
+      data: z.object({
+        child_id: z.string(),
+        recommendations: z.array(Recommendation),
+        generated_at: z.iso.datetime(),
+      }),
+      status_code: z.literal(200),
+    }),
+  ),
+  ...Totals,
+})
+export type RecommendationResults = z.infer<typeof RecommendationResults>
+
+/** The answer (202) to `update` and `delete` of more than 100: a batch that goes on by itself. */
+export const WriteAccepted = z.object({
+  resource_type: z.string(),
+  batch_id: z.string(),
+  status: z.literal('pending'),
+  total_requested: z.int(),
+  message: z.string(),
+  status_url: z.string(),
+  stream_url: z.string(),
+  results_url: z.string(),
+})
+export type WriteAccepted = z.infer<typeof WriteAccepted>
+
+/** One thing that was wrong with a request, in the list of a 422. */
+export const FieldIssue = z.object({
+  /** Where: `["body", "ids", 0]`. */
+  loc: z.array(z.union([z.string(), z.int()])),
+  msg: z.string(),
+  type: z.string(),
+})
+export type FieldIssue = z.infer<typeof FieldIssue>
+
+/** The error body of everything under `/api/v1`: a sentence, or for 422 a list. */
+export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) })
+export type DetailBody = z.infer<typeof DetailBody>

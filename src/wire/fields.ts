@@ -1,0 +1,33 @@
+/** Pieces that the requests of several surfaces are made of. */
+import { z } from 'zod'
+
+/** An id that a caller brings, or that we made: 1 to 128 of letters, digits and `._:-`. Never checked as a UUID. */
+export const Id = z
+  .string()
+  .regex(/^[A-Za-z0-9._:-]{1,128}$/, 'Input should be 1 to 128 letters, digits or any of . _ : -')
+
+/** A field that may be left out; `null` means that it was. */
+export function optional<T extends z.ZodType>(schema: T) {
+  return schema.nullish().transform((value) => value ?? undefined)
+}
+
+/** A field with a value of its own where it is left out or null. */
+export function withDefault<T extends z.ZodType, D>(schema: T, fallback: D) {
+  return schema.nullish().transform((value) => value ?? fallback)
+}
+
+/** Text that can be stored and given back as it came: no NUL, no half of a surrogate pair. */
+export function text(bounds: { min?: number; max: number }) {
+  const { min = 0, max } = bounds
+  return z
+    .string()
+    .min(min, `Input should have at least ${min} characters`)
+    .max(max, `Input should have at most ${max} characters`)
+    .refine((value) => value.isWellFormed() && !value.includes('\0'), 'Input should be valid text without NUL')
+}
+
+/** A point in time: ISO 8601 with a zone comes in, milliseconds since the epoch go on. */
+export const Instant = z.iso
+  .datetime({ offset: true, error: 'Input should be a time such as 2026-02-16T20:00:00Z' })
+  .transform((value) => Date.parse(value))
+  .refine((ms) => ms > 0, 'Input should be a time after 1970')

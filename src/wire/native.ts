@@ -1,0 +1,96 @@
+/** The native surface, `/api/batch`: batches of any operation. */
+import { z } from 'zod'
+
+const Label = z.string().trim().min(1).max(64)
+
+/** How a batch is to be run. */
+export const BatchOptions = z.strictObject({
+  /** Head start over the owner's other jobs, in turns; negative to wait behind them. */
+  priority: z.int().min(-1_000_000).max(1_000_000).optional(),
+  /** When its jobs may begin. */
+  runAt: z.iso.datetime({ offset: true }).optional(),
+  /** Tries a job. */
+  maxAttempts: z.int().min(1).max(20).optional(),
+  /** Jobs run at once; never more than the operation allows. */
+  concurrency: z.int().min(1).max(10_000).optional(),
+  /** When what is left of it is failed. */
+  deadline: z.iso.datetime({ offset: true }).optional(),
+  labels: z.array(Label).max(10).optional(),
+})
+
+/** `POST /api/batch`. */
+export const CreateBatch = z.strictObject({
+  operation: z.string(),
+  /** What holds for the whole batch; its operation says which. */
+  input: z.json().optional(),
+  /** One a job. Left out with `open`. */
+  items: z.array(z.json()).optional(),
+  /** Takes items later, by `POST /api/batch/:id/items`, until it is sealed. */
+  open: z.boolean().optional(),
+  options: BatchOptions.optional(),
+})
+export type CreateBatch = z.infer<typeof CreateBatch>
+
+/** The answer to `POST /api/batch`. */
+export const BatchAccepted = z.object({
+  success: z.literal(true),
+  batchId: z.string(),
+  totalJobs: z.int(),
+  streamUrl: z.string(),
+  /** False when the same request under the same `Idempotency-Key` was accepted before. */
+  created: z.boolean(),
+})
+export type BatchAccepted = z.infer<typeof BatchAccepted>
+
+const Page = {
+  /** At most 1,000. */
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+}
+
+/** `GET /api/batch`. */
+export const ListBatches = z.object({
+  ...Page,
+  status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']).optional(),
+  operation: z.string().optional(),
+  label: Label.optional(),
+  /** `next` of the page before. */
+  cursor: z.string().max(128).optional(),
+})
+
+/** `GET /api/batch/:id/jobs`. */
+export const ListJobs = z.object({
+  ...Page,
+  status: z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']).optional(),
+  /** `next` of the page before. */
+  cursor: z.coerce.number().int().min(0).optional(),
+})
+
+/** `GET /api/batch/:id/results`. */
+export const ListResults = z.object({
+  ...Page,
+  /** `succeeded`; `failed` for good; `untouched`: all the rest, so that it can be sent again. */
+  set: z.enum(['succeeded', 'failed', 'untouched']).optional(),
+  format: z.enum(['json', 'ndjson']).optional(),
+  /** `items`: as NDJSON, nothing but the items as they were sent. */
+  as: z.enum(['items']).optional(),
+  cursor: z.coerce.number().int().min(0).optional(),
+})
+
+/** `POST /api/batch/:id/items`. */
+export const AppendItems = z.object({
+  /** Place of the first item in the whole batch, from 0; the same slice sent again at the same place is not doubled. */
+  from: z.coerce.number().int().min(0).max(100_000_000).default(0),
+})
+
+/** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
+export const ItemResult = z.object({
+  /** Place in the batch, from 0. */
+  index: z.int(),
+  jobId: z.string(),
+  set: z.enum(['succeeded', 'failed', 'untouched']),
+  item: z.unknown(),
+  result: z.unknown().optional(),
+  errorCode: z.string().optional(),
+  errorMessage: z.string().optional(),
+})
+export type ItemResult = z.infer<typeof ItemResult>
