@@ -41,6 +41,9 @@ export interface PdfTextOptions {
 
 /** A page that holds more runs than this is not a document anyone reads. */
 const MAX_ITEMS_A_PAGE = 50_000
+/** Letters a page may hold, and a document; a dense sheet has some 8,000 a page. */
+const MAX_LETTERS_A_PAGE = 400_000
+const MAX_LETTERS = 10_000_000
 /** A run longer than this is cut: no line of print is. */
 const MAX_RUN = 2_000
 /** Readers accept a PDF whose header stands within the first kilobyte. */
@@ -108,6 +111,7 @@ function toItem(raw: RawItem, place: (x: number, y: number) => [number, number])
 async function readPage(page: Page, number: number, signal: AbortSignal | undefined): Promise<TextPage> {
   const view = page.getViewport({ scale: 1 })
   const items: TextItem[] = []
+  let letters = 0
   const place = (x: number, y: number): [number, number] => {
     const [left = 0, top = 0] = view.convertToViewportPoint(x, y)
     return [left, top]
@@ -119,9 +123,11 @@ async function readPage(page: Page, number: number, signal: AbortSignal | undefi
     if (done) break
     for (const raw of value.items) {
       const item = isRawItem(raw) ? toItem(raw, place) : null
-      if (item) items.push(item)
+      if (!item) continue
+      items.push(item)
+      letters += item.text.length
     }
-    if (items.length > MAX_ITEMS_A_PAGE) {
+    if (items.length > MAX_ITEMS_A_PAGE || letters > MAX_LETTERS_A_PAGE) {
       await reader.cancel()
       throw new MillraceError('TOO_LARGE', `Page ${number} of this PDF holds more text than can be read.`)
     }
@@ -143,6 +149,7 @@ export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = 
     if (pages > maxPages) {
       throw new MillraceError('TOO_LARGE', `This PDF has ${pages} pages; at most ${maxPages} can be read.`)
     }
+    let letters = 0
     for (let number = 1; number <= pages; number++) {
       signal?.throwIfAborted()
       let read: TextPage
@@ -154,6 +161,8 @@ export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = 
         signal?.throwIfAborted()
         throw invalid(error)
       }
+      for (const item of read.items) letters += item.text.length
+      if (letters > MAX_LETTERS) throw new MillraceError('TOO_LARGE', 'This PDF holds more text than can be read.')
       yield { page: read, pages }
     }
   } finally {

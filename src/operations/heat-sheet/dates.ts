@@ -24,12 +24,12 @@ const NUMERIC = String.raw`\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{4}`
 const UNTIL = String.raw`\s{0,3}(?:-|–|—|to|until|thru|through|&)\s{0,3}`
 
 const NUMERIC_RANGE = new RegExp(`(?:${NUMERIC})(?:${UNTIL}(?:${NUMERIC}))?`, 'i')
-/** `August 5-8, 2026`, `July 30 - August 2, 2026`, `January 16, 2026`. */
+/** `August 7-10, 2031`, `July 30 - August 2, 2031`, `January 16, 2031`. */
 const US_WRITTEN = new RegExp(
   String.raw`\b(${MONTH})\s{0,3}(\d{1,2})(?:${UNTIL}(?:(${MONTH})\s{0,3})?(\d{1,2}))?,?\s{0,3}(\d{4})\b`,
   'i',
 )
-/** `5-8 August 2026`, `30 July - 2 August 2026`. */
+/** `7-10 August 2031`, `30 July - 2 August 2031`. */
 const WRITTEN = new RegExp(
   String.raw`\b(\d{1,2})(?:\s{0,3}(${MONTH}))?(?:${UNTIL}(\d{1,2}))?\s{0,3}(${MONTH}),?\s{0,3}(\d{4})\b`,
   'i',

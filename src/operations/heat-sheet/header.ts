@@ -26,7 +26,8 @@ function beginsBody(line: Line): boolean {
     readEventHeading(line.text) !== null ||
     readHeatHeading(line.text) !== null ||
     readTable(line) !== null ||
-    /^\*?\d{1,3} .*\d[.,]\d\d/.test(line.text)
+    /^\*?\d{1,3} .*(?:\d[.,]\d\d|\bX?NT\b)/.test(line.text) ||
+    /^[1-8]\) ?\p{L}/u.test(line.text)
   )
 }
 
@@ -44,6 +45,8 @@ export function splitPage(page: TextPage): SplitPage {
     const told = PRINTED_BY.test(line.text) || TITLE.test(line.text) || findDates(line.text, false) !== null
     if (!told && !isCentred(line, page)) break
     head.push(line)
+    // The document's title and session stand last.
+    if (DOCUMENT.test(line.text)) break
   }
   const last = head.at(-1)
   const from = last ? last.y + 0.4 * last.size : Number.NEGATIVE_INFINITY

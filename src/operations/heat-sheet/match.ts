@@ -1,7 +1,7 @@
 /** Finds one swimmer's events in a sheet, and says in warnings whatever the reader of them should doubt. */
 import type { SwimEvent } from '../../wire/extract.ts'
 import { closeNames } from './close.ts'
-import { type Name, printedForm, readingsOf, sameName, spoken } from './names.ts'
+import { type Name, printedForm, readingsOf, sameName, spoken, withoutSuffix } from './names.ts'
 import { personWarnings } from './persons.ts'
 import type { Sheet, SheetEntry } from './sheet.ts'
 
@@ -29,10 +29,10 @@ function reversed({ given, last }: Name): Name {
   return { given: last, last: given }
 }
 
-function namesLike(asked: readonly Name[], printed: Iterable<string>): Set<string> {
+function namesLike(asked: readonly Name[], printed: Iterable<string>, as = (name: Name): Name => name): Set<string> {
   const found = new Set<string>()
   for (const name of printed) {
-    const readings = readingsOf(name)
+    const readings = readingsOf(name).map(as)
     if (readings.some((reading) => asked.some((one) => sameName(one, reading)))) found.add(name)
   }
   return found
@@ -73,6 +73,7 @@ function matchNames(sheet: Sheet, swimmer: string): Matches {
   const printed = new Set(sheet.entries.map(({ name }) => name))
   let names = namesLike(asked, printed)
   const warnings: string[] = []
+  if (names.size === 0) names = namesLike(asked.map(withoutSuffix), printed, withoutSuffix)
   if (names.size === 0 && !swimmer.includes(',')) {
     names = namesLike(asked.map(reversed), printed)
     const [first] = names

@@ -22,7 +22,7 @@ const APART: ReadonlyMap<string, string> = new Map([
   ['ħ', 'h'],
 ])
 
-/** `S9/SB8/SM9`, `S8sb8sm8`, `S14SB14SM1` (cut off), `SB8`. */
+/** `S9/SB8/SM9`, `S10sb9sm10`, `S12SB12SM1` (cut off), `SB8`. */
 const PARA_CLASS = /[\s_(]*(?<![\p{L}])S(?:B|M)?\d{1,2}(?:[\s/]?S[BM]\d{0,2}){0,2}\)?(?![\p{L}\d])/giu
 
 /** A name without the para class that some sheets print after either part of it. */
@@ -100,7 +100,7 @@ function isInitial(word: string): boolean {
   return word.length === 1
 }
 
-/** Without the initials after the first word, run together: `Joan-Shiao K` is `Joanshiao`. */
+/** Without the initials after the first word, run together: `Mary-Lou K` is `marylou`. */
 function mainGiven(given: readonly string[]): string {
   return given.filter((word, i) => i === 0 || !isInitial(word)).join('')
 }
@@ -126,6 +126,14 @@ function sameMain(a: readonly string[], b: readonly string[]): boolean {
   if (mainGiven(a) !== mainGiven(b)) return false
   const [one, other] = [initials(a), initials(b)]
   return one.length === 0 || other.length === 0 || one.join() === other.join()
+}
+
+const SUFFIXES = new Set(['jr', 'sr', 'ii', 'iii', 'iv'])
+
+/** The name without `Jr`, `III` and the like, wherever sheets print them. */
+export function withoutSuffix({ given, last }: Name): Name {
+  const plain = (parts: readonly string[]) => parts.filter((word, i) => i === 0 || !SUFFIXES.has(word))
+  return { given: plain(given), last: plain(last) }
 }
 
 /** Whether two names are the same person's as far as names tell. */

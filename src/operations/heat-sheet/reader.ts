@@ -127,7 +127,7 @@ export class SheetReader implements Reading {
     if (!event || !sameType || !/^\(?(?:event|#)/i.test(above.text) || !/^[\p{L}(]/u.test(line.text)) return false
     const [first] = line.words
     const wrapped = first !== undefined && above.right + (first.right - first.x) > line.end - 2 * line.size
-    if (!wrapped || /[:.]|\d{3}/.test(line.text) || line.words.length > 6) return false
+    if (!(wrapped || event.name === '') || /[:.]|\d{3}/.test(line.text) || line.words.length > 6) return false
     event.name = `${event.name} ${line.text}`.trim().replace(/\)$/, '')
     return true
   }

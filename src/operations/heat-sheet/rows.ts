@@ -49,7 +49,7 @@ export function written(line: Line): Word[] {
   })
 }
 
-/** A team that touches its time: `FORD-AZ2:17.75`. */
+/** A team that touches its time: `MILL-QZ2:17.75`. */
 function splitTouching(words: readonly Word[]): Word[] {
   return words.flatMap((word) => {
     const touching = word.text.length > LONGEST_WORD || isTime(word.text) ? null : TIME_AT_END.exec(word.text)

@@ -14,6 +14,7 @@ export type Kind =
   | 'finals'
   | 'place'
   | 'other'
+  | 'unknown'
 
 /** One heading; edges as in its table. */
 export interface Heading {
@@ -78,7 +79,7 @@ function kindOf(word: string): Kind | undefined {
   return KINDS.get(word.toLowerCase().replace(/[.:]$/, ''))
 }
 
-/** Reads a line of column headings; null when any word of it is none, or it names neither swimmers nor relay teams. */
+/** Reads a line of column headings; null when its words are others, but for one that is not known, or it names neither swimmers nor relay teams. */
 export function readTable(line: Line): Table | null {
   if (line.words.length > 14) return null
   const headings: Heading[] = []
@@ -89,11 +90,12 @@ export function readTable(line: Line): Table | null {
       headings[headings.length - 1] = { ...last, right: right - line.left }
       continue
     }
-    const kind = text.toLowerCase() === 'time' ? 'seed' : kindOf(text)
-    if (kind === undefined) return null
+    const kind = text.toLowerCase() === 'time' ? 'seed' : (kindOf(text) ?? 'unknown')
     headings.push({ kind, x: x - line.left, right: right - line.left })
   }
   const kinds = new Set(headings.map(({ kind }) => kind))
+  const unknown = headings.filter(({ kind }) => kind === 'unknown').length
+  if (unknown > (kinds.size > 3 ? 1 : 0) || /\d/.test(line.text)) return null
   const named = kinds.has('name') || (kinds.has('team') && kinds.has('relay'))
   return named && headings.length >= 2 ? { headings } : null
 }

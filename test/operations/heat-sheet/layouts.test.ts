@@ -56,6 +56,20 @@ describe('headings of events', () => {
   })
 })
 
+it('reads column headings that stand once over all columns, one of them not known', () => {
+  const headings: Cells = [...HEADINGS, [184, 'Imp']]
+  const entries = entriesOf(
+    sheetOf(
+      [headings, EVENT, HEAT, row(4, 'Quill, Ada', 12, 'MILL', '1:02.10')],
+      [headings, [[0, '#4 Boys 50 Free']], HEAT, row(5, 'Reed, Bo', '', 'MILL', '1:02.10')],
+    ),
+  )
+  expect(entries).toMatchObject([
+    { number: 3, lane: 4, age: 12, team: 'MILL' },
+    { number: 4, lane: 5, name: 'Reed, Bo', team: 'MILL' },
+  ])
+})
+
 describe('headings of heats', () => {
   it('takes the start, and keeps it where the heat goes on over a break', () => {
     const entries = entriesOf(
@@ -89,7 +103,7 @@ describe('headings of heats', () => {
         [[0, 'Event 21 / 22 Girls / Boys 13-14 800 Free']],
         HEADINGS,
         [[0, 'Heat 5 (Heat 3 Girls 800 Free)']],
-        row(3, 'Quill, Ada', 13, 'MILL', '9:58.84'),
+        row(3, 'Quill, Ada', 13, 'MILL', '9:51.30'),
       ]),
     )
     expect(entries).toMatchObject([{ number: 21, heat: 5, lane: 3 }])
@@ -153,28 +167,28 @@ describe('rows', () => {
   })
 
   it('joins course letters, keeps exhibition marks and leaves tags out', () => {
-    const tagged: Cells = [...row(1, 'Quill, Ada', 12, 'MILL', '2:52.14'), [180.6, 'L'], [188, 'D2']]
+    const tagged: Cells = [...row(1, 'Quill, Ada', 12, 'MILL', '2:53.60'), [180.6, 'L'], [188, 'D2']]
     const entries = entriesOf(
       sheetOf([
         EVENT,
         HEADINGS,
         HEAT,
         tagged,
-        row(2, 'Reed, Bo', 11, 'POND', 'X3:15.99'),
+        row(2, 'Reed, Bo', 11, 'POND', 'X3:17.40'),
         row(3, 'Sedge, Cy', 11, 'POND', 'XNT'),
         row(4, '*Teal, Dov', 11, 'POND', 'NTY'),
       ]),
     )
-    expect(entries.map(({ seed }) => seed)).toEqual(['2:52.14L', 'X3:15.99', 'XNT', 'NTY'])
+    expect(entries.map(({ seed }) => seed)).toEqual(['2:53.60L', 'X3:17.40', 'XNT', 'NTY'])
     expect(entries[3]?.name).toBe('Teal, Dov')
   })
 
   it('parts a team from the time it touches', () => {
     const merged = (text: string): Cells => [flush(13, '1'), [18, 'Quill, Ada'], flush(108, '12'), [114, text]]
-    const entries = entriesOf(sheetOf([EVENT, HEADINGS, HEAT, merged('FORD-AZ 22:17.75'), merged('UN-02-AZ1:17.75')]))
+    const entries = entriesOf(sheetOf([EVENT, HEADINGS, HEAT, merged('MILL-QZ 22:19.60'), merged('UN-02-QZ1:19.60')]))
     expect(entries.map(({ team, seed }) => [team, seed])).toEqual([
-      ['FORD-AZ', '22:17.75'],
-      ['UN-02-AZ', '1:17.75'],
+      ['MILL-QZ', '22:19.60'],
+      ['UN-02-QZ', '1:19.60'],
     ])
   })
 
@@ -194,6 +208,27 @@ describe('rows', () => {
       [undefined, 'SR', 'Mill High'],
       [undefined, '4', 'POND'],
       [undefined, undefined, 'Pond High'],
+    ])
+  })
+
+  it('reads ages with a gender before them, and times with a comma', () => {
+    const entries = entriesOf(sheetOf([EVENT, HEADINGS, HEAT, row(0, 'Ada Quill', 'W12', 'MILL', '1:59,10')]))
+    expect(entries).toMatchObject([{ lane: 0, name: 'Ada Quill', age: 12, team: 'MILL', seed: '1:59,10' }])
+  })
+
+  it('parts a name from the age it touches', () => {
+    const touching: Cells = [flush(13, '1'), flush(108, 'Featherstonehaugh, Ada12'), [114, 'MILL'], flush(180, 'NT')]
+    expect(entriesOf(sheetOf([EVENT, HEADINGS, HEAT, touching]))).toMatchObject([
+      { name: 'Featherstonehaugh, Ada', age: 12, team: 'MILL' },
+    ])
+  })
+
+  it('takes a name that runs over the next columns for a name', () => {
+    const long = 'Featherstonehaugh-Mallard, Maximiliana'
+    const rows = [row(1, long, 12, 'MILL', '59.10'), row(2, long, '', 'MILL', '59.20')]
+    expect(entriesOf(sheetOf([EVENT, HEADINGS, HEAT, ...rows]))).toMatchObject([
+      { name: long, age: 12, team: 'MILL' },
+      { name: long, team: 'MILL' },
     ])
   })
 
@@ -265,7 +300,7 @@ describe('relays', () => {
 
   it('reads numbered legs, two on a line, with some missing', () => {
     const rows: Cells[] = [
-      team(2, 'Mill High', 'B', 'X2:30.11'),
+      team(2, 'Mill High', 'B', 'X2:33.70'),
       [
         [20, '1) Quill, Ada 16'],
         [100, '2) Reed, Bo'],
@@ -315,6 +350,82 @@ describe('relays', () => {
       ['Mill', 'A', 2, 'Reed, Bo', 15],
       ['Mill', 'A', 3, 'Sedge, Cy', 14],
       ['Mill', 'A', 4, 'Teal, Dov', 17],
+    ])
+  })
+
+  it('reads legs without numbers that the text layer runs together', () => {
+    const rows: Cells[] = [team(2, 'Mill W109', 'A', '1:50.00'), [[20, 'Quill, Ada M 16 Reed, Bo 15']]]
+    expect(legs(sheetOf([RELAY, RELAY_HEADINGS, HEAT, ...rows]))).toEqual([
+      ['Mill', 'A', 1, 'Quill, Ada M', 16],
+      ['Mill', 'A', 2, 'Reed, Bo', 15],
+    ])
+  })
+
+  it('parts names without numbers that run into each other', () => {
+    const rows: Cells[] = [
+      team(2, 'Mill', 'A', '1:50.00'),
+      [
+        [20, 'Quill, Ada'],
+        [100, 'Reed, Bo'],
+      ],
+      [[20, 'Sedge-Mallard, MaryLouMcTeal, Dov']],
+      team(3, 'Pond', 'A', '1:51.00'),
+      [[20, 'Wren-Mallard, Eve Lou Van Reed, Cy']],
+      [[100, 'Heron, Flo']],
+    ]
+    expect(legs(sheetOf([RELAY, RELAY_HEADINGS, HEAT, ...rows])).map(([, , leg, name]) => [leg, name])).toEqual([
+      [1, 'Quill, Ada'],
+      [2, 'Reed, Bo'],
+      [3, 'Sedge-Mallard, MaryLou'],
+      [4, 'McTeal, Dov'],
+      [1, 'Wren-Mallard, Eve Lou'],
+      [2, 'Van Reed, Cy'],
+      [4, 'Heron, Flo'],
+    ])
+  })
+
+  it('joins a leg wrapped onto the next line', () => {
+    const rows: Cells[] = [
+      team(2, 'Mill', 'A', '1:50.00'),
+      [
+        [20, '1) Van Mallard-Heron,'],
+        [100, '2) Reed, Bo 15'],
+      ],
+      [[20, 'Ada Lou 16']],
+      [[20, '3) Sedge, Cy 14']],
+    ]
+    expect(
+      legs(sheetOf([RELAY, RELAY_HEADINGS, HEAT, ...rows])).map(([, , leg, name, age]) => [leg, name, age]),
+    ).toEqual([
+      [1, 'Van Mallard-Heron, Ada Lou', 16],
+      [2, 'Reed, Bo', 15],
+      [3, 'Sedge, Cy', 14],
+    ])
+  })
+
+  it('takes a number behind a leg for a school year where later headings say Yr', () => {
+    const year: Cells = [...HEADINGS.slice(0, 2), [96, 'Yr'], [112, 'School'], [146, 'Seed Time']]
+    const rows: Cells[] = [
+      team(2, 'Mill', 'A', '1:50.00'),
+      [
+        [20, '1) Quill, Ada 11'],
+        [100, '2) Reed, Bo SR'],
+      ],
+    ]
+    const pages = sheetOf([
+      RELAY,
+      RELAY_HEADINGS,
+      HEAT,
+      ...rows,
+      EVENT,
+      year,
+      HEAT,
+      row(1, 'Sedge, Cy', 9, 'Mill', 'NT'),
+    ])
+    expect(entriesOf(pages).map(({ age, grade }) => [age, grade])).toEqual([
+      [undefined, '11'],
+      [undefined, 'SR'],
+      [undefined, '9'],
     ])
   })
 
