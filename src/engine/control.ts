@@ -58,7 +58,7 @@ async function endWaiting(deps: Deps, batchId: string, after: number): Promise<n
     db.run(sql`
       UPDATE batches SET last_seq = last_seq + w.n, cancelled = cancelled + w.n * (stop_code = 'CANCELLED'),
         failed = failed + w.n * (stop_code <> 'CANCELLED')
-      FROM (SELECT count(*) AS n FROM (${slice})) w WHERE id = ${batchId}`),
+      FROM (SELECT count(*) AS n FROM (${slice})) w WHERE id = ${batchId} AND stop_code IS NOT NULL`),
     ...closeBatches(db, JSON.stringify([batchId]), now),
     db.run(sql`
       UPDATE jobs SET status = CASE ${code} WHEN 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, finished_at = ${now},

@@ -86,7 +86,8 @@ export class Worker {
   async start(): Promise<void> {
     await signIn(this.#deps, this.#options)
     this.#timers = [
-      this.#deps.dispatcher.onWake(() => this.#pump()),
+      // A wake-up may tell of ready jobs or of scheduled ones that are due at once: making those ready pumps again.
+      this.#deps.dispatcher.onWake(() => this.#wakeAtNextDue()),
       every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
       every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
@@ -221,6 +222,7 @@ export class Worker {
   }
 
   #wakeAtNextDue(): void {
+    if (this.#stopping) return
     readyDue(this.#deps).then(
       (due) => {
         clearTimeout(this.#dueTimer)

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claim, readyDue } from '../../src/engine/claim.ts'
 import { finish, type Outcome } from '../../src/engine/finish.ts'
 import { MAX_LOSSES, sweepLeases } from '../../src/engine/sweep.ts'
-import { readEvents } from '../../src/live/log.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
 import { echo } from '../../src/operations/echo.ts'
 import type { Operation } from '../../src/ports.ts'
@@ -22,7 +21,6 @@ const finished = (id: string) =>
     const batch = await readBatch(engine.db, id, 'me')
     return batch?.finished === true ? batch : null
   })
-const eventsOf = (id: string) => readEvents(engine.db, engine.operations, { id, operation: 'echo' }, 0, 10_000)
 const completed = (job: { jobId: string; batchId: string; lease: string; bounded: boolean }): Outcome => ({
   ...job,
   kind: 'completed',
@@ -39,7 +37,7 @@ describe('a batch', () => {
     expect(totalJobs).toBe(51)
     const batch = await finished(batchId)
     expect(batch).toMatchObject({ status: 'partial', total: 51, completed: 50, failed: 1, cancelled: 0 })
-    const events = await eventsOf(batchId)
+    const events = await engine.eventsOf(batchId)
     expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 53 }, (_, i) => i + 1))
     expect(events[0]?.body).toMatchObject({ type: 'batch_started', totalJobs: 51 })
     expect(events.at(-1)?.body).toMatchObject({
@@ -127,7 +125,7 @@ describe('a lease', () => {
     expect((await finish(engine, [completed(a)])).size).toBe(0)
     expect((await finish(engine, [completed({ ...b, lease: 'thief' })])).size).toBe(1)
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 3, lastSeq: 5, status: 'completed' })
-    expect((await eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 3 })
+    expect((await engine.eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 3 })
   })
 
   it('that ran out is taken over, and a job that loses its worker too often is failed', async () => {

@@ -11,6 +11,7 @@ import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
 import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { Worker, type WorkerDeps, type WorkerOptions } from '../../src/engine/worker.ts'
+import { type PublicEvent, readPage } from '../../src/live/log.ts'
 import { echo } from '../../src/operations/echo.ts'
 import type { Clock, Compute, Log, Operation } from '../../src/ports.ts'
 
@@ -67,6 +68,16 @@ export async function openEngine(options: { folder?: string; operations?: readon
     /** Submits items to an operation, `echo` unless another is named. */
     submit: (items: readonly unknown[], as: { owner?: string; operation?: Operation } = {}) =>
       submit(deps, { owner: as.owner ?? 'me', operation: as.operation ?? echo, request: { items } }),
+    /** The whole log of a batch, as clients get it. */
+    async eventsOf(id: string): Promise<PublicEvent[]> {
+      const events: PublicEvent[] = []
+      for (let after = 0; ; ) {
+        const page = await readPage(db, operations, { id, operation: 'echo' }, after)
+        events.push(...(page?.events ?? []))
+        if (page === null || page.complete) return events
+        after = page.end
+      }
+    },
     async work(turned: Partial<WorkerOptions> = {}): Promise<Worker> {
       const identity = { id: randomUUID(), host: 'test', pid: process.pid }
       const worker = new Worker(deps, {

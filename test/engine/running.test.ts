@@ -1,0 +1,155 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { backoff } from '../../src/engine/attempt.ts'
+import { claim, readyDue } from '../../src/engine/claim.ts'
+import { submit } from '../../src/engine/submit.ts'
+import { readBatch, readJobItems } from '../../src/live/state.ts'
+import { echo } from '../../src/operations/echo.ts'
+import type { Operation } from '../../src/ports.ts'
+import { openEngine, until } from './rig.ts'
+
+const runs: unknown[] = []
+const plain = { ...echo, fromItems: null, emptySummary: {}, merge: null }
+/** Goes on twice from a checkpoint, and fails once in between. */
+const steps: Operation = {
+  ...plain,
+  name: 'steps',
+  async run(job, ctx) {
+    runs.push([job.attempt, job.checkpoint])
+    const done = typeof job.checkpoint === 'number' ? job.checkpoint : 0
+    if (done === 2) return { result: done, summary: {}, tallies: { amount: done } }
+    await ctx.checkpoint(done + 1)
+    return 'again'
+  },
+}
+const stuck: Operation = {
+  ...plain,
+  name: 'stuck',
+  maxAttempts: 1,
+  timeLimitMs: 50,
+  // Deaf to its signal, as a library may be.
+  run: () => new Promise(() => {}),
+}
+const checkpoints: Operation = {
+  ...plain,
+  name: 'late',
+  async run(job, ctx) {
+    await engine.db.run(sql`UPDATE jobs SET lease = 'thief' WHERE id = ${job.jobId}`)
+    await ctx.checkpoint({ from: 'the one who lost it' })
+    return { result: null, summary: {}, tallies: {} }
+  },
+}
+
+let engine: Awaited<ReturnType<typeof openEngine>>
+beforeEach(async () => {
+  runs.length = 0
+  engine = await openEngine({ operations: [steps, stuck, checkpoints] })
+})
+afterEach(() => engine.close())
+
+const finished = (id: string) =>
+  until(async () => {
+    const batch = await readBatch(engine.db, id, 'me')
+    return batch?.finished === true ? batch : null
+  })
+
+describe('a run', () => {
+  it('goes on from its checkpoint in fresh runs that are no attempts', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{}], { operation: steps })
+    expect(await finished(batchId)).toMatchObject({ status: 'completed', lastSeq: 3 })
+    expect(runs).toEqual([
+      [1, null],
+      [1, 1],
+      [1, 2],
+    ])
+  })
+
+  it('that does not listen is ended by its time limit, and frees its place', async () => {
+    await engine.work({ concurrency: 1 })
+    const { batchId } = await engine.submit([{}, {}], { operation: stuck })
+    expect(await finished(batchId)).toMatchObject({ status: 'failed', failed: 2 })
+    const [job] = await readJobItems(engine.db, stuck, batchId, { after: 0, limit: 1 })
+    expect(job).toMatchObject({ errorCode: 'TIMEOUT' })
+  })
+
+  it('keeps no checkpoint and writes nothing under a stolen lease', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{}], { operation: checkpoints })
+    await until(async () => {
+      const row = await engine.db.get<{ lease: string }>(sql`SELECT lease FROM jobs`)
+      return row?.lease === 'thief' ? true : null
+    })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await engine.db.get(sql`SELECT status, checkpoint, result FROM jobs`)).toEqual({
+      status: 'running',
+      checkpoint: null,
+      result: null,
+    })
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 0, lastSeq: 1 })
+  })
+})
+
+describe('waiting', () => {
+  it('grows with each attempt, half of it at random', () => {
+    expect([1, 2, 3, 4].map((attempt) => backoff(attempt, 1))).toEqual([1_000, 2_000, 4_000, 8_000])
+    expect([1, 2, 3, 4].map((attempt) => backoff(attempt, 0))).toEqual([500, 1_000, 2_000, 4_000])
+    expect(backoff(50, 1)).toBe(60_000)
+  })
+
+  it('for another try lasts as long as the back-off says', async () => {
+    await engine.work({ concurrency: 1 })
+    await engine.submit([{ failures: 1 }])
+    const runAt = await until(
+      async () => (await engine.db.get<{ run_at: number | null }>(sql`SELECT run_at FROM jobs`))?.run_at,
+    )
+    expect(runAt - engine.clock.now()).toBeGreaterThan(300)
+    expect(runAt - engine.clock.now()).toBeLessThanOrEqual(1_000)
+  })
+
+  it('for a time to begin lasts until then', async () => {
+    const runAt = engine.clock.now() + 60_000
+    await submit(engine, { owner: 'me', operation: echo, request: { items: [{}, {}] }, options: { runAt } })
+    expect(await readyDue(engine)).toBe(runAt)
+    expect(await claim(engine, { lease: 'a', limit: 9, leaseMs: 1_000 })).toHaveLength(0)
+    engine.clock.advance(61_000)
+    expect(await readyDue(engine)).toBeNull()
+    expect(await claim(engine, { lease: 'b', limit: 9, leaseMs: 1_000 })).toHaveLength(2)
+  })
+
+  it('is shorter with a higher priority', async () => {
+    await engine.submit(Array.from({ length: 20 }, () => ({ value: 'low' })))
+    await submit(engine, {
+      owner: 'me',
+      operation: echo,
+      request: { items: [{ value: 'high' }] },
+      options: { priority: 1_000 },
+    })
+    const [first] = await claim(engine, { lease: 'a', limit: 1, leaseMs: 1_000 })
+    expect(first?.input).toMatchObject({ value: 'high' })
+  })
+})
+
+describe('nine owners', () => {
+  it('who share a worker get equal shares, however much each has waiting', async () => {
+    const owners = Array.from({ length: 9 }, (_, i) => `owner-${i}`)
+    for (const [i, owner] of owners.entries()) {
+      for (let part = 0; part <= i; part++)
+        await engine.submit(
+          Array.from({ length: 200 }, () => ({})),
+          { owner },
+        )
+    }
+    const shares = new Map<string, number>()
+    for (let round = 0; round < 90; round++) {
+      for (const { owner } of await claim(engine, { lease: `r${round}`, limit: 10, leaseMs: 600_000 })) {
+        shares.set(owner, (shares.get(owner) ?? 0) + 1)
+      }
+    }
+    const x = owners.map((owner) => shares.get(owner) ?? 0)
+    // Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination", 1984.
+    const jain = x.reduce((a, b) => a + b, 0) ** 2 / (x.length * x.reduce((a, b) => a + b * b, 0))
+    console.log(`Jain's index of nine owners over ${x.reduce((a, b) => a + b, 0)} jobs: ${jain.toFixed(4)}`)
+    expect(jain).toBeGreaterThanOrEqual(0.99)
+  })
+})
