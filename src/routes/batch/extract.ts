@@ -1,7 +1,7 @@
 /** The heat-sheet surface's way in: documents and links as a form, handed over as one batch. */
 import { type Context, Hono } from 'hono'
 import { uuidv7 } from 'uuidv7'
-import { submit, type Upload } from '../../engine/submit.ts'
+import { type Accepted, submit, type Upload } from '../../engine/submit.ts'
 import { MillraceError } from '../../errors.ts'
 import { streamToken } from '../../http/auth.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
@@ -18,35 +18,46 @@ const LIMITS = {
   parts: 1_000,
 }
 const OPERATION = 'heat-sheet'
+const NOT_A_FILE =
+  'The field "pdfs" holds text instead of a file. With curl, write an @ before the path: -F "pdfs=@heats.pdf".'
 
 /** `POST /extract`. */
 export function extractRoutes(deps: AppDeps): Hono<Env> {
-  return new Hono<Env>().post('/extract', async (c) => {
-    const operation = deps.operations[OPERATION]
-    if (operation === undefined) throw new Error(`The operation "${OPERATION}" is not registered.`)
-    const { owner, authenticated } = c.get('caller')
-    const form = new ExtractForm(deps.blobs)
-    try {
-      await form.read(c.req.raw)
-      const { uploads, ...request } = form.checked()
-      const { batchId, totalJobs, created } = await submit(deps, {
-        owner,
-        operation,
-        request,
-        uploads,
-        idempotency: idempotencyKey(c, form.content()),
-      })
-      await form.forget(created ? uploads : [])
-      return accepted(c, {
-        batchId,
-        totalJobs,
-        token: authenticated ? await streamToken(deps.auth, deps.clock, owner, batchId) : null,
-      })
-    } catch (error) {
-      await form.forget([])
-      throw error
-    }
-  })
+  return new Hono<Env>()
+    .post('/extract', async (c) => {
+      const { owner, authenticated } = c.get('caller')
+      const { batchId, totalJobs } = await take(c, deps)
+      const token = authenticated ? await streamToken(deps.auth, deps.clock, owner, batchId) : null
+      return accepted(c, { batchId, totalJobs, token })
+    })
+    .all('/extract', (c) => {
+      c.header('Allow', 'POST')
+      throw new MillraceError('METHOD_NOT_ALLOWED', 'Send heat sheets here by POST, as multipart/form-data.')
+    })
+}
+
+/** Makes a batch of a form. Of a form that is refused, no file is kept. */
+async function take(c: Context<Env>, deps: AppDeps): Promise<Accepted> {
+  const operation = deps.operations[OPERATION]
+  if (operation === undefined) throw new Error(`The operation "${OPERATION}" is not registered.`)
+  const { owner } = c.get('caller')
+  const form = new ExtractForm(deps.blobs)
+  let kept: readonly Upload[] = []
+  try {
+    await form.read(c.req.raw)
+    const { uploads, ...request } = form.checked()
+    const idempotency = idempotencyKey(c, form.content())
+    kept = uploads
+    const batch = await submit(deps, { owner, operation, request, uploads, idempotency })
+    if (!batch.created) kept = []
+    return batch
+  } catch (error) {
+    // A commit that failed in a way nobody foresaw may have been written all the same: its files are left to the sweep.
+    if (error instanceof MillraceError) kept = []
+    throw error
+  } finally {
+    await form.forget(kept).catch((err: unknown) => deps.log.warn({ err }, 'files not kept are left to the sweep'))
+  }
 }
 
 function accepted(c: Context<Env>, batch: { batchId: string; totalJobs: number; token: string | null }): Response {
@@ -65,7 +76,7 @@ function accepted(c: Context<Env>, batch: { batchId: string; totalJobs: number; 
 class ExtractForm {
   readonly #blobs: BlobStore
   readonly #stored: Upload[] = []
-  readonly #urls: string[] = []
+  readonly #urls = new Set<string>()
   #swimmer = ''
   #documents = 0
 
@@ -81,6 +92,7 @@ class ExtractForm {
         onField: (name, value) => {
           if (name === 'swimmer') this.#setSwimmer(value)
           else if (name === 'urls') for (const url of parseUrls(value)) this.#addUrl(url)
+          else if (name === 'pdfs' && value.trim() !== '') throw invalid('pdfs', NOT_A_FILE)
         },
         onFile: (file) => this.#store(file),
       },
@@ -99,7 +111,7 @@ class ExtractForm {
       )
     }
     const uploads = [...new Map(this.#stored.map((upload) => [upload.sha256, upload])).values()]
-    const urls = [...new Set(this.#urls)]
+    const urls = [...this.#urls]
     if (uploads.length + urls.length === 0) {
       throw new MillraceError('NO_PDFS', 'Add at least one heat sheet: a PDF in "pdfs", or a link in "urls".', {
         details: { field: 'pdfs' },
@@ -135,8 +147,9 @@ class ExtractForm {
   }
 
   #addUrl(url: string): void {
+    if (this.#urls.has(url)) return
     this.#countDocument()
-    this.#urls.push(url)
+    this.#urls.add(url)
   }
 
   async #store(file: { name: string; filename: string; body: ReadableStream<Uint8Array> }): Promise<void> {

@@ -1,0 +1,66 @@
+/** The heat-sheet surface as a client calls it. */
+import { ErrorBody } from '../../src/wire/batch.ts'
+import { BatchStatus, ExtractAccepted, MergedResults } from '../../src/wire/extract.ts'
+import { Follower } from './follow.ts'
+import type { TestServer } from './harness.ts'
+
+/** A document as a client sends it. */
+export interface Document {
+  readonly name: string
+  readonly bytes: Uint8Array | string
+}
+
+/** A form as a client sends it; fields go in the order given here. */
+export function formOf(parts: { swimmer?: string; pdfs?: readonly Document[]; urls?: readonly string[] }): FormData {
+  const form = new FormData()
+  if (parts.swimmer !== undefined) form.append('swimmer', parts.swimmer)
+  for (const { name, bytes } of parts.pdfs ?? []) {
+    form.append(
+      'pdfs',
+      new Blob([typeof bytes === 'string' ? bytes : bytes.slice()], { type: 'application/pdf' }),
+      name,
+    )
+  }
+  if (parts.urls !== undefined) form.append('urls', JSON.stringify(parts.urls))
+  return form
+}
+
+/** Sends a form, as it is. */
+export function post(server: TestServer, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> {
+  return server.fetch('/api/batch/extract', { method: 'POST', body, headers })
+}
+
+/** Sends a form that must be accepted. */
+export async function extract(
+  server: TestServer,
+  parts: Parameters<typeof formOf>[0],
+  headers: Record<string, string> = {},
+): Promise<ExtractAccepted> {
+  const response = await post(server, formOf(parts), headers)
+  const text = await response.text()
+  if (response.status !== 202) throw new Error(`${response.status} ${text}`)
+  return ExtractAccepted.parse(JSON.parse(text))
+}
+
+/** Follows a batch to its end and gives everything that was seen. */
+export async function toTheEnd(server: TestServer, accepted: { streamUrl: string }): Promise<Follower> {
+  const follower = new Follower(new URL(accepted.streamUrl, server.url).href)
+  await follower.completed()
+  follower.close()
+  return follower
+}
+
+export async function statusOf(server: TestServer, batchId: string, init?: RequestInit): Promise<BatchStatus> {
+  const response = await server.fetch(`/api/batch/${batchId}`, init)
+  return BatchStatus.parse(await response.json())
+}
+
+export async function resultsOf(server: TestServer, batchId: string): Promise<MergedResults> {
+  const response = await server.fetch(`/api/batch/${batchId}/results`)
+  return MergedResults.parse(await response.json())
+}
+
+/** The status and the body of an answer that is an error in this surface's shape. */
+export async function errorOf(response: Response): Promise<ErrorBody & { status: number }> {
+  return { status: response.status, ...ErrorBody.parse(await response.json()) }
+}

@@ -1,0 +1,149 @@
+/** A real server for tests: `src/node.ts` as a child process on a free loopback port, with a data folder of its own. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const ENTRY = join(ROOT, 'src', 'node.ts')
+
+/** How a server is started. */
+export interface StartOptions {
+  /** Default: a fresh one, removed with the server. */
+  readonly dataDir?: string
+  /** Default: one that is free. */
+  readonly port?: number
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** Only what a test sets reaches the server, not what happens to be set around the tests. */
+function environment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: 'info', ...env }
+}
+
+/** A server that listens. */
+export class TestServer {
+  readonly url: string
+  readonly port: number
+  readonly dataDir: string
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #exit: Promise<Exit>
+  readonly #output: { text: string }
+  readonly #ownsFolder: boolean
+
+  constructor(started: {
+    url: string
+    dataDir: string
+    ownsFolder: boolean
+    child: ChildProcess
+    exit: Promise<Exit>
+    output: { text: string }
+  }) {
+    this.url = started.url
+    this.port = Number(new URL(started.url).port)
+    this.dataDir = started.dataDir
+    this.pid = started.child.pid ?? 0
+    this.#child = started.child
+    this.#exit = started.exit
+    this.#output = started.output
+    this.#ownsFolder = started.ownsFolder
+  }
+
+  /** What it has said so far, on both outputs. */
+  get output(): string {
+    return this.#output.text
+  }
+
+  /** Sends a signal and waits until the process has ended. */
+  async end(signal: NodeJS.Signals): Promise<Exit> {
+    this.#child.kill(signal)
+    return this.#exit
+  }
+
+  /** Ends it, whatever it does, and removes the folder it was given. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL')
+    if (this.#ownsFolder) await rm(this.dataDir, { recursive: true, force: true })
+  }
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(new URL(path, this.url), init)
+  }
+
+  /** Every file in its blob folder, what is only half written included. */
+  async blobs(): Promise<string[]> {
+    const entries = await readdir(join(this.dataDir, 'blobs'), { recursive: true, withFileTypes: true })
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  }
+}
+
+/** A folder of its own under the system's folder for temporary files. */
+export function freshFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'millrace-server-'))
+}
+
+function launch(args: readonly string[], env: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [ENTRY, ...args], {
+    cwd: ROOT,
+    env: environment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { text: '' }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output.text += text
+    })
+  }
+  const endWithTests = () => void child.kill('SIGKILL')
+  process.once('exit', endWithTests)
+  const exit = once(child, 'close').then(([code, signal]): Exit => {
+    process.off('exit', endWithTests)
+    return { code, signal }
+  })
+  return { child, output, exit }
+}
+
+/** Starts a server and waits until it listens. */
+export async function startServer(options: StartOptions = {}): Promise<TestServer> {
+  const dataDir = options.dataDir ?? (await freshFolder())
+  const { child, output, exit } = launch([], {
+    DATA_DIR: dataDir,
+    PORT: String(options.port ?? 0),
+    ...options.env,
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const found = /listens on (http:\/\/\S+)\n/.exec(output.text)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+    void exit.then(({ code }) => reject(new Error(`The server ended with code ${code}: ${output.text}`)))
+  })
+  return new TestServer({ url, dataDir, ownsFolder: options.dataDir === undefined, child, exit, output })
+}
+
+/** Runs the entry to its end: a command, or a start that is refused. */
+export async function runEntry(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Exit & { output: string }> {
+  const { output, exit } = launch(args, env)
+  const { code, signal } = await exit
+  return { code, signal, output: output.text }
+}
+
+/** What curl prints; fails when curl does. */
+export async function curl(args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('curl', ['--silent', '--show-error', ...args], {
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  return stdout
+}

@@ -1,0 +1,77 @@
+/** Documents for tests: heat sheets with invented swimmers in HY-TEK's layout, and files that are none. */
+import PDFDocument from 'pdfkit'
+import { type Cells, centred, HEADINGS, row } from '../operations/heat-sheet/pages.ts'
+
+/** Who these sheets are about. Swims once in each event. */
+export const SWIMMER = 'Ada Quill'
+/** On every sheet as well. */
+export const OTHER = 'Bo Reed'
+
+export interface SheetOptions {
+  /** Tells one sheet from another. */
+  readonly meet: string
+  /** An event a page; 1 unless told. */
+  readonly pages?: number
+  /** Number of the first event; 1 unless told. */
+  readonly firstEvent?: number
+  /** `M/D/YYYY`. */
+  readonly date?: string
+}
+
+/** A heat sheet as a PDF. */
+export function heatSheet({ meet, pages = 1, firstEvent = 1, date = '3/7/2031' }: SheetOptions): Promise<Uint8Array> {
+  return pdfOf(
+    Array.from({ length: pages }, (_, at) => [
+      [
+        [18, 'Millpond Swim Club'],
+        [340, `HY-TEK's MEET MANAGER 8.0 - 9:00 AM 3/1/2031 Page ${at + 1}`],
+      ],
+      [centred(`${meet} - ${date}`)],
+      [centred('Meet Program')],
+      ...[
+        [[0, `Event ${firstEvent + at} Girls 11-12 100 Yard Freestyle`]] as const,
+        HEADINGS,
+        [[0, 'Heat 1 of 1 Finals Starts at 09:05 AM']] as const,
+        row(3, 'Quill, Ada', 12, 'MILL', '59.10'),
+        row(4, 'Reed, Bo', 11, 'POND', '59.20'),
+        row(5, 'Weir, Cleo', 12, 'POND', '1:01.30'),
+        row(6, 'Sluice, Dot', 11, 'MILL', 'NT'),
+      ].map((cells) => cells.map(([x, text]) => [x + 18, text] as const)),
+    ]),
+  )
+}
+
+/** A PDF of lines of text that are no sheet. */
+export function letter(text = 'Dear parents, the pool is closed on Saturday.'): Promise<Uint8Array> {
+  return pdfOf([[[[72, text]]]])
+}
+
+/** A PDF with a drawing and no text, as a scanner makes it. */
+export function scan(): Promise<Uint8Array> {
+  return pdfOf([[]])
+}
+
+/** A sheet that opens only with a password. */
+export function lockedSheet(): Promise<Uint8Array> {
+  return pdfOf([[[[72, 'Event 1 Girls 11-12 100 Yard Freestyle']]]], { userPassword: 'mill' })
+}
+
+async function pdfOf(
+  pages: readonly (readonly Cells[])[],
+  options: PDFKit.PDFDocumentOptions = {},
+): Promise<Uint8Array> {
+  const document = new PDFDocument({ size: 'LETTER', autoFirstPage: false, ...options })
+  const chunks: Uint8Array[] = []
+  document.on('data', (chunk: Uint8Array) => chunks.push(chunk))
+  const ended = new Promise((resolve) => document.on('end', resolve))
+  for (const rows of pages) {
+    document.addPage().font('Times-Roman').fontSize(8)
+    if (rows.length === 0) document.rect(72, 72, 400, 600).fill('grey')
+    for (const [i, cells] of rows.entries()) {
+      for (const [x, text] of cells) document.text(text, x, 40 + 11 * i, { lineBreak: false })
+    }
+  }
+  document.end()
+  await ended
+  return new Uint8Array(Buffer.concat(chunks))
+}
