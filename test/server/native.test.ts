@@ -1,0 +1,258 @@
+/** The native surface over real HTTP, against a server process. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { BatchAccepted, ItemResult } from '../../src/wire/native.ts'
+import { Follower } from './follow.ts'
+import { startServer, type TestServer } from './harness.ts'
+
+let server: TestServer
+const KEY = 'a key for these tests'.replaceAll(' ', '-')
+
+beforeAll(async () => {
+  server = await startServer({ env: { CONCURRENCY: '4', MILLRACE_API_KEY: KEY } })
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+const Refusal = z.object({
+  success: z.literal(false),
+  error: z.string(),
+  message: z.string(),
+  field: z.string().optional(),
+})
+const Status = z.object({
+  batch: z.looseObject({
+    id: z.string(),
+    status: z.string(),
+    totalJobs: z.int(),
+    completedJobs: z.int(),
+    failedJobs: z.int(),
+    cancelledJobs: z.int(),
+  }),
+})
+const Sets = z.object({
+  succeeded: z.array(ItemResult).default([]),
+  failed: z.array(ItemResult).default([]),
+  untouched: z.array(ItemResult).default([]),
+  next: z.int().nullable(),
+})
+
+const post = (path: string, body?: unknown, headers: Record<string, string> = {}) =>
+  server.fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+
+async function create(body: unknown, headers: Record<string, string> = {}) {
+  const response = await post('/api/batch', body, headers)
+  const answer = BatchAccepted.parse(await response.json())
+  expect(response.headers.get('Location')).toBe(`/api/batch/${answer.batchId}`)
+  return { status: response.status, ...answer }
+}
+
+const statusOf = async (id: string) => Status.parse(await (await server.fetch(`/api/batch/${id}`)).json()).batch
+const setsOf = async (id: string, query = '') =>
+  Sets.parse(await (await server.fetch(`/api/batch/${id}/results${query}`)).json())
+
+async function followed(id: string): Promise<void> {
+  const follower = new Follower(`${server.url}/api/batch/${id}/stream`)
+  await follower.completed()
+  follower.close()
+}
+
+describe('creating', () => {
+  it('runs any registered operation and lists what came of each item, in three sets', async () => {
+    const { status, batchId, totalJobs } = await create({
+      operation: 'echo',
+      items: [{ value: { a: 1 } }, { error: 'no good' }, { value: 'x', waitMs: 50, steps: 2 }],
+    })
+    expect([status, totalJobs]).toEqual([202, 3])
+    await followed(batchId)
+    const sets = await setsOf(batchId)
+    expect(sets.succeeded.map(({ index, result }) => [index, result])).toEqual([
+      [0, { a: 1 }],
+      [2, 'x'],
+    ])
+    expect(sets.failed).toMatchObject([{ index: 1, errorMessage: 'no good', item: { error: 'no good' } }])
+    expect(sets.untouched).toEqual([])
+    const lines = await (await server.fetch(`/api/batch/${batchId}/results?set=failed&as=items`)).text()
+    expect(lines.split('\n')).toHaveLength(2)
+    const again = await create({
+      operation: 'echo',
+      items: lines
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    })
+    await followed(again.batchId)
+    expect(await statusOf(again.batchId)).toMatchObject({ status: 'failed', failedJobs: 1 })
+  })
+
+  it('gives NDJSON of all sets, whole, to those who ask for it', async () => {
+    const { batchId } = await create({
+      operation: 'echo',
+      items: Array.from({ length: 2_500 }, (_, value) => ({ value })),
+    })
+    await followed(batchId)
+    const response = await server.fetch(`/api/batch/${batchId}/results`, {
+      headers: { Accept: 'application/x-ndjson' },
+    })
+    expect(response.headers.get('Content-Type')).toContain('application/x-ndjson')
+    const rows = (await response.text())
+      .trim()
+      .split('\n')
+      .map((line) => ItemResult.parse(JSON.parse(line)))
+    expect(rows.map(({ result }) => result)).toEqual(Array.from({ length: 2_500 }, (_, value) => value))
+    const pages: number[] = []
+    for (let cursor: number | null = 0; cursor !== null; ) {
+      const page: z.infer<typeof Sets> = await setsOf(batchId, `?limit=1000&cursor=${cursor}`)
+      pages.push(page.succeeded.length)
+      cursor = page.next
+    }
+    expect(pages.reduce((a, b) => a + b)).toBe(2_500)
+  })
+
+  it('under an Idempotency-Key is done once, whoever wins', async () => {
+    const body = { operation: 'echo', items: [{ value: 1 }] }
+    const made = await Promise.all(Array.from({ length: 10 }, () => create(body, { 'Idempotency-Key': 'same' })))
+    expect(new Set(made.map(({ batchId }) => batchId)).size).toBe(1)
+    expect(made.map(({ status }) => status).sort()).toEqual([...Array(9).fill(200), 202])
+    expect((await statusOf('same')).id).toBe(made[0]?.batchId)
+    const other = await post('/api/batch', { ...body, items: [{ value: 2 }] }, { 'Idempotency-Key': 'same' })
+    expect([other.status, Refusal.parse(await other.json()).error]).toEqual([409, 'CONFLICT'])
+  })
+
+  it.each([
+    ['an unknown operation', { operation: 'dig', items: [] }, 400, 'operation'],
+    ['a prototype name', { operation: '__proto__', items: [] }, 400, 'operation'],
+    ['no items', { operation: 'echo' }, 400, 'items'],
+    ['an item that is wrong', { operation: 'echo', items: [{}, { waitMs: 'long' }] }, 400, 'items.1.waitMs'],
+    ['an option that is wrong', { operation: 'echo', items: [{}], options: { runAt: 'soon' } }, 400, 'options.runAt'],
+    ['an option nobody knows', { operation: 'echo', items: [{}], options: { speed: 9 } }, 400, 'options'],
+    [
+      'a deadline in the past',
+      { operation: 'echo', items: [{}], options: { deadline: '2020-01-01T00:00:00Z' } },
+      400,
+      'options.deadline',
+    ],
+    ['items of an open batch', { operation: 'echo', open: true, items: [{}] }, 400, 'items'],
+  ])('refuses %s, naming the field', async (_, body, status, field) => {
+    const response = await post('/api/batch', body)
+    expect([response.status, Refusal.parse(await response.json()).field]).toEqual([status, field])
+  })
+
+  it('refuses what is not JSON', async () => {
+    const text = await server.fetch('/api/batch', {
+      method: 'POST',
+      body: '{',
+      headers: { 'Content-Type': 'application/json' },
+    })
+    expect([text.status, Refusal.parse(await text.json()).error]).toEqual([400, 'INVALID_REQUEST'])
+    const form = await server.fetch('/api/batch', {
+      method: 'POST',
+      body: 'a=1',
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    })
+    expect([form.status, Refusal.parse(await form.json()).error]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE'])
+  })
+})
+
+describe('listing', () => {
+  it('shows my batches newest first, by label, operation and status, page by page', async () => {
+    const ids: string[] = []
+    for (let i = 0; i < 5; i++)
+      ids.unshift((await create({ operation: 'echo', items: [{}], options: { labels: ['listed'] } })).batchId)
+    for (const id of ids) await followed(id)
+    const List = z.object({ batches: z.array(z.looseObject({ id: z.string() })), next: z.string().nullable() })
+    const seen: string[] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const query: string = cursor === '' ? '' : `&cursor=${cursor}`
+      const page: z.infer<typeof List> = List.parse(
+        await (await server.fetch(`/api/batch?label=listed&operation=echo&status=completed&limit=2${query}`)).json(),
+      )
+      seen.push(...page.batches.map(({ id }) => id))
+      cursor = page.next
+    }
+    expect(seen).toEqual(ids)
+  })
+})
+
+describe('steering', () => {
+  it('cancels, retries and deletes', async () => {
+    const { batchId } = await create({ operation: 'echo', items: Array.from({ length: 20 }, () => ({ waitMs: 300 })) })
+    expect((await server.fetch(`/api/batch/${batchId}`, { method: 'DELETE' })).status).toBe(409)
+    expect((await post(`/api/batch/${batchId}/cancel`)).status).toBe(200)
+    await followed(batchId)
+    const cancelled = await statusOf(batchId)
+    expect(cancelled.status).toBe('cancelled')
+    expect(cancelled.completedJobs + cancelled.cancelledJobs).toBe(20)
+    expect((await setsOf(batchId)).untouched).toHaveLength(cancelled.cancelledJobs)
+    expect(await (await post(`/api/batch/${batchId}/retry`)).json()).toMatchObject({
+      retriedJobs: cancelled.cancelledJobs,
+    })
+    await followed(batchId)
+    expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 20 })
+    expect((await post(`/api/batch/${batchId}/retry`)).status).toBe(409)
+    expect((await server.fetch(`/api/batch/${batchId}`, { method: 'DELETE' })).status).toBe(200)
+    expect((await server.fetch(`/api/batch/${batchId}`)).status).toBe(404)
+  })
+
+  it('pauses and resumes', async () => {
+    const { batchId } = await create({ operation: 'echo', items: Array.from({ length: 12 }, () => ({ waitMs: 50 })) })
+    await post(`/api/batch/${batchId}/pause`)
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    const paused = await statusOf(batchId)
+    expect(paused.completedJobs).toBeLessThan(12)
+    await post(`/api/batch/${batchId}/resume`)
+    await followed(batchId)
+    expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 12 })
+  })
+
+  it('is for the owner alone', async () => {
+    const { batchId } = await create({ operation: 'echo', items: [{}] })
+    for (const [method, path] of [
+      ['POST', '/cancel'],
+      ['POST', '/retry'],
+      ['POST', '/items'],
+      ['POST', '/seal'],
+      ['DELETE', ''],
+      ['GET', '/jobs'],
+      ['GET', '/results'],
+    ]) {
+      const response = await server.fetch(`/api/batch/${batchId.replace(/.$/, 'x')}${path}`, {
+        method: method ?? 'GET',
+      })
+      expect([path, response.status]).toEqual([path, 404])
+    }
+  })
+})
+
+describe('an open batch', () => {
+  const slice = (id: string, from: number, count: number) =>
+    server.fetch(`/api/batch/${id}/items?from=${from}`, {
+      method: 'POST',
+      body: Array.from({ length: count }, (_, i) => `${JSON.stringify({ value: from + i })}\n`).join(''),
+    })
+
+  it('is fed in slices, sent again without doubling, and sealed', async () => {
+    const { batchId } = await create({ operation: 'echo', open: true })
+    expect(await (await slice(batchId, 0, 3_000)).json()).toMatchObject({ received: 3_000, next: 3_000 })
+    await slice(batchId, 2_000, 2_000)
+    await post(`/api/batch/${batchId}/seal`)
+    await followed(batchId)
+    expect(await statusOf(batchId)).toMatchObject({ status: 'completed', totalJobs: 4_000, completedJobs: 4_000 })
+    expect((await slice(batchId, 4_000, 1)).status).toBe(409)
+  })
+
+  it('says which line is wrong, and keeps those before it', async () => {
+    const { batchId } = await create({ operation: 'echo', open: true })
+    const response = await server.fetch(`/api/batch/${batchId}/items`, {
+      method: 'POST',
+      body: '{"value":1}\n{"value":2}\nnot json\n',
+    })
+    expect([response.status, Refusal.parse(await response.json()).field]).toEqual([400, 'line 3'])
+    await post(`/api/batch/${batchId}/seal`)
+    await followed(batchId)
+    expect(await statusOf(batchId)).toMatchObject({ totalJobs: 2, completedJobs: 2 })
+  })
+})
