@@ -23,6 +23,8 @@ const CODES = {
   CONFLICT: { status: 409 },
   TOO_LARGE: { status: 413 },
   UNSUPPORTED_MEDIA_TYPE: { status: 415 },
+  /** Read, but its fields are not what they should be; `details.issues` lists them. */
+  UNPROCESSABLE: { status: 422 },
   // What a document can be.
   INVALID_PDF: { status: 422 },
   NO_TEXT: { status: 422 },

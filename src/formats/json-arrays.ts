@@ -1,0 +1,29 @@
+/** Large input is data: rows go into a statement as one JSON parameter, cut so that no statement carries more than a database takes. */
+
+const utf8 = new TextEncoder()
+
+/** Bytes of JSON one statement may carry. D1 takes 2 MB a value; half of it leaves room for the rest. */
+export const MAX_STATEMENT_BYTES = 1_000_000
+
+/**
+ * Cuts rows into JSON arrays of at most `maxBytes` each, in order. A single row over the bound gets an array of its own.
+ * @param rows JSON values
+ */
+export function jsonArrays(rows: Iterable<unknown>, maxBytes = MAX_STATEMENT_BYTES): string[] {
+  const arrays: string[] = []
+  let parts: string[] = []
+  let bytes = 0
+  for (const row of rows) {
+    const text = JSON.stringify(row)
+    const size = utf8.encode(text).byteLength
+    if (parts.length > 0 && bytes + size > maxBytes) {
+      arrays.push(`[${parts.join(',')}]`)
+      parts = []
+      bytes = 0
+    }
+    parts.push(text)
+    bytes += size + 1
+  }
+  if (parts.length > 0) arrays.push(`[${parts.join(',')}]`)
+  return arrays
+}
