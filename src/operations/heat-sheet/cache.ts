@@ -87,7 +87,7 @@ export class Cache {
         db.run(sql`
           INSERT INTO documents (owner, md5, parser, blob_key, created_at)
           SELECT ${this.#owner}, ${this.#md5}, ${PARSER_VERSION}, ${keptSheet}, ${now} WHERE ${held}
-          ON CONFLICT DO NOTHING`),
+          ON CONFLICT (owner, md5, parser) DO UPDATE SET blob_key = excluded.blob_key`),
       )
     }
     return rows

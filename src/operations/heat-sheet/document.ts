@@ -1,4 +1,5 @@
 /** Getting at a document's bytes: uploaded ones lie in the blob store, linked ones are fetched into it first. */
+import { uuidv7 } from 'uuidv7'
 import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, RunContext } from '../../ports.ts'
@@ -32,7 +33,8 @@ export async function openDocument(job: Attempt, ctx: RunContext): Promise<Opene
     return { md5: input.md5, bytes: () => readBlob(ctx, input.key), release: async () => {} }
   }
   ctx.progress(2, 'Downloading', 'downloading')
-  const key = `fetched/${job.jobId}.${job.attempt}`
+  // Of this run alone: a run that lost its lease may still be reading its own. Under `uploads/`, where what no row names is swept.
+  const key = `uploads/${uuidv7()}.fetched`
   const release = () => ctx.blobs.delete([key])
   try {
     const { body } = await ctx.fetcher.fetch(input.url, {
