@@ -1,5 +1,7 @@
 /** Answers that stay open: server-sent events. */
 import type { Context } from 'hono'
+import { MillraceError } from '../errors.ts'
+import type { Hub } from '../live/hub.ts'
 import type { Sink } from '../ports.ts'
 import type { Env, OpenSink } from './context.ts'
 
@@ -8,11 +10,33 @@ const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-cache, no-transform',
   'X-Accel-Buffering': 'no',
+  'X-Content-Type-Options': 'nosniff',
 }
+/** Long enough for a client's next try to find another process, or this one with room. */
+const RETRY_AFTER_SECONDS = 5
 
-/** Begins a stream of server-sent events, with the headers that middleware has set so far. */
-export function openEventStream(c: Context<Env>, openSink: OpenSink): { response: Response; sink: Sink } {
-  return openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS })
+/**
+ * Begins a stream of server-sent events, with the headers that middleware has set so far, and hands its sink to `follow`.
+ * A `HEAD` gets the headers alone.
+ * @throws MillraceError SERVICE_UNAVAILABLE, with `Retry-After`, when this process holds as many streams as it may
+ */
+export function openEventStream(
+  c: Context<Env>,
+  deps: { readonly hub: Hub; readonly openSink: OpenSink },
+  follow: (sink: Sink) => void,
+): Response {
+  if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)
+  // Nothing may be awaited between the look and `follow`, or two could take the last place.
+  if (deps.hub.full) {
+    c.header('Retry-After', String(RETRY_AFTER_SECONDS))
+    throw new MillraceError(
+      'SERVICE_UNAVAILABLE',
+      `This server holds as many streams as it may. Try again in ${RETRY_AFTER_SECONDS} seconds, or poll without /stream.`,
+    )
+  }
+  const { response, sink } = deps.openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS })
+  follow(sink)
+  return response
 }
 
 /**

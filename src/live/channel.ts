@@ -1,24 +1,42 @@
 /**
- * One batch as followed by this process: a single reader of its log, a ring of encoded frames, and a cursor for each client.
+ * One log as followed by this process: a single reader, a ring of encoded frames, and a cursor for each client.
  *
- * A notice only says how far the log reaches. Every frame comes from an ordered read after a cursor, so notices may be lost, doubled or
- * out of order without a client losing, doubling or reordering an event.
+ * A notice only says that there may be more. Every frame comes from an ordered read after a cursor, and how far a read reaches is told
+ * by the same snapshot; so notices may be lost, doubled, out of order or wrong without a client losing, doubling or reordering an event.
  */
 import { encodeEvent } from '../formats/sse.ts'
-import type { Database, Log, Notice, Notifier, Operations, Progress, Sink } from '../ports.ts'
-import { type PublicEvent, readEvents } from './log.ts'
-import { type Frame, join, Ring } from './ring.ts'
-import { readRunning } from './state.ts'
+import type { Log, Progress, Sink } from '../ports.ts'
+import type { Page, PublicEvent } from './log.ts'
+import { ProgressFrames } from './progress.ts'
+import { type Frame, join, type Piece, Ring } from './ring.ts'
 
-const EVENTS_A_READ = 500
 const RING_BYTES = 1_000_000
 /** Latest first look: a joining client gets what the ring reaches back to without a read of its own. */
 const RING_REACHES_BACK = 200
+/** What one write hands to a transport, about. With it, this much a client is the most that waits in memory. */
+const BYTES_A_WRITE = 64 * 1024
 const PROGRESS_EVERY_MS = 100
-/** Running jobs whose progress a joining client is told. */
-const SNAPSHOT_JOBS = 500
 
-const ENDED_REMEMBERED = 2_000
+/** What a channel follows: a log that is read in order, and the progress beside it. */
+export interface Feed {
+  /** Names it in the server's log. */
+  readonly label: Readonly<Record<string, string>>
+  /** The next events after a number; null when there is nothing to follow any more. */
+  page(after: number): Promise<Page | null>
+  /** Stored progress of the jobs that run now. */
+  running(): Promise<readonly (Progress & { readonly batchId: string })[]>
+  /** Calls back when there may be more, until the returned function is called. */
+  subscribe(follower: Follower): () => void
+}
+
+/** What a feed calls back. */
+export interface Follower {
+  /** The log may reach this number. */
+  reaches(seq: number): void
+  /** Something else than a new event may have happened to the log. */
+  look(): void
+  progress(batchId: string, progress: readonly Progress[]): void
+}
 
 interface Client {
   readonly sink: Sink
@@ -32,79 +50,69 @@ interface Client {
   catchingUp: boolean
 }
 
-/** What a channel needs of the world. */
-export interface ChannelDeps {
-  readonly db: Database
-  readonly notifier: Notifier
-  readonly operations: Operations
-  readonly log: Log
-}
-
-/** Follows one batch for any number of clients. */
-export class Channel {
-  readonly #deps: ChannelDeps
-  readonly #batch: { id: string; operation: string }
+/** Follows one log for any number of clients. */
+export class Channel implements Follower {
+  readonly #feed: Feed
+  readonly #log: Log
   readonly #clients = new Set<Client>()
   readonly #ring: Ring
+  readonly #progress = new ProgressFrames()
   readonly #unsubscribe: () => void
   readonly #onEmpty: () => void
-  /** The log is known to reach this number. */
-  #known: number
+  /** The log may hold more than the ring. */
+  #behind: boolean
   #reading = false
-  /** Number of the closing event, once read. */
-  #closedAt: number | null = null
-  /** Progress of running jobs as frames, each with the version that it was put at. */
-  readonly #progress = new Map<string, { version: number; bytes: Uint8Array }>()
-  /** Jobs that ended lately: their end must not be followed by an "80 %" that was on its way. */
-  readonly #ended = new Set<string>()
-  #progressVersion = 0
+  /** Nothing comes after what the ring holds. */
+  #finished = false
+  #closed = false
+  /** Reads for clients that are behind; those at the same place share one. */
+  readonly #pieces = new Map<number, Promise<Piece | null>>()
   #progressTimer: ReturnType<typeof setTimeout> | undefined
-  readonly #snapshot: Promise<void>
 
-  /** @param batch `lastSeq` as just read */
-  constructor(deps: ChannelDeps, batch: { id: string; operation: string; lastSeq: number }, onEmpty: () => void) {
-    this.#deps = deps
-    this.#batch = batch
+  /**
+   * @param end how far the log reaches, as just read
+   * @param onEmpty called once, when the last client is gone
+   */
+  constructor(deps: { feed: Feed; log: Log }, end: number, onEmpty: () => void) {
+    this.#feed = deps.feed
+    this.#log = deps.log
     this.#onEmpty = onEmpty
-    this.#ring = new Ring(Math.max(0, batch.lastSeq - RING_REACHES_BACK), RING_BYTES)
-    this.#known = batch.lastSeq
-    this.#unsubscribe = deps.notifier.subscribe(batch.id, (notice) => this.notice(notice))
-    this.#snapshot = this.#readSnapshot().catch((error: unknown) =>
-      deps.log.warn(
-        { err: error, batchId: batch.id },
-        'the progress of running jobs could not be read; new progress follows',
-      ),
-    )
-    this.#read()
+    this.#ring = new Ring(Math.max(0, end - RING_REACHES_BACK), RING_BYTES)
+    this.#behind = true
+    this.#unsubscribe = deps.feed.subscribe(this)
+    void this.#read()
+    void this.#readRunning()
   }
 
   /** Adds a client that has seen everything up to `cursor`. */
-  async join(sink: Sink, cursor: number): Promise<void> {
+  join(sink: Sink, cursor: number): void {
     const client: Client = { sink, cursor, progress: 0, open: true, catchingUp: false }
     this.#clients.add(client)
     sink.onDrain(() => {
       client.open = true
-      this.#feed(client)
+      this.#send(client)
     })
     sink.onClose(() => {
       this.#clients.delete(client)
       if (this.#clients.size === 0) this.#close()
     })
-    await this.#snapshot
-    this.#feed(client)
+    this.#send(client)
   }
 
-  /** Takes in a notice, from the notifier or from a comparison of numbers. */
-  notice(notice: Notice): void {
-    if ('seq' in notice) {
-      this.#known = Math.max(this.#known, notice.seq)
-      this.#read()
-      return
-    }
-    for (const progress of notice.progress) this.#putProgress(progress)
+  reaches(seq: number): void {
+    if (seq > this.#ring.end || this.#behind) this.look()
+  }
+
+  look(): void {
+    this.#behind = true
+    void this.#read()
+  }
+
+  progress(batchId: string, progress: readonly Progress[]): void {
+    for (const one of progress) this.#progress.put(batchId, one)
     this.#progressTimer ??= setTimeout(() => {
       this.#progressTimer = undefined
-      for (const client of this.#clients) this.#feed(client)
+      this.#sendAll()
     }, PROGRESS_EVERY_MS)
   }
 
@@ -119,122 +127,120 @@ export class Channel {
   }
 
   #close(): void {
+    this.#closed = true
     this.#unsubscribe()
     clearTimeout(this.#progressTimer)
     this.#onEmpty()
   }
 
-  /** Reads the log up to what is known of it. One read at a time. */
-  #read(): void {
-    if (this.#reading || this.#ring.end >= this.#known) return
+  /** Reads on until nothing is left to read. One read at a time. */
+  async #read(): Promise<void> {
+    if (this.#reading) return
     this.#reading = true
-    this.#readOnce()
-      .catch((error: unknown) =>
-        this.#deps.log.warn(
-          { err: error, batchId: this.#batch.id },
-          'the event log could not be read; the next notice tries again',
-        ),
-      )
-      .finally(() => {
-        this.#reading = false
-      })
-  }
-
-  async #readOnce(): Promise<void> {
-    while (this.#ring.end < this.#known) {
-      const { events, end } = await this.#page(this.#ring.end)
-      this.#ring.append(events.map(frame), end)
-      this.#known = Math.max(this.#known, end)
-      for (const event of events) this.#passed(event)
-      for (const client of this.#clients) this.#feed(client)
-    }
-  }
-
-  #passed(event: PublicEvent): void {
-    if (event.jobId !== null) {
-      this.#progress.delete(event.jobId)
-      this.#ended.add(event.jobId)
-      for (const oldest of this.#ended) {
-        if (this.#ended.size <= ENDED_REMEMBERED) break
-        this.#ended.delete(oldest)
+    try {
+      while (this.#behind && !this.#closed) {
+        // Before the read: what is noticed while it is under way may not be in it.
+        this.#behind = false
+        const page = await this.#feed.page(this.#ring.end)
+        if (page === null) return this.end()
+        this.#take(page)
+        // A turn of the event loop between reads, so that what happens meanwhile goes out together and nobody else has to wait.
+        if (this.#behind) await turn()
       }
+    } catch (error) {
+      this.#behind = true
+      this.#log.warn({ err: error, ...this.#feed.label }, 'the event log could not be read; tried again in a second')
+    } finally {
+      this.#reading = false
     }
-    if (event.type === 'batch_completed') this.#closedAt = event.seq
-    else if (event.type === 'batch_started') this.#closedAt = null
   }
 
-  /** A page of the log after a cursor, and the number up to which it is complete. */
-  async #page(after: number): Promise<{ events: PublicEvent[]; end: number }> {
-    // Taken before the read: only what was known by then is sure to be in it. What is known after the read may be newer.
-    const known = this.#known
-    const events = await readEvents(this.#deps.db, this.#deps.operations, this.#batch, after, EVENTS_A_READ)
-    const last = events.at(-1)?.seq ?? after
-    // A short page may end below the known number: events that a later run of the batch replaced are not read.
-    return { events, end: events.length < EVENTS_A_READ ? Math.max(known, last) : last }
+  #take(page: Page): void {
+    // A batch that runs again replaced events: whoever is behind reads what the log says now.
+    if (page.events.some(({ type }) => type === 'batch_started')) {
+      this.#ring.forget()
+      this.#progress.restart()
+    }
+    for (const { jobId } of page.events) if (jobId !== null) this.#progress.end(jobId)
+    this.#ring.append(page.events.map(frame), page.end)
+    this.#finished = page.finished && page.complete
+    if (!page.complete) this.#behind = true
+    this.#sendAll()
   }
 
-  /** Sends a client what it has not seen, if there is room. */
-  #feed(client: Client): void {
+  #sendAll(): void {
+    for (const client of this.#clients) this.#send(client)
+  }
+
+  /** Sends a client what it has not seen, as far as there is room. */
+  #send(client: Client): void {
     if (!client.open || client.catchingUp) return
-    if (client.cursor < this.#ring.end) {
-      const bytes = this.#ring.after(client.cursor)
-      if (bytes === null) {
+    while (client.cursor < this.#ring.end) {
+      const piece = this.#ring.after(client.cursor, BYTES_A_WRITE)
+      if (piece === null) {
         void this.#catchUp(client)
         return
       }
-      client.cursor = this.#ring.end
-      if (bytes.byteLength > 0) client.open = client.sink.write(bytes)
+      client.cursor = piece.end
+      if (!this.#write(client, piece.bytes)) break
     }
-    if (this.#closedAt !== null && client.cursor >= this.#closedAt) client.sink.end()
-    else if (client.open && this.#ring.end >= this.#known) this.#feedProgress(client)
+    if (client.cursor < this.#ring.end || this.#behind) return
+    if (this.#finished) client.sink.end()
+    else if (client.open && client.progress !== this.#progress.version) {
+      const piece = this.#progress.after(client.progress)
+      client.progress = piece.end
+      this.#write(client, piece.bytes)
+    }
   }
 
-  #feedProgress(client: Client): void {
-    if (client.progress === this.#progressVersion) return
-    const fresh = [...this.#progress.values()].filter(({ version }) => version > client.progress)
-    client.progress = this.#progressVersion
-    if (fresh.length > 0) client.open = client.sink.write(join(fresh.map(({ bytes }) => bytes)))
+  #write(client: Client, bytes: Uint8Array): boolean {
+    if (bytes.byteLength > 0) client.open = client.sink.write(bytes)
+    return client.open
   }
 
   /** Reads for a client that is further behind than the ring reaches, a page each time its transport has room. */
   async #catchUp(client: Client): Promise<void> {
     client.catchingUp = true
     try {
-      const { events, end } = await this.#page(client.cursor)
-      client.cursor = end
-      if (events.length > 0) client.open = client.sink.write(join(events.map((event) => frame(event).bytes)))
+      const piece = await this.#pieceAfter(client.cursor)
+      if (piece === null) return client.sink.end()
+      client.cursor = piece.end
+      this.#write(client, piece.bytes)
+      await turn()
     } catch (error) {
-      this.#deps.log.warn(
-        { err: error, batchId: this.#batch.id },
-        'a client could not be caught up; its stream is ended so that it resumes',
-      )
-      client.sink.end()
+      const fields = { err: error, ...this.#feed.label }
+      this.#log.warn(fields, 'a client could not be caught up; its stream is ended so that it resumes')
+      return client.sink.end()
     }
     client.catchingUp = false
-    if (this.#clients.has(client)) this.#feed(client)
+    if (this.#clients.has(client)) this.#send(client)
   }
 
-  #putProgress({ jobId, sequence, percent, message, stage }: Progress): void {
-    if (this.#ended.has(jobId)) return
-    const body = {
-      type: 'job_progress',
-      batchId: this.#batch.id,
-      jobId,
-      sequence,
-      status: stage ?? 'processing',
-      progressPercent: percent,
-      progressMessage: message,
-    }
-    const bytes = encodeEvent({ event: 'job_progress', data: JSON.stringify(body) })
-    this.#progress.set(jobId, { version: ++this.#progressVersion, bytes })
+  #pieceAfter(cursor: number): Promise<Piece | null> {
+    const underWay = this.#pieces.get(cursor)
+    if (underWay !== undefined) return underWay
+    const piece = this.#readPiece(cursor).finally(() => this.#pieces.delete(cursor))
+    this.#pieces.set(cursor, piece)
+    return piece
   }
 
-  async #readSnapshot(): Promise<void> {
-    for (const progress of await readRunning(this.#deps.db, this.#batch.id, SNAPSHOT_JOBS)) {
-      if (!this.#progress.has(progress.jobId)) this.#putProgress(progress)
+  async #readPiece(cursor: number): Promise<Piece | null> {
+    const page = await this.#feed.page(cursor)
+    return page === null ? null : { bytes: join(page.events.map((event) => frame(event).bytes)), end: page.end }
+  }
+
+  async #readRunning(): Promise<void> {
+    try {
+      for (const one of await this.#feed.running()) this.#progress.putStored(one.batchId, one)
+      this.#sendAll()
+    } catch (error) {
+      const fields = { err: error, ...this.#feed.label }
+      this.#log.warn(fields, 'the progress of running jobs could not be read; new progress follows')
     }
   }
 }
+
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0))
 
 function frame(event: PublicEvent): Frame {
   return { seq: event.seq, bytes: encodeEvent({ id: event.seq, event: event.type, data: JSON.stringify(event.body) }) }

@@ -1,9 +1,11 @@
-/** All that this process follows: a channel for each batch that someone watches, and the timers they share. */
+/** All that this process follows: a channel for each log that someone watches, the requests that wait, and the timers they share. */
 import { encodeComment, encodeEvent, encodeRetry } from '../formats/sse.ts'
-import type { Sink } from '../ports.ts'
-import { Channel, type ChannelDeps } from './channel.ts'
+import type { Log, Sink } from '../ports.ts'
+import { Channel, type Feed } from './channel.ts'
+import { batchFeed, type FeedDeps } from './feeds.ts'
 import { join } from './ring.ts'
-import { readHeads } from './state.ts'
+import { type BatchHead, readHeads } from './state.ts'
+import { type KnownState, Waiters } from './waiting.ts'
 
 /** Every write shows whether the client is still there. */
 const COMMENT_EVERY_MS = 15_000
@@ -12,20 +14,48 @@ const COMPARE_EVERY_MS = 1_000
 /** Clients that were cut off together should not come back together. */
 const RETRY_MS = { least: 1_000, spread: 1_000 }
 
+/** What a hub needs of the world. */
+export interface HubDeps extends FeedDeps {
+  readonly log: Log
+}
+
+type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
+
 /** Follows batches for the clients of this process. */
 export class Hub {
-  readonly #deps: ChannelDeps
+  readonly #deps: HubDeps
+  readonly #maxStreams: number
   readonly #channels = new Map<string, Channel>()
+  readonly #waiters: Waiters
   readonly #timers: ReturnType<typeof setInterval>[]
+  #streams = 0
   #comparing = false
   #ended = false
 
-  constructor(deps: ChannelDeps) {
+  /** @param options.maxStreams streams and waiting requests that this process holds at once; more are refused, none is dropped */
+  constructor(deps: HubDeps, options: { maxStreams?: number } = {}) {
     this.#deps = deps
+    this.#maxStreams = options.maxStreams ?? Number.POSITIVE_INFINITY
+    this.#waiters = new Waiters(deps.notifier)
     this.#timers = [
       setInterval(() => this.#comment(), COMMENT_EVERY_MS),
       setInterval(() => void this.#compare(), COMPARE_EVERY_MS),
     ]
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#streams
+  }
+
+  /** Batches followed now. */
+  get watched(): number {
+    return this.#channels.size
+  }
+
+  /** Whether another stream would be one too many, or the server is about to stop. Ask right before `follow`. */
+  get full(): boolean {
+    return this.#ended || this.#streams + this.#waiters.size >= this.#maxStreams
   }
 
   /**
@@ -33,46 +63,58 @@ export class Hub {
    * @param batch as just read
    * @param cursor number of the last event the client has; at most `batch.lastSeq`
    */
-  async follow(batch: { id: string; operation: string; lastSeq: number }, sink: Sink, cursor: number): Promise<void> {
-    sink.write(join([encodeRetry(retryMs()), encodeComment('millrace')]))
-    if (this.#ended) {
-      sink.end()
-      return
-    }
-    let channel = this.#channels.get(batch.id)
-    if (channel === undefined) {
-      channel = new Channel(this.#deps, batch, () => this.#channels.delete(batch.id))
-      this.#channels.set(batch.id, channel)
-    } else {
-      channel.notice({ seq: batch.lastSeq })
-    }
-    await channel.join(sink, cursor)
+  follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
+    this.#open(sink)
+    this.#join(batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq, sink, cursor)
   }
 
   /**
    * Sends a client whose cursor is of no use the state as it is now, then what follows from there.
-   * @param state the polling answer
+   * @param state the polling answer, not older than `batch`
    */
-  async resync(
-    batch: { id: string; operation: string; lastSeq: number; finished: boolean },
-    sink: Sink,
-    state: unknown,
-  ): Promise<void> {
+  resync(batch: FollowedBatch, sink: Sink, state: unknown): void {
+    this.#open(sink)
     sink.write(encodeEvent({ id: batch.lastSeq, event: 'resync', data: JSON.stringify(state) }))
-    if (batch.finished) sink.end()
-    else await this.follow(batch, sink, batch.lastSeq)
+    this.#join(batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq, sink, batch.lastSeq)
   }
 
-  /** Streams open now. */
-  get watched(): number {
-    return this.#channels.size
+  /**
+   * Waits until a batch is no longer as `known`.
+   * @param ms at most this long; a full hub does not wait
+   * @param signal aborts when the caller went away
+   * @returns whether to look again
+   */
+  async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
+    return !this.full && (await this.#waiters.wait(known, ms, signal))
   }
 
-  /** Ends every stream; clients resume elsewhere. */
+  /** Ends every stream and every wait; clients resume elsewhere. */
   close(): void {
     this.#ended = true
     for (const timer of this.#timers) clearInterval(timer)
+    this.#waiters.close()
     for (const channel of [...this.#channels.values()]) channel.end()
+  }
+
+  #open(sink: Sink): void {
+    this.#streams++
+    sink.onClose(() => this.#streams--)
+    sink.write(join([encodeRetry(RETRY_MS.least + Math.random() * RETRY_MS.spread), encodeComment('millrace')]))
+  }
+
+  #join(key: string, feed: () => Feed, end: number, sink: Sink, cursor: number): void {
+    if (this.#ended) {
+      sink.end()
+      return
+    }
+    let channel = this.#channels.get(key)
+    if (channel === undefined) {
+      channel = new Channel({ feed: feed(), log: this.#deps.log }, end, () => this.#channels.delete(key))
+      this.#channels.set(key, channel)
+    } else {
+      channel.reaches(end)
+    }
+    channel.join(sink, cursor)
   }
 
   #comment(): void {
@@ -81,12 +123,18 @@ export class Hub {
   }
 
   async #compare(): Promise<void> {
-    if (this.#comparing || this.#channels.size === 0) return
+    const ids = [...new Set([...this.#channels.keys(), ...this.#waiters.batchIds])]
+    if (this.#comparing || ids.length === 0) return
     this.#comparing = true
     try {
-      for (const head of await readHeads(this.#deps.db, [...this.#channels.keys()])) {
-        this.#channels.get(head.id)?.notice({ seq: head.lastSeq })
+      const heads = new Map((await readHeads(this.#deps.db, ids)).map((head) => [head.id, head]))
+      for (const id of ids) {
+        const channel = this.#channels.get(id)
+        const head = heads.get(id)
+        if (head === undefined) channel?.look()
+        else channel?.reaches(head.lastSeq)
       }
+      this.#waiters.compare(heads)
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'watched batches could not be compared; tried again in a second')
     } finally {
@@ -94,5 +142,3 @@ export class Hub {
     }
   }
 }
-
-const retryMs = () => Math.round(RETRY_MS.least + Math.random() * RETRY_MS.spread)

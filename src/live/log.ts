@@ -1,48 +1,91 @@
 /** Reading the event log, and the form in which its events reach clients. */
 import { sql } from 'drizzle-orm'
 import type { Database, Operation, Operations } from '../ports.ts'
-import { events } from '../schema/events.ts'
 import { readJobItems } from './state.ts'
 
 /** A logged event as clients get it. */
 export interface PublicEvent {
   readonly seq: number
   readonly type: string
+  readonly batchId: string
   readonly jobId: string | null
   /** The body: common fields and those of the type. */
   readonly body: Readonly<Record<string, unknown>>
 }
 
+/** A stretch of a log. */
+export interface Page {
+  readonly events: readonly PublicEvent[]
+  /** The page holds every event up to this number, those left out that a later run of the batch replaced. */
+  readonly end: number
+  /** Whether the log went no further when it was read. */
+  readonly complete: boolean
+  /** Whether nothing more comes, as long as nobody runs the batch again. */
+  readonly finished: boolean
+}
+
 /** Longest list of job results that a closing event carries; with more jobs it names where to fetch them. */
 const MOST_RESULTS = 100
+const EVENTS_A_PAGE = 500
+/** Stored bytes after which a page ends, so that reading for slow clients stays small whatever the size of the events. */
+const BYTES_A_PAGE = 256 * 1024
 
-/** Reads the events after a cursor, in order, at most `limit` of them. */
-export async function readEvents(
+interface EventRow {
+  last_seq: number
+  finished_at: number | null
+  /** Null, with all that follows, where the batch has no event after the cursor. */
+  seq: number | null
+  type: string
+  job_id: string | null
+  job_sequence: number | null
+  at: number
+  data: string
+}
+
+/**
+ * Reads the next events of a batch after a cursor, in order, and how far its log reaches, in one snapshot.
+ * @returns null when the batch is gone
+ */
+export async function readPage(
   db: Database,
   operations: Operations,
   batch: { id: string; operation: string },
   after: number,
-  limit: number,
-): Promise<PublicEvent[]> {
-  const rows = await db
-    .select()
-    .from(events)
-    .where(sql`batch_id = ${batch.id} AND seq > ${after} AND superseded_at IS NULL`)
-    .orderBy(events.seq)
-    .limit(limit)
-  const operation = operations[batch.operation]
-  const list: PublicEvent[] = []
-  for (const row of rows) {
-    const common = {
-      type: row.type,
-      batchId: row.batchId,
-      ...(row.jobId === null ? {} : { jobId: row.jobId, sequence: row.jobSequence }),
-      at: new Date(row.at).toISOString(),
-    }
-    const closing = row.type === 'batch_completed' ? await closingFields(db, operation, row.batchId, row.data) : {}
-    list.push({ seq: row.seq, type: row.type, jobId: row.jobId, body: { ...common, ...row.data, ...closing } })
+): Promise<Page | null> {
+  const next = sql`batch_id = ${batch.id} AND seq > ${after} AND superseded_at IS NULL`
+  const rows = await db.all<EventRow>(sql`
+    SELECT b.last_seq, b.finished_at, e.seq, e.type, e.job_id, e.job_sequence, e.at, e.data
+    FROM batches b LEFT JOIN events e ON e.batch_id = b.id AND e.seq > ${after} AND e.superseded_at IS NULL AND e.seq <= (
+      SELECT max(seq) FROM (
+        SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before
+        FROM (SELECT seq, octet_length(data) AS bytes FROM events WHERE ${next} ORDER BY seq LIMIT ${EVENTS_A_PAGE})
+      ) WHERE before < ${BYTES_A_PAGE})
+    WHERE b.id = ${batch.id} AND b.deleted_at IS NULL ORDER BY e.seq`)
+  const head = rows[0]
+  if (head === undefined) return null
+  const events: PublicEvent[] = []
+  for (const { seq, ...row } of rows) {
+    if (seq !== null) events.push(await present(db, operations[batch.operation], batch.id, { seq, ...row }))
   }
-  return list
+  const end = events.at(-1)?.seq ?? Math.max(after, head.last_seq)
+  return { events, end, complete: end >= head.last_seq, finished: head.finished_at !== null }
+}
+
+async function present(
+  db: Database,
+  operation: Operation | undefined,
+  batchId: string,
+  row: EventRow & { seq: number },
+): Promise<PublicEvent> {
+  const data = fields(JSON.parse(row.data))
+  const common = {
+    type: row.type,
+    batchId,
+    ...(row.job_id === null ? {} : { jobId: row.job_id, sequence: row.job_sequence }),
+    at: new Date(row.at).toISOString(),
+  }
+  const closing = row.type === 'batch_completed' ? await closingFields(db, operation, batchId, data) : {}
+  return { seq: row.seq, type: row.type, batchId, jobId: row.job_id, body: { ...common, ...data, ...closing } }
 }
 
 async function closingFields(
@@ -58,7 +101,11 @@ async function closingFields(
     : { ...totals, results: rows.map(({ progressPercent, progressMessage, ...result }) => result) }
 }
 
+function fields(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+}
+
 function numbers(value: unknown): Record<string, number> {
-  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  const entries = Object.entries(fields(value))
   return Object.fromEntries(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
 }

@@ -1,9 +1,15 @@
-/** The latest events of a batch as encoded frames, so that each is read and encoded once however many clients watch. */
+/** The latest events of a log as encoded frames, so that each is read and encoded once however many clients watch. */
 
 /** One event, ready to be sent. */
 export interface Frame {
   readonly seq: number
   readonly bytes: Uint8Array
+}
+
+/** Frames as one piece, and the number up to which it brings whoever gets it. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly end: number
 }
 
 /** A bounded run of frames. It holds every event after `start` up to `end`. */
@@ -13,7 +19,7 @@ export class Ring {
   #frames: Frame[] = []
   #bytes = 0
   readonly #maxBytes: number
-  #cached: { after: number; end: number; bytes: Uint8Array } | null = null
+  #cached: (Piece & { after: number; ringEnd: number }) | null = null
 
   /** @param start the event after which the ring begins */
   constructor(start: number, maxBytes: number) {
@@ -34,24 +40,44 @@ export class Ring {
       this.#bytes += frame.bytes.byteLength
     }
     this.#end = end
-    while (this.#bytes > this.#maxBytes && this.#frames.length > 1) {
-      const dropped = this.#frames.shift()
-      if (dropped === undefined) break
-      this.#bytes -= dropped.bytes.byteLength
-      this.#start = dropped.seq
+    let dropped = 0
+    while (this.#bytes > this.#maxBytes && dropped < this.#frames.length - 1) {
+      const frame = this.#frames[dropped++]
+      this.#bytes -= frame?.bytes.byteLength ?? 0
+      this.#start = frame?.seq ?? this.#start
     }
+    if (dropped > 0) this.#frames = this.#frames.slice(dropped)
+  }
+
+  /** Drops every frame: what the log says of the past is no longer what they say. */
+  forget(): void {
+    this.#frames = []
+    this.#bytes = 0
+    this.#start = this.#end
+    this.#cached = null
   }
 
   /**
-   * The bytes of every event after a cursor, as one piece; the same piece for all who ask at the same cursor.
+   * The next events after a cursor as one piece, about `maxBytes` long, at least one; the same piece for all who ask at the same cursor.
    * @returns null when the ring no longer reaches back so far
    */
-  after(cursor: number): Uint8Array | null {
+  after(cursor: number, maxBytes: number): Piece | null {
     if (cursor < this.#start) return null
-    if (this.#cached?.after === cursor && this.#cached.end === this.#end) return this.#cached.bytes
-    const bytes = join(this.#frames.slice(this.#firstAfter(cursor)).map((frame) => frame.bytes))
-    this.#cached = { after: cursor, end: this.#end, bytes }
-    return bytes
+    const cached = this.#cached
+    if (cached !== null && cached.after === cursor && cached.ringEnd === this.#end) return cached
+    const first = this.#firstAfter(cursor)
+    const taken: Uint8Array[] = []
+    let bytes = 0
+    let next = first
+    for (; next < this.#frames.length && (taken.length === 0 || bytes < maxBytes); next++) {
+      const frame = this.#frames[next]
+      if (frame === undefined) break
+      taken.push(frame.bytes)
+      bytes += frame.bytes.byteLength
+    }
+    const end = next === this.#frames.length ? this.#end : (this.#frames[next - 1]?.seq ?? this.#end)
+    this.#cached = { after: cursor, ringEnd: this.#end, bytes: join(taken), end }
+    return this.#cached
   }
 
   #firstAfter(cursor: number): number {

@@ -11,6 +11,8 @@ export interface BatchHead {
   readonly operation: string
   readonly status: (typeof batches.$inferSelect)['status']
   readonly lastSeq: number
+  /** Grows with everything that is not an event. */
+  readonly progressVersion: number
   readonly finished: boolean
 }
 
@@ -23,6 +25,7 @@ export async function readHeads(db: Database, ids: readonly string[]): Promise<B
       operation: batches.operation,
       status: batches.status,
       lastSeq: batches.lastSeq,
+      progressVersion: batches.progressVersion,
       finishedAt: batches.finishedAt,
     })
     .from(batches)
@@ -108,7 +111,8 @@ export async function readRunning(db: Database, batchId: string, limit: number):
       stage: jobs.stage,
     })
     .from(jobs)
-    .where(sql`batch_id = ${batchId} AND status = 'running'`)
+    // The plus keeps the planner on the index of running jobs: they are few, a batch's jobs may be many.
+    .where(sql`+batch_id = ${batchId} AND status = 'running'`)
     .orderBy(jobs.sequence)
     .limit(limit)
   return rows.map((row) => ({ ...row, message: row.message ?? '' }))
@@ -121,8 +125,6 @@ export interface BatchState extends BatchHead {
   readonly completed: number
   readonly failed: number
   readonly cancelled: number
-  /** Grows with everything that is not an event. */
-  readonly progressVersion: number
   readonly createdAt: number
   readonly finishedAt: number | null
 }
@@ -146,9 +148,11 @@ export async function readBatch(db: Database, id: string, owner: string): Promis
       finishedAt: batches.finishedAt,
     })
     .from(batches)
-    .where(sql`owner = ${owner} AND (id = ${id} OR idempotency_key = ${id}) AND deleted_at IS NULL`)
-    .orderBy(sql`id = ${id} DESC, id DESC`)
-    .limit(1)
+    // Two look-ups by index; an OR would read every batch of the owner.
+    .where(
+      sql`owner = ${owner} AND deleted_at IS NULL AND id = coalesce((SELECT id FROM batches WHERE id = ${id} AND owner = ${owner}),
+        (SELECT id FROM batches WHERE owner = ${owner} AND idempotency_key = ${id} ORDER BY +id DESC LIMIT 1))`,
+    )
     .get()
   return row === undefined ? null : { ...row, finished: row.finishedAt !== null }
 }

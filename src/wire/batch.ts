@@ -67,3 +67,13 @@ export const BatchEvent = z.discriminatedUnion('type', [
   BatchCompleted,
 ])
 export type BatchEvent = z.infer<typeof BatchEvent>
+
+/** `GET /api/batch/:id`. */
+export const PollBatch = z.object({
+  /** With `If-None-Match`: seconds to hold the answer until it is another; at most 25 are held. */
+  wait: z
+    .string()
+    .regex(/^\d{1,6}$/, 'Expected a whole number of seconds, such as 25.')
+    .transform(Number)
+    .optional(),
+})

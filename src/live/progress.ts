@@ -1,0 +1,68 @@
+/** How far running jobs are, as frames: the latest of each, sent to a client at most once for each change. */
+import { encodeEvent } from '../formats/sse.ts'
+import type { Progress } from '../ports.ts'
+import { join, type Piece } from './ring.ts'
+
+/** Jobs that ended are remembered this long, in jobs. */
+const ENDED_REMEMBERED = 2_000
+
+/** The latest progress of each running job, numbered by when it came. */
+export class ProgressFrames {
+  /** In the order of their versions. */
+  readonly #frames = new Map<string, { version: number; bytes: Uint8Array }>()
+  /** Jobs that ended lately: their end must not be followed by an "80 %" that was on its way. */
+  readonly #ended = new Set<string>()
+  #version = 0
+  #cached: (Piece & { after: number }) | null = null
+
+  /** Grows with every change. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Takes in how far a job is. */
+  put(batchId: string, { jobId, sequence, percent, message, stage }: Progress): void {
+    if (this.#ended.has(jobId)) return
+    const body = {
+      type: 'job_progress',
+      batchId,
+      jobId,
+      sequence,
+      status: stage ?? 'processing',
+      progressPercent: percent,
+      progressMessage: message,
+    }
+    this.#frames.delete(jobId)
+    const bytes = encodeEvent({ event: 'job_progress', data: JSON.stringify(body) })
+    this.#frames.set(jobId, { version: ++this.#version, bytes })
+  }
+
+  /** Takes in what was stored, which is older than what was put since. */
+  putStored(batchId: string, progress: Progress): void {
+    if (!this.#frames.has(progress.jobId)) this.put(batchId, progress)
+  }
+
+  /** Forgets a job that ended. */
+  end(jobId: string): void {
+    if (this.#frames.delete(jobId)) this.#cached = null
+    this.#ended.add(jobId)
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= ENDED_REMEMBERED) break
+      this.#ended.delete(oldest)
+    }
+  }
+
+  /** Jobs that ended run again. */
+  restart(): void {
+    this.#ended.clear()
+  }
+
+  /** What came after a version, as one piece; the same piece for all who ask at the same version. */
+  after(version: number): Piece {
+    const cached = this.#cached
+    if (cached !== null && cached.after === version && cached.end === this.#version) return cached
+    const fresh = [...this.#frames.values()].filter((frame) => frame.version > version)
+    this.#cached = { after: version, end: this.#version, bytes: join(fresh.map(({ bytes }) => bytes)) }
+    return this.#cached
+  }
+}
