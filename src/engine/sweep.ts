@@ -4,7 +4,7 @@ import type { Clock, Database, Dispatcher, Notifier } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { jobs } from '../schema/jobs.ts'
 import { workers } from '../schema/workers.ts'
-import { stopBatch } from './control.ts'
+import { type StopCode, stopBatch } from './control.ts'
 import { finish, type Outcome } from './finish.ts'
 import { sealBatch } from './open.ts'
 
@@ -45,17 +45,21 @@ export async function sweepLeases(
 
 /** Batches looked at in one go. */
 const BATCHES_AT_ONCE = 20
+const STOPPED_AT_ONCE = 1_000
 
-/** Ends batches whose deadline has passed, goes on with stopping where a stop was cut off, seals open batches nobody sealed. */
+/**
+ * Ends batches whose deadline has passed, goes on with stopping where a stop was cut off, seals open batches nobody sealed.
+ * @returns the batches that are stopped and not ended yet, so that a worker stops what it runs of them
+ */
 export async function sweepBatches(deps: {
   db: Database
   clock: Clock
   notifier: Notifier
   dispatcher: Dispatcher
-}): Promise<void> {
+}): Promise<ReadonlyMap<string, StopCode>> {
   const { db } = deps
   const now = deps.clock.now()
-  const [late, stopped, open] = await db.batch([
+  const [late, open] = await db.batch([
     db
       .select({ id: batches.id })
       .from(batches)
@@ -64,16 +68,16 @@ export async function sweepBatches(deps: {
     db
       .select({ id: batches.id })
       .from(batches)
-      .where(sql`stop_code IS NOT NULL AND finished_at IS NULL`)
-      .limit(BATCHES_AT_ONCE),
-    db
-      .select({ id: batches.id })
-      .from(batches)
       .where(sql`open_until IS NOT NULL AND open_until <= ${now}`)
       .limit(BATCHES_AT_ONCE),
   ])
-  for (const { id } of [...late, ...stopped]) await stopBatch(deps, id, 'DEADLINE_EXCEEDED')
+  for (const { id } of late) await stopBatch(deps, id, 'DEADLINE_EXCEEDED')
   for (const { id } of open) await sealBatch(deps, id)
+  const stopped = await db.all<{ id: string; stop_code: StopCode }>(
+    sql`SELECT id, stop_code FROM batches WHERE stop_code IS NOT NULL AND finished_at IS NULL LIMIT ${STOPPED_AT_ONCE}`,
+  )
+  for (const { id, stop_code } of stopped) await stopBatch(deps, id, stop_code)
+  return new Map(stopped.map(({ id, stop_code }) => [id, stop_code]))
 }
 
 /** Notes that a worker lives. */

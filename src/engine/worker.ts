@@ -208,7 +208,11 @@ export class Worker {
   async #sweep(): Promise<void> {
     await signIn(this.#deps, this.#options)
     await sweepLeases(this.#deps)
-    await sweepBatches(this.#deps)
+    const stopped = await sweepBatches(this.#deps)
+    for (const { job, stop } of this.#running.values()) {
+      const code = stopped.get(job.batchId)
+      if (code !== undefined) stop.abort(new Stopped(code))
+    }
     this.#wakeAtNextDue()
     this.#pump()
   }
