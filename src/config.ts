@@ -19,6 +19,12 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
+/** As browsers send it: no path, no slash at the end. */
+const origins = list.refine(
+  (items) => items.every((item) => item === '*' || (URL.canParse(item) && new URL(item).origin === item)),
+  'origins such as https://app.example.com without a path, or *',
+)
+const PLACES = 'a whole number from 1 to 1000'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
 const Variables = z.object({
@@ -31,13 +37,16 @@ const Variables = z.object({
     .regex(/^(file|libsql|https?|wss?):/, 'an address that begins with file: or libsql:')
     .optional(),
   DATABASE_AUTH_TOKEN: z.string().optional(),
-  CONCURRENCY: z.coerce.number('a whole number from 1 to 1000').int().min(1).max(1000).default(8),
+  CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   MILLRACE_API_KEY: z.string().min(8, 'at least 8 characters').optional(),
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
-  CORS_ORIGINS: list.default([]),
-  RETENTION_DAYS: z.coerce.number('a number of days, such as 30').positive('more than 0').default(30),
+  CORS_ORIGINS: origins.default([]),
+  RETENTION_DAYS: z.coerce
+    .number('a number of days, such as 30')
+    .positive('a number of days that is more than 0')
+    .default(30),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'fatal, error, warn, info, debug or silent')
     .default('info'),

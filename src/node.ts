@@ -1,6 +1,6 @@
 /** The Node home: one process, one libSQL file, blobs in a folder. Reads the environment and chooses the drivers. */
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { availableParallelism, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -34,7 +34,12 @@ const GRACE_MS = 5_000
 const UPLOAD_MS = 60 * 60 * 1_000
 
 async function openDatabase(config: Config) {
-  await mkdir(config.dataDir, { recursive: true })
+  try {
+    await mkdir(config.dataDir, { recursive: true })
+    await access(config.dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new ConfigError(`DATA_DIR=${config.dataDir} is no folder that can be written to: ${messageOf(error)}.`)
+  }
   const file = pathToFileURL(resolve(config.dataDir, 'millrace.db')).href
   return openLibsql(config.databaseUrl ?? file, {
     migrations: fileURLToPath(new URL('../drizzle', import.meta.url)),
@@ -110,8 +115,9 @@ async function start(config: Config): Promise<void> {
       publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
     },
   })
-  await worker.start()
+  // First, so that a start that fails at a port has claimed nothing.
   const servers = await listen(config, app.fetch)
+  await worker.start()
   onStopSignal(async () => {
     for (const server of servers) server.close()
     hub.close()
@@ -145,15 +151,19 @@ function listenOn(
       console.log(`Millrace listens on http://${shown}:${address.port}`)
       if ('closeIdleConnections' in server && 'requestTimeout' in server) resolveServer(server)
     })
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new ConfigError(`PORT=${port} is taken by another program. Choose another, for example PORT=8080.`)
-          : error,
-      ),
-    )
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
   })
 }
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
+  return new ConfigError(
+    error.code === 'EADDRINUSE'
+      ? `PORT=${port} is taken by another program. Choose another, for example PORT=8080.`
+      : `HOST=${host} PORT=${port} can not be listened on: ${error.message}.`,
+  )
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 /** Stops in order on SIGTERM or SIGINT; a second signal stops at once. */
 function onStopSignal(stop: () => Promise<void>, log: Log): void {

@@ -1,0 +1,244 @@
+/** Who may call: open on a laptop, by key elsewhere, by token for one batch's stream; and who sees what. */
+import { request } from 'node:http'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { errorOf, extract, formOf, post } from './batches.ts'
+import { Follower } from './follow.ts'
+import { runEntry, startServer, type TestServer } from './harness.ts'
+import { heatSheet, SWIMMER } from './sheets.ts'
+
+const API_KEY = 'a-key-from-the-environment'
+const bearer = (key: string) => ({ Authorization: `Bearer ${key}` })
+
+let sheet: Uint8Array
+let open: TestServer
+let keyed: TestServer
+beforeAll(async () => {
+  sheet = await heatSheet({ meet: 'Millpond Open' })
+  open = await startServer({ env: { CORS_ORIGINS: 'https://app.example.com' } })
+  keyed = await startServer({ env: { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: API_KEY } })
+})
+afterAll(async () => {
+  await open[Symbol.asyncDispose]()
+  await keyed[Symbol.asyncDispose]()
+})
+
+const form = () => formOf({ swimmer: SWIMMER, pdfs: [{ name: 'a.pdf', bytes: sheet }] })
+
+/** Runs a command on the keys of a server that runs. */
+function keys(server: TestServer, ...args: string[]) {
+  return runEntry(['keys', ...args], { DATA_DIR: server.dataDir })
+}
+
+async function createKey(server: TestServer, owner: string, ...more: string[]) {
+  const { output, code } = await keys(server, 'create', owner, ...more)
+  expect(code).toBe(0)
+  const found = /Key (\S+) for .*\n\n {2}(mr_\S+)\n/.exec(output)
+  return { id: found?.[1] ?? '', secret: found?.[2] ?? '' }
+}
+
+/** A request with headers that `fetch` would not send. */
+function raw(server: TestServer, headers: Record<string, string>, path = '/api/batch/x', method = 'GET') {
+  return new Promise<{ status: number | undefined; headers: Record<string, unknown>; body: string }>(
+    (resolve, reject) => {
+      request({ host: '127.0.0.1', port: server.port, path, method, headers }, (response) => {
+        let body = ''
+        response.setEncoding('utf8').on('data', (piece: string) => {
+          body += piece
+        })
+        response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }))
+      })
+        .on('error', reject)
+        .end()
+    },
+  )
+}
+
+describe('open, on a laptop', () => {
+  it('takes calls without a key, and the stream needs no token', async () => {
+    const { streamUrl, batchId } = await extract(open, { swimmer: SWIMMER, pdfs: [{ name: 'a.pdf', bytes: sheet }] })
+    expect(streamUrl).toBe(`/api/batch/${batchId}/stream`)
+    expect((await open.fetch(`/api/batch/${batchId}`)).status).toBe(200)
+  })
+
+  it('refuses a key that is sent and is not valid', async () => {
+    expect(await errorOf(await post(open, form(), bearer('mr_wrong')))).toMatchObject({
+      status: 401,
+      error: 'UNAUTHORIZED',
+    })
+    expect(await errorOf(await post(open, form(), { Authorization: 'Basic bWU6bWU=' }))).toMatchObject({ status: 401 })
+  })
+
+  it.each([
+    'https://evil.example.com',
+    'null',
+    'http://localhost.evil.example.com',
+    'https://app.example.com.evil.example',
+  ])('refuses pages from %s', async (origin) => {
+    const response = await post(open, form(), { Origin: origin })
+    expect(response.headers.get('access-control-allow-origin')).toBeNull()
+    expect(await errorOf(response)).toMatchObject({
+      status: 403,
+      error: 'FORBIDDEN',
+      message: expect.stringContaining('CORS_ORIGINS'),
+    })
+  })
+
+  it.each(['http://localhost:5173', 'http://127.0.0.1:8000', 'https://app.example.com'])(
+    'lets pages from %s call',
+    async (origin) => {
+      const response = await post(open, form(), { Origin: origin })
+      expect(response.status).toBe(202)
+      expect(response.headers.get('access-control-allow-origin')).toBe(origin)
+      expect(response.headers.get('access-control-expose-headers')).toMatch(/Location/)
+    },
+  )
+
+  it.each(['evil.example.com', 'evil.example.com:8000', '127.0.0.1.nip.io', 'localhost@evil.example.com'])(
+    'refuses calls for the host %s',
+    async (host) => {
+      const answer = await raw(open, { Host: host })
+      expect([400, 403]).toContain(answer.status)
+      expect(answer.body).not.toContain('batch with this id')
+    },
+  )
+
+  it.each(['localhost', 'localhost:9999', '127.0.0.1', '[::1]:8000', 'LOCALHOST'])(
+    'answers for the host %s',
+    async (host) => {
+      expect(await raw(open, { Host: host })).toMatchObject({ status: 404 })
+    },
+  )
+
+  it('answers for the host of its public address', async () => {
+    await using server = await startServer({ env: { PUBLIC_URL: 'https://millrace.example.com' } })
+    expect(await raw(server, { Host: 'millrace.example.com' })).toMatchObject({ status: 404 })
+    expect(await raw(server, { Host: 'other.example.com' })).toMatchObject({ status: 403 })
+  })
+})
+
+describe('by key', () => {
+  it.each([
+    ['POST', '/api/batch/extract'],
+    ['GET', '/api/batch/x'],
+    ['GET', '/api/batch/x/stream'],
+    ['GET', '/api/batch/x/results'],
+    ['GET', '/api/nothing'],
+  ])('refuses %s %s without one', async (method, path) => {
+    const response = await keyed.fetch(path, { method })
+    expect(response.headers.get('www-authenticate')).toBe('Bearer')
+    expect(await errorOf(response)).toMatchObject({
+      status: 401,
+      error: 'UNAUTHORIZED',
+      message: expect.stringContaining('Authorization'),
+    })
+  })
+
+  it('keeps nothing of a form that came without one', async () => {
+    const before = await keyed.blobs()
+    expect(await errorOf(await post(keyed, form()))).toMatchObject({ status: 401 })
+    expect(await keyed.blobs()).toEqual(before)
+  })
+
+  it('answers whether it is alive to anyone', async () => {
+    for (const path of ['/healthz', '/readyz']) expect((await keyed.fetch(path)).status).toBe(200)
+  })
+
+  it('is what a server on every address wants, unless told otherwise', async () => {
+    await using server = await startServer({ env: { HOST: '0.0.0.0' } })
+    expect((await fetch(`http://127.0.0.1:${server.port}/api/batch/x`)).status).toBe(401)
+  })
+
+  it('takes the key from the environment', async () => {
+    expect((await post(keyed, form(), bearer(API_KEY))).status).toBe(202)
+    expect((await post(keyed, form(), bearer(`${API_KEY}x`))).status).toBe(401)
+  })
+
+  it('takes keys that are made, listed and revoked while the server runs', async () => {
+    const { id, secret } = await createKey(keyed, 'ada', 'her laptop')
+    expect((await post(keyed, form(), bearer(secret))).status).toBe(202)
+    const listed = await keys(keyed, 'list')
+    expect(listed.output).toMatch(new RegExp(`${id} +ada +in force .*her laptop`))
+    expect(listed.output).not.toContain(secret)
+    expect(await keys(keyed, 'revoke', id)).toMatchObject({ code: 0, output: `Revoked ${id}.\n` })
+    expect(await errorOf(await post(keyed, form(), bearer(secret)))).toMatchObject({ status: 401 })
+    expect((await keys(keyed, 'list')).output).toMatch(new RegExp(`${id} +ada +revoked`))
+    expect(await keys(keyed, 'revoke', id)).toMatchObject({ code: 1, output: expect.stringContaining('keys -- list') })
+  })
+
+  it('takes no key that has run out', async () => {
+    const { id, secret } = await createKey(keyed, 'ada', '--days', '0.00000001')
+    expect((await post(keyed, form(), bearer(secret))).status).toBe(401)
+    expect((await keys(keyed, 'list')).output).toMatch(new RegExp(`${id} +ada +expired`))
+  })
+
+  it.each([[['create']], [['create', 'ada', '--days', 'many']], [['revoke']], [['frobnicate']], [[]]])(
+    'says how the command is used after %o',
+    async (args) => {
+      expect(await keys(keyed, ...args)).toMatchObject({
+        code: 1,
+        output: expect.stringContaining('npm run keys -- create OWNER'),
+      })
+    },
+  )
+})
+
+describe("another owner's batch", () => {
+  it.each(['', '/stream', '/results', '/jobs'])('is not there at %j', async (path) => {
+    const [ada, bo] = [await createKey(keyed, 'ada'), await createKey(keyed, 'bo')]
+    const { batchId } = await extract(
+      keyed,
+      { swimmer: SWIMMER, pdfs: [{ name: 'a.pdf', bytes: sheet }] },
+      bearer(ada.secret),
+    )
+    const mine = await keyed.fetch(`/api/batch/${batchId}${path}`, { headers: bearer(ada.secret) })
+    expect(mine.status).toBe(200)
+    await mine.body?.cancel()
+    const theirs = await keyed.fetch(`/api/batch/${batchId}${path}`, { headers: bearer(bo.secret) })
+    const nothing = await keyed.fetch(`/api/batch/no-such-batch${path}`, { headers: bearer(bo.secret) })
+    expect(await errorOf(theirs)).toEqual(await errorOf(nothing))
+    expect(theirs.status).toBe(404)
+  })
+})
+
+describe("a stream's token", () => {
+  const pdfs = () => [{ name: 'a.pdf', bytes: sheet }]
+
+  it('lets EventSource follow where it can send no headers', async () => {
+    const accepted = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    const follower = new Follower(keyed.url + accepted.streamUrl)
+    expect((await follower.completed()).data).toMatchObject({ status: 'completed' })
+    expect(await follower.closed).toBe(204)
+  })
+
+  it('opens the reads of its batch, and nothing else', async () => {
+    const one = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    const other = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    const token = new URL(one.streamUrl, keyed.url).searchParams.get('token') ?? ''
+    const statusOf = async (method: string, path: string, query = `?token=${token}`) => {
+      const response = await keyed.fetch(path + query, { method })
+      await response.body?.cancel()
+      return response.status
+    }
+    const batch = `/api/batch/${one.batchId}`
+    expect(await statusOf('GET', batch)).toBe(200)
+    expect(await statusOf('GET', `${batch}/results`)).toBe(200)
+    expect(await statusOf('POST', `${batch}/cancel`)).toBe(401)
+    expect(await statusOf('DELETE', batch)).toBe(401)
+    expect(await statusOf('GET', `/api/batch/${other.batchId}`)).toBe(401)
+    expect(await statusOf('GET', `${batch}x/stream`)).toBe(401)
+    expect(await statusOf('GET', '/api/batch')).toBe(401)
+    expect(await statusOf('POST', '/api/batch/extract')).toBe(401)
+    expect(await statusOf('GET', batch, `?token=${token.slice(0, -4)}AAAA`)).toBe(401)
+    expect(await statusOf('GET', batch, `?token=${token.replace(/[^.]*$/, '')}`)).toBe(401)
+    expect(keyed.output).not.toContain(token)
+  })
+
+  it('is not believed by another server, and still by this one after a restart', async () => {
+    await using first = await startServer({ env: { MILLRACE_API_KEY: API_KEY, MILLRACE_AUTH: 'keys' } })
+    const { streamUrl } = await extract(first, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    expect((await keyed.fetch(streamUrl)).status).toBe(401)
+    await first.end('SIGTERM')
+    await using second = await startServer({ dataDir: first.dataDir, env: { MILLRACE_AUTH: 'keys' } })
+    expect((await second.fetch(streamUrl)).status).toBe(200)
+  })
+})

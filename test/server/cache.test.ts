@@ -1,0 +1,81 @@
+/** What is known of a document: asked again it answers at once, asked for another swimmer it is not read again. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { extract, resultsOf, statusOf, toTheEnd } from './batches.ts'
+import type { Follower } from './follow.ts'
+import { runEntry, startServer, type TestServer } from './harness.ts'
+import { heatSheet, OTHER, SWIMMER } from './sheets.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+/** Long enough that its pages are told of. */
+const sheetOf = (meet: string) => heatSheet({ meet, pages: 100 })
+
+/** Asks for a swimmer's events in one document. */
+async function ask(bytes: Uint8Array, swimmer: string, headers: Record<string, string> = {}) {
+  const accepted = await extract(server, { swimmer, pdfs: [{ name: 'a.pdf', bytes }] }, headers)
+  const follower = await toTheEnd(server, accepted)
+  const completed = follower.received.find(({ event }) => event === 'job_completed')?.data
+  return { batchId: accepted.batchId, follower, completed }
+}
+
+const pagesRead = ({ received }: Follower) =>
+  received.filter(({ data }) => /Reading/.test(String(data.progressMessage))).length
+
+describe('a document asked for again', () => {
+  it.each([SWIMMER, 'Quill, Ada', 'QUILL,  ADA', ' ada   quill ', 'Áda Quill'])(
+    'for %j is answered from what is known',
+    async (name) => {
+      const bytes = await sheetOf(`Meet for ${name}`)
+      const first = await ask(bytes, SWIMMER)
+      expect(first.completed).toMatchObject({ cached: false, eventCount: 100 })
+      expect(pagesRead(first.follower)).toBeGreaterThan(0)
+      const again = await ask(bytes, name)
+      expect(again.completed).toMatchObject({ cached: true, eventCount: 100 })
+      expect(pagesRead(again.follower)).toBe(0)
+      expect(again.completed?.resultCode).not.toBe(first.completed?.resultCode)
+      const [one, other] = [await resultsOf(server, first.batchId), await resultsOf(server, again.batchId)]
+      const bare = ({ events }: typeof one) => events.map(({ source, ...event }) => event)
+      expect(bare(other)).toEqual(bare(one))
+      expect((await statusOf(server, again.batchId)).jobs[0]).toMatchObject({ cached: true, progressPercent: 100 })
+    },
+  )
+
+  it('for another swimmer is not read again', async () => {
+    const bytes = await sheetOf('Meet for two')
+    const first = await ask(bytes, SWIMMER)
+    const sheets = (await server.blobs()).filter((path) => path.includes('/sheets/'))
+    const second = await ask(bytes, OTHER)
+    expect(second.completed).toMatchObject({ cached: false, eventCount: 100 })
+    expect(pagesRead(first.follower)).toBeGreaterThan(0)
+    expect(pagesRead(second.follower)).toBe(0)
+    expect((await server.blobs()).filter((path) => path.includes('/sheets/'))).toEqual(sheets)
+    const merged = await resultsOf(server, second.batchId)
+    expect(new Set(merged.events.map(({ swimmerName, lane }) => `${swimmerName} ${lane}`))).toEqual(
+      new Set(['Bo Reed 4']),
+    )
+  })
+
+  it('by another owner is read anew: what one has asked is nothing to the other', async () => {
+    const bytes = await sheetOf('Meet of two owners')
+    await ask(bytes, SWIMMER)
+    const { output } = await runEntry(['keys', 'create', 'someone-else'], { DATA_DIR: server.dataDir })
+    const key = /mr_\S+/.exec(output)?.[0]
+    const theirs = await ask(bytes, SWIMMER, { Authorization: `Bearer ${key}` })
+    expect(theirs.completed).toMatchObject({ cached: false })
+    expect(pagesRead(theirs.follower)).toBeGreaterThan(0)
+  })
+
+  it('that was refused is refused again', async () => {
+    const bytes = new TextEncoder().encode('no sheet')
+    for (let time = 0; time < 2; time++) {
+      const { follower } = await ask(bytes, SWIMMER)
+      expect(follower.received.find(({ event }) => event === 'job_failed')?.data).toMatchObject({
+        errorCode: 'INVALID_PDF',
+      })
+    }
+  })
+})

@@ -1,0 +1,79 @@
+/** Starting: a wrong value stops the start with a sentence that names it, and nothing else. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freshFolder, runEntry, startServer, type TestServer } from './harness.ts'
+
+let folder: string
+let running: TestServer
+beforeAll(async () => {
+  folder = await freshFolder()
+  running = await startServer()
+})
+afterAll(() => running[Symbol.asyncDispose]())
+
+/** What a start that is refused says. */
+async function refusal(env: Record<string, string>): Promise<string> {
+  const { code, output } = await runEntry([], { DATA_DIR: folder, PORT: '0', ...env })
+  expect(code).toBe(1)
+  expect(output.trim().split('\n')).toHaveLength(1)
+  return output
+}
+
+describe('the start', () => {
+  it.each([
+    [{ PORT: 'http' }, /PORT=http .*a port such as 8000/],
+    [{ PORT: '8000;3001' }, /PORT=8000;3001 .*8000,3001/],
+    [{ PORT: '70000' }, /PORT=70000 .*65535/],
+    [{ HOST: '203.0.113.7' }, /HOST=203\.0\.113\.7 PORT=0 can not be listened on/],
+    [
+      { HOST: '0.0.0.0', MILLRACE_AUTH: 'open' },
+      /MILLRACE_AUTH=open is only for this machine.*HOST=127\.0\.0\.1.*MILLRACE_AUTH=keys/,
+    ],
+    [{ HOST: '::', MILLRACE_AUTH: 'open' }, /MILLRACE_AUTH=open is only for this machine/],
+    [{ MILLRACE_AUTH: 'none' }, /MILLRACE_AUTH=none .*open or keys/],
+    [{ CONCURRENCY: '0' }, /CONCURRENCY=0 .*a whole number from 1 to 1000/],
+    [{ CONCURRENCY: '1.5' }, /CONCURRENCY=1\.5 .*a whole number from 1 to 1000/],
+    [{ CONCURRENCY: 'many' }, /CONCURRENCY=many .*a whole number from 1 to 1000/],
+    [{ RETENTION_DAYS: '-1' }, /RETENTION_DAYS=-1 .*days/],
+    [{ RETENTION_DAYS: 'ever' }, /RETENTION_DAYS=ever .*days/],
+    [{ PUBLIC_URL: 'millrace.example.com' }, /PUBLIC_URL=millrace\.example\.com .*https:/],
+    [{ DATABASE_URL: 'postgres://x' }, /DATABASE_URL=postgres:\/\/x .*file: or libsql:/],
+    [{ CORS_ORIGINS: 'https://app.example.com/' }, /CORS_ORIGINS=https:\/\/app\.example\.com\/ .*without a path/],
+    [{ MILLRACE_ALLOW_PRIVATE_URLS: 'yes' }, /MILLRACE_ALLOW_PRIVATE_URLS=yes .*0 or 1/],
+    [{ LOG_LEVEL: 'loud' }, /LOG_LEVEL=loud .*info/],
+  ])('with %o is refused', async (env, sentence) => {
+    expect(await refusal(env)).toMatch(sentence)
+  })
+
+  it.each([
+    ['MILLRACE_API_KEY', 'hunter2', /at least 8 characters/],
+    ['SIGNING_KEY', 'too-short', /at least 32 characters/],
+  ])('with a short %s is refused without repeating it', async (name, value, sentence) => {
+    const said = await refusal({ [name]: value })
+    expect(said).toMatch(sentence)
+    expect(said).toContain(name)
+    expect(said).not.toContain(value)
+  })
+
+  it('on a port that is taken is refused', async () => {
+    expect(await refusal({ PORT: String(running.port) })).toMatch(
+      new RegExp(`PORT=${running.port} is taken by another program`),
+    )
+  })
+
+  it('in a data folder that is a file is refused', async () => {
+    const file = join(folder, 'file')
+    await writeFile(file, '')
+    expect(await refusal({ DATA_DIR: file })).toMatch(/DATA_DIR=.*file is no folder/)
+  })
+
+  it('counts empty values as absent, and listens on every port of a list', async () => {
+    await using server = await startServer({ env: { HOST: '', CONCURRENCY: '', PORT: '0, 0' } })
+    while ([...server.output.matchAll(/listens on/g)].length < 2)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    const ports = [...server.output.matchAll(/listens on (\S+)/g)].map(([, url]) => url ?? '')
+    for (const url of ports) expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    expect(new Set(ports).size).toBe(2)
+  })
+})
