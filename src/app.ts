@@ -4,13 +4,17 @@ import { cors } from 'hono/cors'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import { authenticate } from './http/auth.ts'
+import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
 import { extractRoutes } from './routes/batch/extract.ts'
 import { nativeRoutes } from './routes/batch/native.ts'
+import { batchReadRoutes } from './routes/batch/reads.ts'
 import { resultRoutes } from './routes/batch/results.ts'
 import { statusRoutes } from './routes/batch/status.ts'
+import { chunkRoutes } from './routes/chunks.ts'
+import { collectionRoutes } from './routes/collections.ts'
 import { healthRoutes } from './routes/health.ts'
 
 /** Makes the app of what an entry chose. */
@@ -37,10 +41,16 @@ export function createApp(deps: AppDeps): Hono<Env> {
   )
   app.use(refuseForeign(deps.auth))
   app.use(authenticate(deps))
+  for (const prefix of ['/api/v1/*', '/api/chunks/*']) app.use(prefix, boundRequests(READ_BOUNDS))
   app.route('/', healthRoutes(deps))
   app.route('/api/batch', extractRoutes(deps))
   app.route('/api/batch', nativeRoutes(deps))
   app.route('/api/batch', resultRoutes(deps))
   app.route('/api/batch', statusRoutes(deps))
+  app.route('/api/v1/batch', batchReadRoutes(deps))
+  app.route('/api/v1/activities', collectionRoutes(deps, 'activities', 'activities'))
+  app.route('/api/v1/participations', collectionRoutes(deps, 'participations', 'participations'))
+  app.route('/api/v1/coaching', collectionRoutes(deps, 'coaching', 'notes'))
+  app.route('/api/chunks', chunkRoutes(deps))
   return app
 }

@@ -24,6 +24,15 @@ const origins = list.refine(
   (items) => items.every((item) => item === '*' || (URL.canParse(item) && new URL(item).origin === item)),
   'origins such as https://app.example.com without a path, or *',
 )
+/** `d_=sebi_chunk,x_=other`. */
+const prefixes = list
+  .refine(
+    (items) => items.every((item) => /^[A-Za-z0-9._:-]{1,32}=\w{1,64}$/.test(item)),
+    'a list such as d_=sebi_chunk',
+  )
+  .transform((items) =>
+    items.map((item): [string, string] => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]),
+  )
 const PLACES = 'a whole number from 1 to 1000'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
@@ -42,6 +51,12 @@ const Variables = z.object({
   MILLRACE_API_KEY: z.string().min(8, 'at least 8 characters').optional(),
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
+  JWT_SECRET: z.string().min(32, 'at least 32 characters').optional(),
+  CHUNK_PREFIXES: prefixes.default([]),
+  CHUNKS_UPSTREAM_URL: z
+    .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
+    .refine((url) => new URL(url).username === '', 'an address without a user name or password')
+    .optional(),
   CORS_ORIGINS: origins.default([]),
   RETENTION_DAYS: z.coerce
     .number('a number of days, such as 30')
@@ -68,13 +83,18 @@ export interface Config {
   readonly apiKey: string | null
   readonly allowPrivateUrls: boolean
   readonly signingKey: string | null
+  readonly jwtSecret: string | null
+  /** Prefixes of chunk ids beside the built-in ones, with the kind of source each stands for. */
+  readonly chunkPrefixes: readonly (readonly [prefix: string, sourceType: string])[]
+  /** Where chunks are fetched from; null for those that are kept here. */
+  readonly chunksUpstreamUrl: string | null
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
-const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'DATABASE_AUTH_TOKEN'])
+const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN'])
 
 /** The ports that the printed clients of the five surfaces call. */
 const DEFAULT_PORTS = [8000, 3001]
@@ -113,6 +133,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     apiKey: v.MILLRACE_API_KEY ?? null,
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
     signingKey: v.SIGNING_KEY ?? null,
+    jwtSecret: v.JWT_SECRET ?? null,
+    chunkPrefixes: v.CHUNK_PREFIXES,
+    chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
     logLevel: v.LOG_LEVEL,

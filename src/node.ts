@@ -23,6 +23,9 @@ import { loadSigningKey } from './http/auth.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations/index.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
+import { ChunkStore } from './reads/chunk-store.ts'
+import { ChunkUpstream } from './reads/chunk-upstream.ts'
+import { CHUNK_PREFIXES } from './reads/chunks.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -107,10 +110,18 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    chunks: {
+      source:
+        config.chunksUpstreamUrl === null
+          ? new ChunkStore(ports)
+          : new ChunkUpstream({ url: config.chunksUpstreamUrl }),
+      prefixes: new Map([...CHUNK_PREFIXES, ...config.chunkPrefixes]),
+    },
     auth: {
       mode: config.auth,
       apiKey: config.apiKey,
       signingKey: config.signingKey ?? (await loadSigningKey(db)),
+      jwtSecret: config.jwtSecret,
       corsOrigins: config.corsOrigins,
       publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
     },

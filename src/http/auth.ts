@@ -6,6 +6,7 @@ import { uuidv7 } from 'uuidv7'
 import { MillraceError } from '../errors.ts'
 import type { Clock, Database } from '../ports.ts'
 import { keys, secrets } from '../schema/keys.ts'
+import { SHARED } from '../schema/resources.ts'
 import type { AppDeps, AuthConfig, Caller, Env } from './context.ts'
 
 /** Owner of what is done without a key on a laptop. */
@@ -26,11 +27,11 @@ async function identify(c: Context<Env>, deps: Pick<AppDeps, 'db' | 'clock' | 'a
   const header = c.req.header('Authorization')
   if (header !== undefined) {
     const key = /^Bearer +(\S+)$/i.exec(header)?.[1]
-    const owner = key === undefined ? null : await ownerOfKey(deps, key)
+    const owner = key === undefined ? null : ((await ownerOfKey(deps, key)) ?? (await ownerOfJwt(deps.auth, key)))
     if (owner !== null) return { owner, authenticated: true }
     throw new MillraceError(
       'UNAUTHORIZED',
-      'This API key is not valid. Send "Authorization: Bearer <key>" with a key that is.',
+      'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.',
     )
   }
   const token = c.req.query('token')
@@ -49,6 +50,26 @@ async function ownerOfKey(deps: Pick<AppDeps, 'db' | 'clock' | 'auth'>, key: str
     .where(sql`hash = ${hash} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${deps.clock.now()})`)
     .get()
   return row?.owner ?? null
+}
+
+/** The longest `sub` that is taken as an owner. */
+const LONGEST_OWNER = 256
+/** Owners that nobody may become by the name they chose elsewhere. */
+const RESERVED_OWNERS: ReadonlySet<string> = new Set([LOCAL, SHARED])
+
+/**
+ * The owner that a JWT (RFC 7519) speaks for: its `sub`. Only HS256 is taken, whatever the token says of itself; `exp`, `nbf` and `iat`
+ * are honoured where they are there.
+ * @returns null for what is no valid token
+ */
+async function ownerOfJwt(auth: AuthConfig, token: string): Promise<string | null> {
+  if (auth.jwtSecret === null || !token.includes('.')) return null
+  const claims = await verify(token, auth.jwtSecret, 'HS256').catch(() => null)
+  // A stream's token opens one batch and no more, also where both are signed with the same secret.
+  if (claims === null || claims.batch !== undefined) return null
+  const { sub } = claims
+  if (typeof sub !== 'string' || sub === '' || sub.length > LONGEST_OWNER) return null
+  return RESERVED_OWNERS.has(sub) ? null : sub
 }
 
 /** A token opens the reads of one batch and nothing else. */

@@ -2,6 +2,7 @@
 
 import type { Hub } from '../live/hub.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
+import type { ChunkPrefixes, ChunkSource } from '../reads/chunks.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -28,12 +29,20 @@ export interface AuthConfig {
   readonly mode: 'open' | 'keys'
   /** A key from the environment, for the owner `local`. */
   readonly apiKey: string | null
+  /** Verifies JWTs (HS256) that somebody else issued; null where none are taken. At least 32 bytes. */
+  readonly jwtSecret: string | null
   /** Signs tokens for streams; at least 32 bytes of randomness. */
   readonly signingKey: string
   /** Browser origins that may call, beside loopback ones under `open`; `*` for all. */
   readonly corsOrigins: readonly string[]
   /** Host names, beside loopback ones, under which an open server may be called. */
   readonly publicHosts: readonly string[]
+}
+
+/** Where chunks come from, and what the prefixes of their ids stand for. */
+export interface Chunks {
+  readonly source: ChunkSource
+  readonly prefixes: ChunkPrefixes
 }
 
 /** Everything a server is made of, chosen by an entry. */
@@ -48,4 +57,5 @@ export interface AppDeps {
   readonly openSink: OpenSink
   readonly log: Log
   readonly auth: AuthConfig
+  readonly chunks: Chunks
 }

@@ -4,6 +4,8 @@ import { HTTPException } from 'hono/http-exception'
 import { MillraceError } from '../errors.ts'
 import type { Log } from '../ports.ts'
 import type { ErrorBody } from '../wire/batch.ts'
+import { type DetailBody, FieldIssue } from '../wire/batch-reads.ts'
+import type { ChunkErrorBody } from '../wire/chunks.ts'
 import type { Env } from './context.ts'
 
 /** Turns anything thrown into an error that may be shown; what nobody foresaw is logged and shown without its details. */
@@ -12,13 +14,15 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
   if (thrown instanceof HTTPException && thrown.status < 500) {
     return new MillraceError(thrown.status === 413 ? 'TOO_LARGE' : 'INVALID_REQUEST', thrown.message)
   }
+  // What hono/timeout throws.
+  if (thrown instanceof HTTPException && thrown.status === 504) return new MillraceError('TIMEOUT', thrown.message)
   log.error({ err: thrown, requestId }, 'a request failed in a way nobody foresaw')
   const message = `Something went wrong on the server. If it happens again, report the request id ${requestId}.`
   return new MillraceError('UNKNOWN', message)
 }
 
 /** The body of the heat-sheet and native surfaces. */
-function body(error: MillraceError): ErrorBody {
+function coded(error: MillraceError): ErrorBody {
   const field = error.details?.field
   return {
     success: false,
@@ -28,15 +32,38 @@ function body(error: MillraceError): ErrorBody {
   }
 }
 
+/** The body of the batch-read surface: a sentence, or the list of a 422. */
+function detailed(error: MillraceError): DetailBody {
+  const issues = FieldIssue.array().safeParse(error.details?.issues)
+  return { detail: issues.success ? issues.data : error.message }
+}
+
+/** The body of the chunk surface. */
+function plain(error: MillraceError): ChunkErrorBody {
+  return { error: error.message }
+}
+
+/** Path prefixes of the surfaces that word errors in their own way. Everything else is `coded`. */
+const SURFACES: readonly (readonly [prefix: string, body: (error: MillraceError) => object])[] = [
+  ['/api/chunks', plain],
+  ['/api/v1', detailed],
+]
+
+/** The body that an error has on the surface a path belongs to. */
+export function errorBody(path: string, error: MillraceError): object {
+  const surface = SURFACES.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
+  return (surface?.[1] ?? coded)(error)
+}
+
 /** Answers whatever a route throws. */
 export function errorHandler(log: Log): ErrorHandler<Env> {
   return (thrown, c) => {
     const error = asMillraceError(thrown, log, c.get('requestId'))
     if (error.code === 'UNAUTHORIZED') c.header('WWW-Authenticate', 'Bearer')
-    return c.json(body(error), error.status)
+    return c.json(errorBody(c.req.path, error), error.status)
   }
 }
 
 /** Answers paths that nothing is at. */
 export const notFoundHandler: NotFoundHandler<Env> = (c) =>
-  c.json(body(new MillraceError('NOT_FOUND', `Nothing is at ${c.req.method} ${c.req.path}.`)), 404)
+  c.json(errorBody(c.req.path, new MillraceError('NOT_FOUND', `Nothing is at ${c.req.method} ${c.req.path}.`)), 404)

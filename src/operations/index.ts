@@ -2,8 +2,9 @@
 import type { Operations } from '../ports.ts'
 import { echo } from './echo.ts'
 import { heatSheet } from './heat-sheet/index.ts'
+import { resourceWrite } from './resource-write/index.ts'
 
 /** Every registered operation by name. */
 export const operations: Operations = Object.fromEntries(
-  [echo, heatSheet].map((operation) => [operation.name, operation]),
+  [echo, heatSheet, resourceWrite].map((operation) => [operation.name, operation]),
 )

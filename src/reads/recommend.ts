@@ -2,10 +2,10 @@
 import { sql } from 'drizzle-orm'
 import type { Clock, Database } from '../ports.ts'
 import { activities, participationTallies } from '../schema/activities.ts'
-import { ACTIVITY_FIELDS } from '../schema/resources.ts'
+import { ACTIVITY_FIELDS, SHARED } from '../schema/resources.ts'
 import { ACTIVITY_TYPES } from '../wire/activities.ts'
 import type { Recommendation } from '../wire/batch-reads.ts'
-import { readableBy, SHARED } from './rows.ts'
+import { readableBy } from './rows.ts'
 import {
   type Candidate,
   type History,

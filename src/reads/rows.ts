@@ -2,10 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { jsonArrays } from '../formats/json-arrays.ts'
 import type { Database, Statement } from '../ports.ts'
-import type { TableResource } from '../schema/resources.ts'
-
-/** Owner of what everybody may read. */
-export const SHARED = 'shared'
+import { SHARED, selectWhose, type TableResource } from '../schema/resources.ts'
 
 /** Longer ids do not exist, so they are not looked for. */
 export const LONGEST_ID = 128
@@ -46,12 +43,8 @@ export async function whoseRows(
   owner: string,
   ids: readonly string[],
 ): Promise<Map<string, 'own' | 'shared'>> {
-  const rows = await db
-    .select({ id: table.id, own: sql<number>`${table.owner} = ${owner}` })
-    .from(table)
-    .where(sql`${readableBy(table, owner)} AND ${table.id} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
-    .orderBy(sql`${table.owner} = ${owner}`)
-  return new Map(rows.map(({ id, own }) => [String(id), own === 1 ? 'own' : 'shared']))
+  const rows = await db.all<{ id: string; own: number }>(selectWhose(table, owner, JSON.stringify(ids)))
+  return new Map(rows.map(({ id, own }) => [id, own === 1 ? 'own' : 'shared']))
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What is read in batches under `/api/v1`: activities, participations in them, coaching notes; how they are made and changed. */
 import { z } from 'zod'
-import { Id, Instant, optional, text, withDefault } from './fields.ts'
+import { Id, Instant, list, optional, text, withDefault } from './fields.ts'
 
 /** Kinds of activity that are known from the start. The list is open: an activity may be of another. */
 export const ACTIVITY_TYPES = ['cognitive', 'motor', 'social', 'language', 'creative', 'sensory'] as const
@@ -34,7 +34,7 @@ export const Setting = z.enum(['indoor', 'outdoor', 'both'], "Input should be 'i
 export type Setting = z.infer<typeof Setting>
 
 const Difficulty = z.enum(['easy', 'medium', 'hard'], "Input should be 'easy', 'medium' or 'hard'")
-const Materials = z.array(text({ max: 200 })).max(100)
+const Materials = list(text({ max: 200 }), 100)
 const Minutes = z.int().min(1).max(1440)
 const Name = text({ min: 1, max: 200 })
 const LongText = text({ max: 10_000 })

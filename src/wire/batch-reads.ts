@@ -1,26 +1,28 @@
 /** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
 import { z } from 'zod'
 import { Activity } from './activities.ts'
-import { Id, optional, withDefault } from './fields.ts'
+import { list, optional, withDefault } from './fields.ts'
 
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
 export const MOST_IDS = 100
+/** Most items of an `update` or `delete` at all; 10 MB hold hardly more. */
+export const MOST_WRITES = 100_000
 /** Most children that one request for recommendations names. */
 export const MOST_CHILDREN = 50
 
 /** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
 export const BatchGetRequest = z.object({
   resource_type: z.string(),
-  ids: z.array(z.string()).max(MOST_IDS),
+  ids: list(z.string(), MOST_IDS),
   /** Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything. */
   fields: optional(z.string()),
 })
 
 /** `POST /api/v1/batch/activities/recommendations`. */
 export const RecommendationsRequest = z.object({
-  child_ids: z.array(z.string().min(1)).max(MOST_CHILDREN),
+  child_ids: list(z.string().min(1), MOST_CHILDREN),
   max_recommendations: withDefault(z.int().min(1).max(20), 5),
-  activity_types: optional(z.array(z.string())),
+  activity_types: optional(list(z.string(), 100)),
   child_age_months: optional(z.int().min(0).max(1200)),
   weather: optional(z.string()),
   group_size: optional(z.int().min(1).max(10_000)),
@@ -30,11 +32,11 @@ export const RecommendationsRequest = z.object({
 /** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
-  items: z.array(z.object({ id: Id, data: z.record(z.string(), z.unknown()) })),
+  items: list(z.object({ id: z.string(), data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
 })
 
 /** `POST /api/v1/batch/delete`. */
-export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: z.array(z.string()) })
+export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: list(z.string(), MOST_WRITES) })
 
 /** What became of one id. */
 export const ItemResult = z.discriminatedUnion('status', [

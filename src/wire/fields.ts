@@ -31,3 +31,8 @@ export const Instant = z.iso
   .datetime({ offset: true, error: 'Input should be a time such as 2026-02-16T20:00:00Z' })
   .transform((value) => Date.parse(value))
   .refine((ms) => ms > 0, 'Input should be a time after 1970')
+
+/** A list whose length is looked at before its items, so that a far too long one costs nothing. */
+export function list<T extends z.ZodType>(item: T, max: number) {
+  return z.array(z.unknown()).max(max, `List should have at most ${max} items`).pipe(z.array(item))
+}

@@ -1,0 +1,46 @@
+/** Activities, participations and coaching notes one collection each: made many at once, read one by one or in pages. */
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import { MillraceError } from '../errors.ts'
+import type { AppDeps, Env } from '../http/context.ts'
+import { taggedJson } from '../http/etag.ts'
+import { checkFields, readFields } from '../http/fields.ts'
+import { createRows } from '../reads/create.ts'
+import { findRows, readPage } from '../reads/rows.ts'
+import { TABLE_RESOURCES, type TableResource, type TableResourceName } from '../schema/resources.ts'
+import { list } from '../wire/fields.ts'
+
+/** Most that one request makes. */
+const MOST_CREATED = 1_000
+
+const PageQuery = z.object({
+  /** `next_cursor` of the page before. */
+  cursor: z.string().max(128).default(''),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+})
+
+/**
+ * `POST /` (`{<key>: […]}` answers the same with ids), `GET /:id`, `GET /` (`{<key>: […], next_cursor}`).
+ * @param name which collection
+ * @param key what its list is called in bodies
+ */
+export function collectionRoutes(deps: AppDeps, name: TableResourceName, key: string): Hono<Env> {
+  const resource: TableResource = TABLE_RESOURCES[name]
+  const Body = z.object({ [key]: list(resource.create, MOST_CREATED) })
+  return new Hono<Env>()
+    .post('/', async (c) => {
+      const items = (await readFields(c, Body))[key] ?? []
+      return c.json({ [key]: await createRows(deps, name, c.get('caller').owner, items) }, 201)
+    })
+    .get('/', async (c) => {
+      const { cursor, limit } = checkFields('query', c.req.query(), PageQuery)
+      const { rows, next } = await readPage(deps.db, resource, c.get('caller').owner, { after: cursor, limit })
+      return taggedJson(c, { [key]: rows, next_cursor: next })
+    })
+    .get('/:id', async (c: Context<Env, '/:id'>) => {
+      const id = c.req.param('id')
+      const row = (await findRows(deps.db, resource, c.get('caller').owner, [id])).get(id)
+      if (row === undefined) throw new MillraceError('NOT_FOUND', `${resource.noun} with id ${id} not found`)
+      return taggedJson(c, row)
+    })
+}
