@@ -16,6 +16,7 @@ import { statusRoutes } from './routes/batch/status.ts'
 import { chunkRoutes } from './routes/chunks.ts'
 import { collectionRoutes } from './routes/collections.ts'
 import { healthRoutes } from './routes/health.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 /** Makes the app of what an entry chose. */
 export function createApp(deps: AppDeps): Hono<Env> {
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route('/api/batch', nativeRoutes(deps))
   app.route('/api/batch', resultRoutes(deps))
   app.route('/api/batch', statusRoutes(deps))
+  app.route('/api/webhooks', webhookRoutes(deps))
   app.route('/api/v1/batch', batchReadRoutes(deps))
   app.route('/api/v1/activities', collectionRoutes(deps, 'activities', 'activities'))
   app.route('/api/v1/participations', collectionRoutes(deps, 'participations', 'participations'))

@@ -3,6 +3,7 @@
 import type { SQL } from 'drizzle-orm'
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
+import type { MillraceError } from './errors.ts'
 
 /** Where the time comes from, so that tests can turn it. */
 export interface Clock {
@@ -43,6 +44,13 @@ export interface Fetched {
   readonly body: ReadableStream<Uint8Array>
 }
 
+/** How a receiver answered. */
+export interface Sent {
+  readonly status: number
+  /** Seconds from Retry-After, never negative; null where it said nothing. */
+  readonly retryAfterSeconds: number | null
+}
+
 /** Fetches URLs that a caller named. Refuses private, link-local and metadata addresses in any spelling, at any redirect. */
 export interface Fetcher {
   /**
@@ -51,6 +59,15 @@ export interface Fetcher {
    * reading `body` throws TOO_LARGE, TIMEOUT, NETWORK_ERROR likewise
    */
   fetch(url: string, options: { maxBytes: number; timeoutMs: number; signal?: AbortSignal }): Promise<Fetched>
+  /**
+   * POSTs `body` to `url` and hands back the answer's status, whatever it is. Redirects are not followed: they are an answer. What the
+   * answer says is read up to a bound and dropped. `timeoutMs` bounds the whole exchange.
+   * @throws MillraceError URL_NOT_ALLOWED, NETWORK_ERROR, TIMEOUT when there is no answer
+   */
+  send(
+    url: string,
+    message: { body: string; headers: Readonly<Record<string, string>>; timeoutMs: number; signal?: AbortSignal },
+  ): Promise<Sent>
 }
 
 /** CPU-heavy functions by name. On Node they run in worker threads, so that the event loop stays free. */
@@ -200,6 +217,8 @@ export interface Operation {
   /** How many of a batch's jobs may be ready or running at once; null for no bound. */
   readonly concurrency: number | null
   readonly maxAttempts: number
+  /** Milliseconds to wait after so many tries, the last of which failed with `error`; absent: exponential, up to a minute. */
+  backoff?(attempt: number, error: MillraceError): number
   /** An attempt is ended after this long. */
   readonly timeLimitMs: number
   /** The fields of a summary where a job has none, so that lists have one shape. */

@@ -10,7 +10,7 @@ import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import { MillraceError } from '../errors.ts'
-import type { Clock, Fetched, Fetcher } from '../ports.ts'
+import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
 import {
   bareHost,
   canonicalAddress,
@@ -24,7 +24,15 @@ import {
   type UrlPolicy,
 } from './fetch-address.ts'
 import { type Exchange, limited, limitedBody, openExchange } from './fetch-exchange.ts'
-import { declaredSize, failureOf, filenameOf, isRedirect, mediaType, tooLarge } from './fetch-response.ts'
+import {
+  declaredSize,
+  failureOf,
+  filenameOf,
+  isRedirect,
+  mediaType,
+  secondsToWait,
+  tooLarge,
+} from './fetch-response.ts'
 
 /** Finds all addresses of a name: `lookup` of `node:dns/promises`, or a stand-in for it in tests. */
 export type Lookup = (hostname: string, options: { all: true }) => Promise<LookupAddress[]>
@@ -44,13 +52,18 @@ type Answer = Dispatcher.ResponseData
 
 const MAX_REDIRECTS = 5
 
+/** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
+const MAX_DROPPED = 16 * 1024
+
+const USER_AGENT = 'Millrace/0.1'
+
 /** Before the next of a name's addresses is tried as well; Node's own 250 ms gives up on servers that are merely far away. */
 const NEXT_ADDRESS_MS = 1000
 
 const GET = {
   method: 'GET',
   // Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for.
-  headers: { 'user-agent': 'Millrace/0.1', accept: '*/*', 'accept-encoding': 'identity' },
+  headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' },
 } as const
 
 /**
@@ -66,7 +79,7 @@ export function createNodeFetcher(options: NodeFetcherOptions = {}): Fetcher {
     lookup: options.lookup ?? systemLookup,
     permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
   }
-  return { fetch: (url, limits) => get(guard, url, limits) }
+  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
 }
 
 async function get(
@@ -95,6 +108,22 @@ async function get(
   }
 }
 
+async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send']>[1]): Promise<Sent> {
+  const exchange = openExchange(message)
+  try {
+    const headers = { 'user-agent': USER_AGENT, ...message.headers }
+    const answer = await hop(guard, exchange, checkUrl(raw, guard), { method: 'POST', headers, body: message.body })
+    // The status is the answer: an error in what follows it changes nothing.
+    await exchange.race(answer.body.dump({ limit: MAX_DROPPED })).catch(() => {})
+    const retryAfterSeconds = secondsToWait(one(answer.headers['retry-after']), guard.clock.now())
+    return { status: answer.statusCode, retryAfterSeconds }
+  } catch (error) {
+    throw exchange.signal.aborted ? exchange.signal.reason : explain(error)
+  } finally {
+    exchange.end()
+  }
+}
+
 /** Follows redirects by hand, so that each hop passes the same gate as the first. */
 async function follow(guard: Guard, exchange: Exchange, start: URL): Promise<{ url: URL; answer: Answer }> {
   let url = start
@@ -113,7 +142,7 @@ async function hop(
   guard: Guard,
   exchange: Exchange,
   url: URL,
-  init: Pick<Dispatcher.RequestOptions, 'method' | 'headers'>,
+  init: Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'>,
 ): Promise<Answer> {
   const addresses = await resolve(guard, exchange, url)
   const client = new Client(url.origin, {

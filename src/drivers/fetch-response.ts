@@ -137,7 +137,7 @@ function bareName(raw: string): string {
 }
 
 /** Retry-After: seconds or a date (RFC 9110, section 10.2.3); never negative. */
-function secondsToWait(header: string | undefined, now: number): number | null {
+export function secondsToWait(header: string | undefined, now: number): number | null {
   if (header === undefined) return null
   if (/^\d{1,9}$/.test(header.trim())) return Number(header)
   const at = Date.parse(header)

@@ -44,7 +44,7 @@ export async function runAttempt(
   stop: AbortController,
   ctx: RunContext,
 ): Promise<Outcome | null> {
-  const held = { jobId: job.jobId, batchId: job.batchId, lease: job.lease, bounded: job.bounded }
+  const held = { jobId: job.jobId, batchId: job.batchId, lease: job.lease, bounded: job.bounded, hooked: job.hooked }
   const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
   // An operation that does not listen to its signal must not keep the place it was given.
   const stopped = new Promise<never>((_, reject) =>
@@ -90,7 +90,7 @@ function outcomeOf(
   }
   const error = asMillraceError(deps.log, job, operation, thrown)
   if (error.transient && job.attempt < job.maxAttempts) {
-    const pause = backoff(job.attempt)
+    const pause = operation.backoff?.(job.attempt, error) ?? backoff(job.attempt)
     const message = `${error.message} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
     return { ...held, kind: 'again', runAt: now + pause, refund: false, loss: false, code: error.code, message }
   }

@@ -13,6 +13,8 @@ export interface Claimed extends Attempt {
   readonly maxAttempts: number
   /** Whether other jobs of its batch wait for a place. */
   readonly bounded: boolean
+  /** Whether its batch has a webhook. */
+  readonly hooked: boolean
   /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
   readonly stopCode: StopCode | null
 }
@@ -31,6 +33,7 @@ interface ClaimedRow {
   concurrency: number | null
   stop_code: StopCode | null
   checkpoint: string | null
+  webhook_id: string | null
 }
 
 /**
@@ -55,7 +58,7 @@ export async function claim(
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
       WHERE id IN (${mine})`),
     db.all<ClaimedRow>(sql`
-      SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.attempt, j.max_attempts, j.input, j.checkpoint, b.input AS batch_input, b.concurrency, b.stop_code
+      SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.attempt, j.max_attempts, j.input, j.checkpoint, b.input AS batch_input, b.concurrency, b.stop_code, b.webhook_id
       FROM jobs j JOIN batches b ON b.id = j.batch_id
       WHERE j.status = 'running' AND j.lease_until = ${now + options.leaseMs} AND j.lease = ${options.lease} ORDER BY j.turn`),
   ])
@@ -71,6 +74,7 @@ export async function claim(
     batchInput: JSON.parse(row.batch_input),
     checkpoint: row.checkpoint === null ? null : JSON.parse(row.checkpoint),
     bounded: row.concurrency !== null,
+    hooked: row.webhook_id !== null,
     stopCode: row.stop_code,
     lease: options.lease,
   }))

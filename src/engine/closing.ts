@@ -1,12 +1,15 @@
 /** How a batch ends: with the last of its jobs, or when it is sealed after that. */
 import { sql } from 'drizzle-orm'
 import type { Database, Statement } from '../ports.ts'
+import { tellWebhooks } from './webhooks.ts'
 
 /**
- * The closing event and the final status of those batches whose every job has ended.
+ * The closing event and the final status of those batches whose every job has ended, and the deliveries that tell webhooks of every
+ * event this commit wrote.
  * @param batchIds a JSON array of ids to look at
+ * @param hooked false where it is known that none of them has a webhook
  */
-export function closeBatches(db: Database, batchIds: string, now: number): Statement[] {
+export function closeBatches(db: Database, batchIds: string, now: number, hooked = true): Statement[] {
   const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total`
   const status = sql`CASE WHEN stop_code = 'CANCELLED' AND cancelled > 0 THEN 'cancelled' WHEN completed = total THEN 'completed'
     WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
@@ -17,5 +20,6 @@ export function closeBatches(db: Database, batchIds: string, now: number): State
         'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
       FROM batches WHERE ${done}`),
     db.run(sql`UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1 WHERE ${done}`),
+    ...(hooked ? tellWebhooks(db, batchIds, now) : []),
   ]
 }

@@ -18,6 +18,8 @@ export interface Held {
   readonly lease: string
   /** Whether other jobs of its batch wait for its place. */
   readonly bounded: boolean
+  /** Whether its batch has a webhook. */
+  readonly hooked: boolean
 }
 
 /** How an attempt ended. */
@@ -83,7 +85,12 @@ export async function finish(
               : [],
           ),
           ...count(db, held, now),
-          ...closeBatches(db, JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]), now),
+          ...closeBatches(
+            db,
+            JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]),
+            now,
+            ended.some((outcome) => outcome.hooked),
+          ),
           ...(ended.some((outcome) => outcome.bounded) ? makeReady(db, nextHeld(held)) : []),
           ...jsonArrays(ended.map(row)).map((array) => clearEnded(db, array, now)),
         ]

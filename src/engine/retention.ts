@@ -1,6 +1,7 @@
 /** Retention: what is deleted, or older than it is kept, goes with its rows and its blobs; blobs that no row names go too. */
 import { sql } from 'drizzle-orm'
 import type { BlobStore, Clock, Database, Log, Operations } from '../ports.ts'
+import { WEBHOOK_OPERATION } from '../schema/webhooks.ts'
 
 interface Deps {
   readonly db: Database
@@ -27,10 +28,13 @@ export async function sweepRetention(deps: Deps, keepMs: number): Promise<number
   await db.run(sql`
     UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
       SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${now - keepMs} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
-  const gone = await db.all<{ id: string; operation: string }>(
-    sql`SELECT id, operation FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
+  const gone = await db.all<{ id: string; operation: string; webhook_id: string | null }>(
+    sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
   )
-  for (const { id, operation } of gone) await purge(deps, id, operation)
+  for (const { id, operation, webhook_id } of gone) {
+    if (webhook_id !== null) await purge(deps, webhook_id, WEBHOOK_OPERATION)
+    await purge(deps, id, operation)
+  }
   return gone.length
 }
 

@@ -7,6 +7,7 @@ import { batches } from '../schema/batches.ts'
 import { events } from '../schema/events.ts'
 import { jsonArrays } from './json.ts'
 import { takeTurns } from './turns.ts'
+import { makeWebhook, type WebhookOptions } from './webhooks.ts'
 
 /** A file that was stored for a batch before the batch was submitted. */
 export interface Upload {
@@ -32,6 +33,8 @@ export interface BatchOptions {
   readonly labels?: readonly string[]
   /** Takes more items until this time, unless it is sealed before. */
   readonly openUntil?: number
+  /** Told what becomes of it. */
+  readonly webhook?: WebhookOptions
 }
 
 /** What an owner hands over. */
@@ -104,6 +107,7 @@ async function create(deps: Deps, submission: Submission, fingerprint: string | 
   if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
   const batchId = uuidv7()
   const now = deps.clock.now()
+  const webhook = options.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
   const concurrency = leastOf(operation.concurrency, options.concurrency ?? null)
   const first: Statement = db.insert(batches).values({
     id: batchId,
@@ -124,6 +128,7 @@ async function create(deps: Deps, submission: Submission, fingerprint: string | 
     openUntil: options.openUntil ?? null,
     idempotencyKey: submission.idempotency?.key ?? null,
     fingerprint,
+    webhookId: webhook?.id ?? null,
   })
   const started = { totalJobs: total, ...(open ? { open } : {}), ...plan.facts }
   const labels = JSON.stringify([...new Set(options.labels ?? [])])
@@ -135,6 +140,7 @@ async function create(deps: Deps, submission: Submission, fingerprint: string | 
     ),
     ...insertJobs(db, { batchId, owner, now, jobs: plan.jobs, firstSequence: 1 }),
     ...insertUploads(db, { batchId, owner, now, uploads: submission.uploads ?? [] }),
+    ...(webhook?.statements ?? []),
   ])
   deps.dispatcher.wake()
   return { batchId, totalJobs: total, created: true }

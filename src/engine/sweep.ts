@@ -35,7 +35,7 @@ export async function sweepLeases(
     .limit(AT_ONCE)
   if (lost.length === 0) return 0
   const outcomes = lost.map(({ jobId, batchId, lease, losses }): Outcome => {
-    const held = { jobId, batchId, lease: lease ?? '', bounded: true }
+    const held = { jobId, batchId, lease: lease ?? '', bounded: true, hooked: true }
     return losses + 1 < MAX_LOSSES
       ? { ...held, kind: 'again', runAt: now, refund: true, loss: true, code: 'WORKER_LOST', message: LOST }
       : { ...held, kind: 'failed', code: 'WORKER_LOST', message: LOST_FOR_GOOD }

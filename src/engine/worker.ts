@@ -77,7 +77,8 @@ export class Worker {
     this.#board = new ProgressBoard(deps.notifier)
     this.#committer = new Committer(deps, (outcomes) => {
       for (const { jobId } of outcomes) this.#drop(jobId)
-      if (outcomes.some(({ kind }) => kind === 'again')) this.#wakeAtNextDue()
+      // Jobs to be tried again, and deliveries of what this group came to, are due soon.
+      if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#wakeAtNextDue()
       this.#pump()
     })
   }

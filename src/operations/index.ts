@@ -1,10 +1,14 @@
 /** The operations of this server. */
-import type { Operations } from '../ports.ts'
+import type { Operation, Operations } from '../ports.ts'
 import { echo } from './echo.ts'
 import { heatSheet } from './heat-sheet/index.ts'
 import { resourceWrite } from './resource-write/index.ts'
+import { webhook } from './webhook.ts'
+
+const byName = (all: readonly Operation[]): Operations =>
+  Object.fromEntries(all.map((operation) => [operation.name, operation]))
+
+const told: Operations = byName([echo, heatSheet, resourceWrite])
 
 /** Every registered operation by name. */
-export const operations: Operations = Object.fromEntries(
-  [echo, heatSheet, resourceWrite].map((operation) => [operation.name, operation]),
-)
+export const operations: Operations = { ...told, ...byName([webhook(told)]) }

@@ -47,6 +47,8 @@ export const batches = sqliteTable(
     idempotencyKey: text('idempotency_key'),
     /** SHA-256 of what was asked under that key. */
     fingerprint: text(),
+    /** Who is told what becomes of it; null for nobody. */
+    webhookId: text('webhook_id'),
     /** Its rows are being swept; nobody sees it any more. */
     deletedAt: integer('deleted_at'),
   },

@@ -1,5 +1,6 @@
 /** The native surface, `/api/batch`: batches of any operation. */
 import { z } from 'zod'
+import { WebhookRequest } from './webhooks.ts'
 
 const Label = z.string().trim().min(1).max(64)
 
@@ -16,6 +17,8 @@ export const BatchOptions = z.strictObject({
   /** When what is left of it is failed. */
   deadline: z.iso.datetime({ offset: true }).optional(),
   labels: z.array(Label).max(10).optional(),
+  /** Told what becomes of it. */
+  webhook: WebhookRequest.optional(),
 })
 
 /** `POST /api/batch`. */
@@ -39,6 +42,8 @@ export const BatchAccepted = z.object({
   streamUrl: z.string(),
   /** False when the same request under the same `Idempotency-Key` was accepted before. */
   created: z.boolean(),
+  /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
+  webhookSecret: z.string().optional(),
 })
 export type BatchAccepted = z.infer<typeof BatchAccepted>
 

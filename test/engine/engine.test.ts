@@ -21,7 +21,13 @@ const finished = (id: string) =>
     const batch = await readBatch(engine.db, id, 'me')
     return batch?.finished === true ? batch : null
   })
-const completed = (job: { jobId: string; batchId: string; lease: string; bounded: boolean }): Outcome => ({
+const completed = (job: {
+  jobId: string
+  batchId: string
+  lease: string
+  bounded: boolean
+  hooked: boolean
+}): Outcome => ({
   ...job,
   kind: 'completed',
   run: { result: null, summary: {}, tallies: { amount: 1 } },

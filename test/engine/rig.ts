@@ -42,7 +42,9 @@ const noCompute: Compute = {
 }
 
 /** Opens an engine in a folder of its own. */
-export async function openEngine(options: { folder?: string; operations?: readonly Operation[] } = {}) {
+export async function openEngine(
+  options: { folder?: string; operations?: readonly Operation[]; allowPrivate?: boolean } = {},
+) {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'millrace-')))
   const { db, close } = await openLibsql(pathToFileURL(join(folder, 'millrace.db')).href, { migrations: MIGRATIONS })
   const operations = Object.fromEntries([echo, ...(options.operations ?? [])].map((one) => [one.name, one]))
@@ -56,7 +58,7 @@ export async function openEngine(options: { folder?: string; operations?: readon
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
     blobs: createFsBlobStore(join(folder, 'blobs')),
-    fetcher: createNodeFetcher({ allowPrivate: false }),
+    fetcher: createNodeFetcher({ allowPrivate: options.allowPrivate ?? false }),
     compute: noCompute,
   }
   const workers: Worker[] = []

@@ -11,6 +11,7 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
 import { readJobItems } from '../../live/state.ts'
 import type { Operation } from '../../ports.ts'
+import { readWebhookSecret } from '../../reads/deliveries.ts'
 import { listBatches, readBatchInput } from '../../reads/lists.ts'
 import { AppendItems, type BatchAccepted, CreateBatch, ListBatches, ListJobs } from '../../wire/native.ts'
 import { findBatch } from './find.ts'
@@ -75,6 +76,11 @@ async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
   c.header('Location', url)
   const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''
   const answer: BatchAccepted = { success: true, batchId, totalJobs, streamUrl: `${url}/stream${token}`, created }
+  // The answer to a create that is sent again is the same: the first may have been lost on its way.
+  const webhook = body.options?.webhook
+  if (webhook !== undefined && webhook.secret === undefined) {
+    answer.webhookSecret = await readWebhookSecret(deps.db, batchId)
+  }
   return c.json(answer, created ? 202 : 200)
 }
 

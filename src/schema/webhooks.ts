@@ -1,0 +1,49 @@
+/** Webhooks, and what those who make deliveries and those who send them both must know. */
+import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/**
+ * Who is told what becomes of a batch; one a batch. Its deliveries are the jobs of a batch of its own, whose id is the webhook's. The
+ * place of a delivery in that batch is the number of the event it tells of.
+ */
+export const webhooks = sqliteTable(
+  'webhooks',
+  {
+    /** UUIDv7; also the id of the batch of deliveries. */
+    id: text().primaryKey(),
+    /** The batch it tells of, which names it by `webhook_id`. */
+    batchId: text('batch_id').notNull(),
+    owner: text().notNull(),
+    url: text().notNull(),
+    /** `whsec_…`. Kept as it is, because it signs; it leaves the server in the answer to the create alone. */
+    secret: text().notNull(),
+    /** The types of event it is told of. */
+    events: text({ mode: 'json' }).$type<readonly string[]>().notNull(),
+    /** Deliveries exist of all events up to this number that it is to be told of. */
+    toldSeq: integer('told_seq').notNull().default(0),
+    /** When the receiver said that it is gone. */
+    disabledAt: integer('disabled_at'),
+    createdAt: integer('created_at').notNull(),
+  },
+  // Unique, though the id alone is: only then SQLite knows that the jobs of one webhook after those of another need no sorting.
+  (t) => [uniqueIndex('webhooks_owner').on(t.owner, t.id)],
+)
+
+/** The operation whose jobs are deliveries. */
+export const WEBHOOK_OPERATION = 'webhook'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+/** How long to wait after each failed try: the schedule that Standard Webhooks 1.0 gives as its example, over three days. */
+export const DELIVERY_PAUSES_MS = [
+  5_000,
+  5 * MINUTE,
+  30 * MINUTE,
+  2 * HOUR,
+  5 * HOUR,
+  10 * HOUR,
+  14 * HOUR,
+  20 * HOUR,
+  24 * HOUR,
+] as const
+export const DELIVERY_ATTEMPTS = DELIVERY_PAUSES_MS.length + 1

@@ -1,0 +1,83 @@
+/** Webhooks: how a caller asks for one, what it is sent, and the log of its deliveries. */
+import { z } from 'zod'
+
+/** What a webhook may be told of. */
+export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const
+export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number]
+
+/** `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks 1.0 has symmetric secrets. */
+const Secret = z.string().refine(isSecret, 'Expected "whsec_" followed by 24 to 64 bytes in base64')
+
+const ReceiverUrl = z
+  .url({ protocol: /^https?$/, error: 'Expected an http or https address' })
+  .max(2_048)
+  .refine(hasNoPassword, 'Expected an address without a user name or password: the signature proves who sends')
+
+/** Who is to be told what becomes of a batch. */
+export const WebhookRequest = z.strictObject({
+  /** Gets a POST for every event. */
+  url: ReceiverUrl,
+  /** Signs what is sent. Made here, and given in the answer, where it is left out. */
+  secret: Secret.optional(),
+  /** Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one. */
+  events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).optional(),
+})
+export type WebhookRequest = z.infer<typeof WebhookRequest>
+
+/** The body of a delivery. */
+export const WebhookPayload = z.object({
+  type: z.enum(WEBHOOK_EVENTS),
+  /** When it happened, not when it was sent. */
+  timestamp: z.iso.datetime(),
+  /** The fields of the event, without lists: what a batch gave is fetched from `resultsUrl`. */
+  data: z.looseObject({ batchId: z.string(), operation: z.string() }),
+})
+export type WebhookPayload = z.infer<typeof WebhookPayload>
+
+const DeliveryStatus = z.enum(['pending', 'processing', 'completed', 'failed'])
+export type DeliveryStatus = z.infer<typeof DeliveryStatus>
+
+/** An event on its way to a receiver, or arrived. */
+export const Delivery = z.object({
+  /** The `webhook-id` under which it is sent, however often. */
+  id: z.string(),
+  batchId: z.string(),
+  event: z.enum(WEBHOOK_EVENTS),
+  url: z.string(),
+  status: DeliveryStatus,
+  /** Tries since it was made, or since it was last asked for again. */
+  attempts: z.int(),
+  /** HTTP status of the latest answer; null where there was none. */
+  responseStatus: z.int().nullable(),
+  /** What went wrong the last time; null when nothing did. */
+  error: z.string().nullable(),
+  createdAt: z.iso.datetime(),
+  lastAttemptAt: z.iso.datetime().nullable(),
+  nextAttemptAt: z.iso.datetime().nullable(),
+  finishedAt: z.iso.datetime().nullable(),
+})
+export type Delivery = z.infer<typeof Delivery>
+
+/** `GET /api/webhooks/deliveries`. */
+export const ListDeliveries = z.object({
+  batchId: z.string().max(128).optional(),
+  status: DeliveryStatus.optional(),
+  /** At most 1,000. */
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  /** `next` of the page before. */
+  cursor: z
+    .string()
+    .regex(/^[0-9a-f-]{36}-\d{1,15}$/, 'Expected "next" of the page before')
+    .optional(),
+})
+
+function isSecret(text: string): boolean {
+  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1]
+  if (encoded === undefined || encoded.length % 4 !== 0) return false
+  const bytes = atob(encoded).length
+  return bytes >= 24 && bytes <= 64
+}
+
+function hasNoPassword(text: string): boolean {
+  return !URL.canParse(text) || (new URL(text).username === '' && new URL(text).password === '')
+}
