@@ -7,6 +7,7 @@ import { authenticate } from './http/auth.ts'
 import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
+import { logRequests } from './http/logging.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
 import { extractRoutes } from './routes/batch/extract.ts'
 import { nativeRoutes } from './routes/batch/native.ts'
@@ -24,6 +25,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.onError(errorHandler(deps.log))
   app.notFound(notFoundHandler)
   app.use(requestId())
+  app.use(logRequests(deps.log, deps.clock))
   app.use(secureHeaders())
   app.use(
     cors({

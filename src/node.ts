@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { keysCommand } from './commands.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { BackupError, backUp, restore } from './drivers/backup-fs.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createThreadCompute } from './drivers/compute-threads.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
@@ -194,18 +195,38 @@ function onStopSignal(stop: () => Promise<void>, log: Log): void {
   process.on('SIGINT', onSignal)
 }
 
-async function main(args: readonly string[]): Promise<void> {
+async function main([command, ...args]: readonly string[]): Promise<void> {
   const config = readConfig(process.env)
-  if (args[0] !== 'keys') return start(config)
+  if (command === undefined) return start(config)
+  console.log(command === 'restore' ? await restoreCommand(config, args) : await withDatabase(config, command, args))
+}
+
+/** Runs a command that needs the database, beside a server that may be running on it. */
+async function withDatabase(config: Config, command: string, args: readonly string[]): Promise<string> {
+  const [folder] = args
+  if (command === 'backup' && (folder === undefined || config.databaseUrl !== null)) {
+    throw new ConfigError(
+      'Usage: npm run backup -- FOLDER   (of the database in DATA_DIR; a libSQL server has its own backups)',
+    )
+  }
   const { db, close } = await openDatabase(config)
   try {
-    console.log(await keysCommand({ db, clock }, args.slice(1)))
+    if (command === 'keys') return await keysCommand({ db, clock }, args)
+    if (command !== 'backup' || folder === undefined) throw new ConfigError(`There is no command "${command}".`)
+    await backUp(db, config.dataDir, resolve(folder))
+    return `Backed up ${config.dataDir} to ${folder}. "npm run restore -- ${folder}" makes a data folder of it.`
   } finally {
     close()
   }
 }
 
+async function restoreCommand(config: Config, [folder]: readonly string[]): Promise<string> {
+  if (folder === undefined) throw new ConfigError('Usage: DATA_DIR=new-folder npm run restore -- FOLDER')
+  await restore(resolve(folder), config.dataDir)
+  return `Restored ${folder} to ${config.dataDir}. Start the server, and what was under way goes on.`
+}
+
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof ConfigError ? error.message : error)
+  console.error(error instanceof ConfigError || error instanceof BackupError ? error.message : error)
   process.exit(1)
 })

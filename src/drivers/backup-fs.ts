@@ -1,0 +1,73 @@
+/** Backup and restore of the embedded home: the database file and the folder of blobs. */
+import { constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { sql } from 'drizzle-orm'
+import type { Database } from '../ports.ts'
+
+const DATABASE = 'millrace.db'
+const BLOBS = 'blobs'
+
+/** A backup or a restore that can't be done as asked; the message says what to do instead. */
+export class BackupError extends Error {
+  override readonly name = 'BackupError'
+}
+
+/**
+ * Copies a data folder while a server may be running on it.
+ *
+ * The database comes first, as one snapshot (`VACUUM INTO`); the blobs after it. Blobs never change, so every one that the snapshot names
+ * and that was not deleted meanwhile is in the copy; those that came later are orphans, which the server sweeps.
+ * @param target a folder that does not exist yet; there only when the backup is whole
+ * @throws BackupError
+ */
+export async function backUp(db: Database, dataDir: string, target: string): Promise<void> {
+  if (await exists(target)) throw new BackupError(`${target} is there already. Name a folder that is not.`)
+  const unfinished = `${target}.unfinished`
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { recursive: true })
+  await db.run(sql`VACUUM INTO ${join(unfinished, DATABASE)}`)
+  await copyBlobs(dataDir, unfinished)
+  await rename(unfinished, target)
+}
+
+/**
+ * Makes a data folder of a backup. Start a server on it and what was under way goes on.
+ * @param dataDir must not hold a database
+ * @throws BackupError
+ */
+export async function restore(source: string, dataDir: string): Promise<void> {
+  if (!(await exists(join(source, DATABASE))))
+    throw new BackupError(`${source} holds no backup: there is no ${DATABASE} in it.`)
+  if (await exists(join(dataDir, DATABASE))) {
+    throw new BackupError(`${dataDir} holds a database already. Name another DATA_DIR, or move that one away.`)
+  }
+  await mkdir(dataDir, { recursive: true })
+  await copyBlobs(source, dataDir)
+  await copyFile(join(source, DATABASE), join(dataDir, `${DATABASE}.restoring`), constants.COPYFILE_FICLONE)
+  await rename(join(dataDir, `${DATABASE}.restoring`), join(dataDir, DATABASE))
+}
+
+async function copyBlobs(from: string, to: string): Promise<void> {
+  const folder = join(from, BLOBS)
+  if (!(await exists(folder))) return
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = relative(folder, join(entry.parentPath, entry.name))
+    // What is still coming in belongs to no row yet.
+    if (!entry.isFile() || path.startsWith('~')) continue
+    const target = join(to, BLOBS, path)
+    await mkdir(dirname(target), { recursive: true })
+    await copyFile(join(folder, path), target, constants.COPYFILE_FICLONE).catch(unlessGone)
+  }
+}
+
+/** A blob may be deleted while others are copied. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
