@@ -17,6 +17,7 @@ import { statusRoutes } from './routes/batch/status.ts'
 import { chunkRoutes } from './routes/chunks.ts'
 import { collectionRoutes } from './routes/collections.ts'
 import { healthRoutes } from './routes/health.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 
 /** Makes the app of what an entry chose. */
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.use(authenticate(deps))
   for (const prefix of ['/api/v1/*', '/api/chunks/*']) app.use(prefix, boundRequests(READ_BOUNDS))
   app.route('/', healthRoutes(deps))
+  app.route('/', metricsRoutes(deps))
   app.route('/api/batch', extractRoutes(deps))
   app.route('/api/batch', nativeRoutes(deps))
   app.route('/api/batch', resultRoutes(deps))

@@ -18,6 +18,7 @@ import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { openNodeSink } from './drivers/sink-node.ts'
+import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
 import { loadSigningKey } from './http/auth.ts'
@@ -91,6 +92,7 @@ async function start(config: Config): Promise<void> {
     fetcher,
     compute,
     log,
+    meter: new Meter(),
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
   }

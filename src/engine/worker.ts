@@ -4,6 +4,7 @@ import { runAttempt, Stopped, type StopReason, stoppedOutcome } from './attempt.
 import { type Claimed, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
 import { heartbeat, keepCheckpoint } from './heartbeat.ts'
+import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
 import { sweepOrphans, sweepRetention } from './retention.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
@@ -19,6 +20,7 @@ export interface WorkerDeps {
   readonly compute: Compute
   readonly log: Log
   readonly operations: Operations
+  readonly meter: Meter
 }
 
 /** Times are milliseconds. */
@@ -168,7 +170,9 @@ export class Worker {
       }
     }
     const ctx = { signal: stop.signal, progress, checkpoint, clock, db, blobs, fetcher, compute }
+    const began = performance.now()
     void runAttempt(this.#deps, job, operation, stop, ctx).then((outcome) => {
+      if (outcome !== null) this.#deps.meter.add(job.operation, outcome.kind, performance.now() - began)
       this.#board.remove(job.jobId)
       if (outcome === null) this.#drop(job.jobId)
       else this.#committer.add(outcome)

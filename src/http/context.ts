@@ -1,5 +1,6 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
+import type { Meter } from '../engine/meter.ts'
 import type { Hub } from '../live/hub.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 import type { ChunkPrefixes, ChunkSource } from '../reads/chunks.ts'
@@ -54,6 +55,7 @@ export interface AppDeps {
   readonly notifier: Notifier
   readonly operations: Operations
   readonly hub: Hub
+  readonly meter: Meter
   readonly openSink: OpenSink
   readonly log: Log
   readonly auth: AuthConfig

@@ -9,6 +9,7 @@ import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import { createLocalDispatcher } from '../../src/drivers/dispatch-local.ts'
 import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
 import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
+import { Meter } from '../../src/engine/meter.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { Worker, type WorkerDeps, type WorkerOptions } from '../../src/engine/worker.ts'
 import { type PublicEvent, readPage } from '../../src/live/log.ts'
@@ -55,6 +56,7 @@ export async function openEngine(
     clock,
     log,
     operations,
+    meter: new Meter(),
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
     blobs: createFsBlobStore(join(folder, 'blobs')),
