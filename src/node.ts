@@ -35,6 +35,8 @@ const DAY_MS = 24 * 60 * 60 * 1_000
 const THREAD_MEMORY_MB = 512
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
+/** Between looks for connections that fell idle while the server stops. */
+const IDLE_MS = 20
 /** A large upload over a slow line takes its time; Node would cut it off after five minutes. */
 const UPLOAD_MS = 60 * 60 * 1_000
 
@@ -133,9 +135,9 @@ async function start(config: Config): Promise<void> {
   const servers = await listen(config, app.fetch)
   await worker.start()
   onStopSignal(async () => {
-    for (const server of servers) server.close()
+    const drained = servers.map((server) => drain(server, GRACE_MS))
     hub.close()
-    await worker.stop(GRACE_MS)
+    await Promise.all([worker.stop(GRACE_MS), ...drained])
     await compute.close()
     close()
   }, log)
@@ -178,6 +180,19 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/**
+ * Takes no more connections and lets the requests under way be answered, for at most `ms`. What falls idle is closed at once: a client that
+ * came back on such a connection would be cut off once more.
+ */
+async function drain(server: Server, ms: number): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS)
+  const late = setTimeout(() => server.closeAllConnections(), ms)
+  await closed
+  clearInterval(idle)
+  clearTimeout(late)
+}
 
 /** Stops in order on SIGTERM or SIGINT; a second signal stops at once. */
 function onStopSignal(stop: () => Promise<void>, log: Log): void {

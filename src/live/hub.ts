@@ -53,9 +53,12 @@ export class Hub {
     return this.#channels.size
   }
 
-  /** Whether another stream would be one too many, or the server is about to stop. Ask right before `follow`. */
+  /**
+   * Whether another stream would be one too many. Ask right before `follow`. Not so while the server stops: a client that comes back on a
+   * connection that is still open gets a stream that ends, since `EventSource` would give up for good at any other answer.
+   */
   get full(): boolean {
-    return this.#ended || this.#streams + this.#waiters.size >= this.#maxStreams
+    return this.#streams + this.#waiters.size >= this.#maxStreams
   }
 
   /**
@@ -85,7 +88,7 @@ export class Hub {
    * @returns whether to look again
    */
   async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
-    return !this.full && (await this.#waiters.wait(known, ms, signal))
+    return !this.#ended && !this.full && (await this.#waiters.wait(known, ms, signal))
   }
 
   /** Ends every stream and every wait; clients resume elsewhere. */

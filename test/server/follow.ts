@@ -19,6 +19,7 @@ export class Follower {
   readonly closed: Promise<number | undefined>
   readonly #source: EventSource
   #wanted: (() => void)[] = []
+  #gaveUp = false
 
   /** @param url of the stream @param lastEventId is sent on the first connection, as a client that comes back would */
   constructor(url: string, lastEventId?: number) {
@@ -39,19 +40,23 @@ export class Follower {
     }
     this.closed = new Promise((resolve) => {
       this.#source.addEventListener('error', (error) => {
-        if (this.#source.readyState === EventSource.CLOSED) resolve(error.code)
+        if (this.#source.readyState !== EventSource.CLOSED) return
+        this.#gaveUp = true
+        resolve(error.code)
+        for (const look of this.#wanted) look()
       })
     })
   }
 
-  /** Waits until an event has come of which `is` holds. */
+  /** Waits until an event has come of which `is` holds; fails when the client gives up before. */
   until(is: (event: Received) => boolean): Promise<Received> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const look = () => {
         const found = this.received.find(is)
-        if (found === undefined) return
+        if (found === undefined && !this.#gaveUp) return
         this.#wanted = this.#wanted.filter((one) => one !== look)
-        resolve(found)
+        if (found !== undefined) resolve(found)
+        else void this.closed.then((code) => reject(new Error(`The client gave up: the server answered ${code}.`)))
       }
       this.#wanted.push(look)
       look()
