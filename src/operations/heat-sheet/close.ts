@@ -22,8 +22,15 @@ export function editDistance(a: string, b: string, most: number): number {
   return above[b.length] ?? most + 1
 }
 
-function plain({ given, last }: Name): string {
-  return [...given, ...last].join(' ')
+const plain = ({ given, last }: Name): string => [...given, last.join('')].join(' ')
+
+const firstAndLast = ({ given, last }: Name): string => `${given[0] ?? ''} ${last.join('')}`
+
+/** Edits between two names; 9 when there are more than a slip of the hand makes in names of that length. */
+function edits(one: string, other: string): number {
+  const most = Math.max(one.length, other.length) < 9 ? 1 : 2
+  const count = editDistance(one, other, most)
+  return count <= most ? count : 9
 }
 
 /** Whether one list of given names begins with all of the other: a middle name is missing. */
@@ -39,10 +46,8 @@ function distance(asked: Name, printed: Name): number {
   if (sameLast && asked.given[0] === printed.given[0]) return 1
   const swapped = asked.last.join('') === printed.given.join('') && asked.given.join('') === printed.last.join('')
   if (swapped) return 1
-  const [one, other] = [plain(asked), plain(printed)]
-  const most = Math.max(one.length, other.length) < 9 ? 1 : 2
-  const edits = editDistance(one, other, most)
-  return edits <= most ? edits : 9
+  // Also without middle names: a sheet that prints an initial is not two letters further away.
+  return Math.min(edits(plain(asked), plain(printed)), edits(firstAndLast(asked), firstAndLast(printed)))
 }
 
 /** Up to three of the printed names that are closest to the one asked for, closest first. */

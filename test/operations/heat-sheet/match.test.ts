@@ -84,6 +84,10 @@ describe('warnings', () => {
       "'Jonahtan Quill' is not on this sheet; did you mean 'Jonathan Quill'?",
     ])
     expect(warnings('Jonathan Quil')).toEqual(["'Jonathan Quil' is not on this sheet; did you mean 'Jonathan Quill'?"])
+    const initial = sheetOf([{ name: "O'Reed, Hank M" }])
+    expect(findSwimmer(initial, "Hnak O'Reed").warnings).toEqual([
+      "'Hnak O'Reed' is not on this sheet; did you mean 'Hank M O'Reed'?",
+    ])
     expect(warnings('Jon Quill')).toEqual(["'Jon Quill' is not on this sheet."])
     expect(warnings('Ada Reed')).toEqual(["'Ada Reed' is not on this sheet; did you mean 'Ada Lou Reed'?"])
     expect(warnings('Cy Mallard')).toEqual(["'Cy Mallard' is not on this sheet."])
