@@ -6,13 +6,8 @@ import { chunks } from '../schema/chunks.ts'
 import type { ChunkFound, ChunkSource } from './chunks.ts'
 import { findRows, type Row, readPage } from './rows.ts'
 
-const RESOURCE = { table: chunks, fields: { id: chunks.id, document: chunks.document } }
-
-/** What was loaded, as it was loaded. */
-function documentOf(row: Row): Row {
-  const { document } = row
-  return typeof document === 'object' && document !== null ? { ...document } : {}
-}
+/** Chunks are read as they were loaded. */
+const RESOURCE = { table: chunks, json: sql`document` }
 
 /** Chunks in the database. */
 export class ChunkStore implements ChunkSource {
@@ -26,13 +21,12 @@ export class ChunkStore implements ChunkSource {
 
   async find(owner: string, ids: readonly string[]): Promise<Map<string, ChunkFound>> {
     const rows = await findRows(this.#db, RESOURCE, owner, ids)
-    return new Map([...rows].map(([id, row]) => [id, { chunk: documentOf(row) }]))
+    return new Map([...rows].map(([id, row]) => [id, { chunk: row }]))
   }
 
   /** Reads a page by id. */
-  async page(owner: string, page: { after: string; limit: number }): Promise<{ rows: Row[]; next: string | null }> {
-    const { rows, next } = await readPage(this.#db, RESOURCE, owner, page)
-    return { rows: rows.map(documentOf), next }
+  page(owner: string, page: { after: string; limit: number }): Promise<{ rows: Row[]; next: string | null }> {
+    return readPage(this.#db, RESOURCE, owner, page)
   }
 
   /** Loads chunks in one commit; one whose id the owner has already is replaced. */

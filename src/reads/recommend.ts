@@ -2,17 +2,18 @@
 import { sql } from 'drizzle-orm'
 import type { Clock, Database } from '../ports.ts'
 import { activities, participationTallies } from '../schema/activities.ts'
-import { ACTIVITY_FIELDS, SHARED } from '../schema/resources.ts'
-import { ACTIVITY_TYPES } from '../wire/activities.ts'
+import { SHARED, TABLE_RESOURCES } from '../schema/resources.ts'
+import { ACTIVITY_TYPES, type Activity } from '../wire/activities.ts'
 import type { Recommendation } from '../wire/batch-reads.ts'
-import { readableBy } from './rows.ts'
+import { findRows, readableBy } from './rows.ts'
 import {
   type Candidate,
   type History,
+  historyPoints,
+  historyReasons,
   holdsAge,
   type Occasion,
   type Points,
-  scoreHistory,
   scoreOccasion,
   toScore,
 } from './scoring.ts'
@@ -33,10 +34,12 @@ interface Scored {
 }
 
 interface Choice extends Scored {
-  readonly own: Points
   readonly score: number
-  readonly times: number
+  readonly history: History | undefined
 }
+
+/** What a child did: id of the activity, how often, when last. */
+type Tally = readonly [activityId: string, times: number, lastAt: number]
 
 /** The best activities for each child, best first. Children without any participation are answered like all others. */
 export async function recommend(
@@ -50,24 +53,19 @@ export async function recommend(
   const [candidates, tallies] = await db.batch([selectCandidates(db, owner), selectTallies(db, owner, children)])
   const scored = scoreAll(candidates, question)
   const byId = new Map(scored.map((one) => [one.activity.id, one]))
-  const histories = new Map<string, Map<string, History>>()
-  for (const { childId, activityId, ...history } of tallies) {
-    const known = histories.get(childId)
-    if (known === undefined) histories.set(childId, new Map([[activityId, history]]))
-    else known.set(activityId, history)
-  }
+  const done = new Map(tallies.map(({ childId, history }) => [childId, history]))
   const chosen = new Map<string, Choice[]>()
   for (const child of new Set(question.childIds)) {
-    chosen.set(child, choose(scored, byId, histories.get(child) ?? new Map(), question.limit, now))
+    chosen.set(child, choose(scored, byId, done.get(child) ?? [], question.limit, now))
   }
   const ids = new Set([...chosen.values()].flatMap((choices) => choices.map(({ activity }) => activity.id)))
-  const found = await selectActivities(db, owner, ids)
+  const found = await findRows<Activity>(db, TABLE_RESOURCES.activities, owner, ids)
   return new Map(
     [...chosen].map(([child, choices]) => [
       child,
-      choices.flatMap(({ activity: { id }, base, own, score }) => {
+      choices.flatMap(({ activity: { id }, base, history, score }) => {
         const activity = found.get(id)
-        const reasoning = [...base.reasons, ...own.reasons].join('; ')
+        const reasoning = [...base.reasons, ...historyReasons(history, now)].join('; ')
         return activity === undefined ? [] : [{ activity, relevance_score: score, reasoning }]
       }),
     ]),
@@ -93,25 +91,18 @@ function selectCandidates(db: Database, owner: string) {
     )
 }
 
+/** One row a child: tens of thousands of small rows would cost more to hand over than to read. */
 function selectTallies(db: Database, owner: string, children: string) {
   return db
     .select({
       childId: participationTallies.childId,
-      activityId: participationTallies.activityId,
-      times: participationTallies.times,
-      lastAt: participationTallies.lastAt,
+      history: sql`json_group_array(json_array(activity_id, times, last_at))`.mapWith((json: string): Tally[] =>
+        JSON.parse(json),
+      ),
     })
     .from(participationTallies)
     .where(sql`owner = ${owner} AND child_id IN (SELECT value FROM json_each(${children}))`)
-}
-
-async function selectActivities(db: Database, owner: string, ids: Iterable<string>) {
-  const rows = await db
-    .select(ACTIVITY_FIELDS)
-    .from(activities)
-    .where(sql`${readableBy(activities, owner)} AND id IN (SELECT value FROM json_each(${JSON.stringify([...ids])}))`)
-    .orderBy(sql`owner = ${owner}`)
-  return new Map(rows.map((row) => [row.id, row]))
+    .groupBy(participationTallies.childId)
 }
 
 /** The candidates that the filters keep, best first. */
@@ -141,22 +132,34 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 function choose(
   scored: readonly Scored[],
   byId: ReadonlyMap<string, Scored>,
-  history: ReadonlyMap<string, History>,
+  tallies: readonly Tally[],
   limit: number,
   now: number,
 ): Choice[] {
-  const choices: Choice[] = []
-  const add = (one: Scored, known: History | undefined) => {
-    const own = scoreHistory(known, now)
-    choices.push({ ...one, own, score: toScore(one.base.points + own.points), times: known?.times ?? 0 })
+  const best: Choice[] = []
+  const consider = (one: Scored, history: History | undefined) => {
+    const choice = { ...one, history, score: toScore(one.base.points + historyPoints(history, now)) }
+    const last = best[limit - 1]
+    if (last !== undefined && byMerit(choice, last) >= 0) return
+    const place = best.findIndex((other) => byMerit(choice, other) < 0)
+    best.splice(place === -1 ? best.length : place, 0, choice)
+    if (best.length > limit) best.pop()
   }
+  const done = new Set(tallies.map(([id]) => id))
+  let fresh = 0
   for (const one of scored) {
-    if (choices.length === limit) break
-    if (!history.has(one.activity.id)) add(one, undefined)
+    if (fresh === limit) break
+    if (done.has(one.activity.id)) continue
+    consider(one, undefined)
+    fresh++
   }
-  for (const [id, known] of history) {
+  for (const [id, times, lastAt] of tallies) {
     const one = byId.get(id)
-    if (one !== undefined) add(one, known)
+    if (one !== undefined) consider(one, { times, lastAt })
   }
-  return choices.sort((a, b) => b.score - a.score || a.times - b.times || byBase(a, b)).slice(0, limit)
+  return best
+}
+
+function byMerit(a: Choice, b: Choice): number {
+  return b.score - a.score || (a.history?.times ?? 0) - (b.history?.times ?? 0) || byBase(a, b)
 }

@@ -15,23 +15,31 @@ export function readableBy(table: TableResource['table'], owner: string): SQL {
   return sql`${table.owner} IN (${owner}, ${SHARED})`
 }
 
-/** Looks rows up by id. An owner's own row comes before a shared one of the same id. Unknown ids are left out. */
-export async function findRows(
+/** A table and how its rows look on the wire. */
+export type Rows = Pick<TableResource, 'table' | 'json'>
+
+interface Selected {
+  readonly id: string
+  readonly json: string
+}
+
+/**
+ * Looks rows up by id. An owner's own row comes before a shared one of the same id. Unknown ids are left out.
+ * @returns rows by id; `T` says what the resource's `json` selects
+ */
+export async function findRows<T extends Row = Row>(
   db: Database,
-  resource: Pick<TableResource, 'table' | 'fields'>,
+  { table, json }: Rows,
   owner: string,
   ids: Iterable<string>,
-): Promise<Map<string, Row>> {
+): Promise<Map<string, T>> {
   const wanted = [...new Set(ids)].filter((id) => id.length <= LONGEST_ID)
-  const { table, fields } = resource
-  const found = new Map<string, Row>()
+  const found = new Map<string, T>()
   for (const array of jsonArrays(wanted)) {
-    const rows = await db
-      .select({ ...fields })
-      .from(table)
-      .where(sql`${readableBy(table, owner)} AND ${table.id} IN (SELECT value FROM json_each(${array}))`)
-      .orderBy(sql`${table.owner} = ${owner}`)
-    for (const row of rows) found.set(String(row.id), row)
+    const rows = await db.all<Selected>(sql`
+      SELECT id, ${json} AS json FROM ${table}
+      WHERE ${readableBy(table, owner)} AND id IN (SELECT value FROM json_each(${array})) ORDER BY owner = ${owner}`)
+    for (const row of rows) found.set(row.id, JSON.parse(row.json))
   }
   return found
 }
@@ -54,26 +62,21 @@ export async function whoseRows(
  */
 export async function readPage(
   db: Database,
-  resource: Pick<TableResource, 'table' | 'fields'>,
+  { table, json }: Rows,
   owner: string,
   page: { after: string; limit: number },
 ): Promise<{ rows: Row[]; next: string | null }> {
-  const { table, fields } = resource
   const part = (of: string, condition: SQL) =>
-    db
-      .select({ ...fields })
-      .from(table)
-      .where(sql`${table.owner} = ${of} AND ${table.id} > ${page.after} AND ${condition}`)
-      .orderBy(table.id)
-      .limit(page.limit + 1)
+    db.all<Selected>(sql`
+      SELECT id, ${json} AS json FROM ${table} WHERE owner = ${of} AND id > ${page.after} AND ${condition}
+      ORDER BY id LIMIT ${page.limit + 1}`)
   // Two ranges of the primary key, each read no further than the page is long.
   const [own, shared] = await db.batch([part(owner, sql`true`), part(SHARED, sql`${owner} <> ${SHARED}`)])
-  const rows = new Map<string, Row>([...shared, ...own].map((row) => [String(row.id), row]))
-  // As SQLite compares text, so that the cursor means the same on both sides.
-  const ids = [...rows.keys()].sort((a, b) => (a < b ? -1 : 1))
-  const last = ids.length > page.limit ? (ids[page.limit - 1] ?? null) : null
-  const inPage = ids.slice(0, page.limit).map((id) => rows.get(id))
-  return { rows: inPage.filter((row) => row !== undefined), next: last }
+  const rows = new Map([...shared, ...own].map((row) => [row.id, row.json]))
+  // As SQLite compares ASCII, so that the cursor means the same on both sides.
+  const inOrder = [...rows].sort(([a], [b]) => (a < b ? -1 : 1))
+  const last = inOrder.length > page.limit ? (inOrder[page.limit - 1]?.[0] ?? null) : null
+  return { rows: inOrder.slice(0, page.limit).map(([, text]): Row => JSON.parse(text)), next: last }
 }
 
 /**

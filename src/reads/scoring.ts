@@ -70,17 +70,18 @@ export function scoreOccasion(activity: Candidate, occasion: Occasion): Points {
   }
 }
 
-/** What a child's own history adds. */
-export function scoreHistory(history: History | undefined, now: number): Points {
-  if (history === undefined) return { points: 10, reasons: ['Fresh activity suggestion'] }
-  const fresh = now - history.lastAt > FRESH_AFTER_MS
-  return {
-    points: (fresh ? 10 : 0) - Math.min(20, 5 * history.times),
-    reasons: [
-      fresh ? 'Fresh activity suggestion' : 'Recently participated',
-      `Participated ${history.times} time(s) before`,
-    ],
-  }
+const isFresh = (history: History | undefined, now: number) =>
+  history === undefined || now - history.lastAt > FRESH_AFTER_MS
+
+/** What a child's own history adds, in hundredths. */
+export function historyPoints(history: History | undefined, now: number): number {
+  return (isFresh(history, now) ? 10 : 0) - Math.min(20, 5 * (history?.times ?? 0))
+}
+
+/** Why it adds that. */
+export function historyReasons(history: History | undefined, now: number): string[] {
+  const fresh = isFresh(history, now) ? 'Fresh activity suggestion' : 'Recently participated'
+  return history === undefined ? [fresh] : [fresh, `Participated ${history.times} time(s) before`]
 }
 
 /** Hundredths as a score from 0 to 1. */

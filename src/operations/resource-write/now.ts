@@ -37,13 +37,11 @@ export async function writeNow(
 
 async function readBack(
   db: Database,
-  { table, fields }: Writable,
+  { table, json }: Writable,
   owner: string,
   ids: readonly string[],
 ): Promise<Map<string, Readonly<Record<string, unknown>>>> {
-  const rows = await db
-    .select({ ...fields })
-    .from(table)
-    .where(sql`owner = ${owner} AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
-  return new Map(rows.map((row) => [String(row.id), row]))
+  const rows = await db.all<{ id: string; json: string }>(sql`
+    SELECT id, ${json} AS json FROM ${table} WHERE owner = ${owner} AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
+  return new Map(rows.map((row) => [row.id, JSON.parse(row.json)]))
 }
