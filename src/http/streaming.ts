@@ -13,7 +13,7 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 }
 /** Long enough for a client's next try to find another process, or this one with room. */
-const RETRY_AFTER_SECONDS = 5
+export const RETRY_AFTER_SECONDS = 5
 
 /**
  * Begins a stream of server-sent events, with the headers that middleware has set so far, and hands its sink to `follow`.

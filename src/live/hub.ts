@@ -48,6 +48,11 @@ export class Hub {
     return this.#streams
   }
 
+  /** Requests that wait now. */
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
   /** Batches followed now. */
   get watched(): number {
     return this.#channels.size

@@ -76,4 +76,19 @@ export const PollBatch = z.object({
     .regex(/^\d{1,6}$/, 'Expected a whole number of seconds, such as 25.')
     .transform(Number)
     .optional(),
+  /** Number of the last event the caller has: the answer carries those after it too. For callers that streams do not reach. */
+  after: z
+    .string()
+    .regex(/^\d{1,15}$/, 'Expected the number of an event, such as 12; 0 for all.')
+    .transform(Number)
+    .optional(),
 })
+
+/** What `?after=` adds to the answer of `GET /api/batch/:id`. */
+export const PolledEvents = z.object({
+  /** The next events, each as its frame in the stream; a page of them. */
+  events: z.array(z.object({ id: z.int(), data: BatchEvent })),
+  /** The number to ask on `after`. Below `batch.lastEventId` there is more already. */
+  eventsTo: z.int(),
+})
+export type PolledEvents = z.infer<typeof PolledEvents>

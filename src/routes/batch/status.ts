@@ -3,7 +3,8 @@ import { type Context, Hono } from 'hono'
 import { readQuery } from '../../http/body.ts'
 import { isKnown } from '../../http/conditional.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { openEventStream, readCursor } from '../../http/streaming.ts'
+import { openEventStream, RETRY_AFTER_SECONDS, readCursor } from '../../http/streaming.ts'
+import { readPage } from '../../live/log.ts'
 import { type BatchState, readJobItems } from '../../live/state.ts'
 import { PollBatch } from '../../wire/batch.ts'
 import type { BatchStatus } from '../../wire/extract.ts'
@@ -32,15 +33,20 @@ async function stream(c: Context<Env, '/:id/stream'>, deps: AppDeps): Promise<Re
 
 /** The state of a batch; with `If-None-Match` and `?wait=`, held back until it is another. */
 async function poll(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Response> {
-  const { wait = 0 } = readQuery(c, PollBatch)
+  const { wait = 0, after } = readQuery(c, PollBatch)
   const until = deps.clock.now() + Math.min(wait, LONGEST_WAIT_SECONDS) * 1_000
   for (;;) {
     const batch = await findBatch(c, deps)
     const etag = tagOf(batch)
     c.header('ETag', etag)
     c.header('Cache-Control', 'private, no-cache')
-    if (!isKnown(c, etag)) return c.json(await present(deps, batch))
+    if (!isKnown(c, etag)) {
+      const state = await present(deps, batch)
+      return c.json(after === undefined ? state : { ...state, ...(await eventsAfter(deps, batch, after)) })
+    }
     const left = until - deps.clock.now()
+    // A full server does not hold it; nobody should ask on at once.
+    if (left > 0 && deps.hub.full) c.header('Retry-After', String(RETRY_AFTER_SECONDS))
     if (left <= 0 || !(await deps.hub.changed(batch, left, c.req.raw.signal))) return c.body(null, 304)
   }
 }
@@ -50,6 +56,12 @@ async function poll(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Response> {
  * compress and later versions of Millrace may word otherwise.
  */
 const tagOf = (batch: BatchState) => `W/"${batch.lastSeq}.${batch.progressVersion}"`
+
+/** The same events, under the same numbers, as the stream gives. */
+async function eventsAfter(deps: AppDeps, batch: BatchState, after: number) {
+  const page = await readPage(deps.db, deps.operations, batch, after)
+  return { events: page?.events.map(({ seq, body }) => ({ id: seq, data: body })) ?? [], eventsTo: page?.end ?? after }
+}
 
 async function present(deps: AppDeps, batch: BatchState): Promise<BatchStatus> {
   // After the batch, so that the jobs are never older than the tag says.
