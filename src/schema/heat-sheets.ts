@@ -9,11 +9,13 @@ export const documents = sqliteTable(
     md5: text().notNull(),
     /** Which parser read it; a newer one reads again. */
     parser: integer().notNull(),
-    /** Key of the parsed sheet's JSON in the blob store. */
+    /** Key of the parsed sheet's JSON in the blob store; an upload of the batch below. */
     blobKey: text('blob_key').notNull(),
+    /** The batch that read it; the two are deleted together. */
+    batchId: text('batch_id').notNull().default(''),
     createdAt: integer('created_at').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.owner, t.md5, t.parser] })],
+  (t) => [primaryKey({ columns: [t.owner, t.md5, t.parser] }), index('documents_batch').on(t.batchId)],
 )
 
 /** A completed extraction. What was found is the `result` of its job. */

@@ -47,12 +47,12 @@ describe('a document asked for again', () => {
   it('for another swimmer is not read again', async () => {
     const bytes = await sheetOf('Meet for two')
     const first = await ask(bytes, SWIMMER)
-    const sheets = (await server.blobs()).filter((path) => path.includes('/sheets/'))
+    const sheets = (await server.blobs()).filter((path) => path.endsWith('.sheet'))
     const second = await ask(bytes, OTHER)
     expect(second.completed).toMatchObject({ cached: false, eventCount: 100 })
     expect(pagesRead(first.follower)).toBeGreaterThan(0)
     expect(pagesRead(second.follower)).toBe(0)
-    expect((await server.blobs()).filter((path) => path.includes('/sheets/'))).toEqual(sheets)
+    expect((await server.blobs()).filter((path) => path.endsWith('.sheet'))).toEqual(sheets)
     const merged = await resultsOf(server, second.batchId)
     expect(new Set(merged.events.map(({ swimmerName, lane }) => `${swimmerName} ${lane}`))).toEqual(
       new Set(['Bo Reed 4']),
@@ -67,6 +67,17 @@ describe('a document asked for again', () => {
     const theirs = await ask(bytes, SWIMMER, { Authorization: `Bearer ${key}` })
     expect(theirs.completed).toMatchObject({ cached: false })
     expect(pagesRead(theirs.follower)).toBeGreaterThan(0)
+  })
+
+  it('is forgotten with the batch that brought it', { timeout: 120_000 }, async () => {
+    const bytes = await sheetOf('Meet to be forgotten')
+    const before = await server.blobs()
+    const { batchId } = await ask(bytes, SWIMMER)
+    expect((await server.fetch(`/api/batch/${batchId}`, { method: 'DELETE' })).status).toBe(200)
+    while ((await server.blobs()).length > before.length) await new Promise((resolve) => setTimeout(resolve, 100))
+    const again = await ask(bytes, SWIMMER)
+    expect(again.completed).toMatchObject({ cached: false })
+    expect(pagesRead(again.follower)).toBeGreaterThan(0)
   })
 
   it('that was refused is refused again', async () => {

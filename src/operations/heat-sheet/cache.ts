@@ -1,7 +1,7 @@
 /** What is known of a document already: parsed once, it answers for any swimmer; asked once for a swimmer, the answer is kept. */
 import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import type { Attempt, RunContext, Statement } from '../../ports.ts'
+import type { Attempt, BlobInfo, Database, RunContext, Statement } from '../../ports.ts'
 import { documents, results } from '../../schema/heat-sheets.ts'
 import { jobs } from '../../schema/jobs.ts'
 import { Extraction } from '../../wire/extract.ts'
@@ -18,6 +18,11 @@ export function newResultCode(): string {
     if (byte < 252) code += CODE_LETTERS[byte % CODE_LETTERS.length]
   }
   return code
+}
+
+/** A parsed sheet in the blob store. */
+export interface KeptSheet extends BlobInfo {
+  readonly key: string
 }
 
 /** What one owner's earlier jobs learned of one document. Never shared between owners: an MD5 can be forged. */
@@ -58,11 +63,10 @@ export class Cache {
     return stream === null ? null : Sheet.parse(await new Response(stream).json())
   }
 
-  /** Stores a parsed sheet; its row comes with the job's commit. Returns the blob's key. */
-  async keepSheet(sheet: Sheet): Promise<string> {
-    const key = `sheets/${uuidv7()}.json`
-    await this.#ctx.blobs.put(key, new TextEncoder().encode(JSON.stringify(sheet)))
-    return key
+  /** Stores a parsed sheet. Its rows come with the job's commit; without them it is swept as an upload that nobody names. */
+  async keepSheet(sheet: Sheet): Promise<KeptSheet> {
+    const key = `uploads/${uuidv7()}.sheet`
+    return { key, ...(await this.#ctx.blobs.put(key, new TextEncoder().encode(JSON.stringify(sheet)))) }
   }
 
   /** The rows that go with a finished job. */
@@ -71,7 +75,7 @@ export class Cache {
     job: Attempt
     subject: string
     resultCode: string
-    keptSheet: string | null
+    keptSheet: KeptSheet | null
     now: number
   }): Statement[] {
     const { held, job, subject, resultCode, keptSheet, now } = finished
@@ -82,14 +86,29 @@ export class Cache {
         SELECT ${resultCode}, ${this.#owner}, ${job.batchId}, ${job.jobId}, ${this.#md5}, ${PARSER_VERSION}, ${subject}, ${now}
         WHERE ${held}`),
     ]
-    if (keptSheet !== null) {
-      rows.push(
-        db.run(sql`
-          INSERT INTO documents (owner, md5, parser, blob_key, created_at)
-          SELECT ${this.#owner}, ${this.#md5}, ${PARSER_VERSION}, ${keptSheet}, ${now} WHERE ${held}
-          ON CONFLICT (owner, md5, parser) DO UPDATE SET blob_key = excluded.blob_key`),
-      )
-    }
+    if (keptSheet !== null) rows.push(...this.#sheetRows(held, job, keptSheet, now))
     return rows
   }
+
+  /** The sheet is an upload of its batch, so that it goes when the batch does. */
+  #sheetRows(held: SQL<boolean>, job: Attempt, { key, size, md5, sha256 }: KeptSheet, now: number): Statement[] {
+    const { db } = this.#ctx
+    return [
+      db.run(sql`
+        INSERT INTO uploads (key, owner, batch_id, filename, size, md5, sha256, created_at)
+        SELECT ${key}, ${this.#owner}, ${job.batchId}, 'sheet.json', ${size}, ${md5}, ${sha256}, ${now} WHERE ${held}`),
+      db.run(sql`
+        INSERT INTO documents (owner, md5, parser, blob_key, batch_id, created_at)
+        SELECT ${this.#owner}, ${this.#md5}, ${PARSER_VERSION}, ${key}, ${job.batchId}, ${now} WHERE ${held}
+        ON CONFLICT (owner, md5, parser) DO UPDATE SET blob_key = excluded.blob_key, batch_id = excluded.batch_id`),
+    ]
+  }
+}
+
+/** What goes with the batches whose ids are in a JSON array: codes, and what was read of their documents. */
+export function forgetResults(db: Database, ids: string): Statement[] {
+  return [
+    db.run(sql`DELETE FROM results WHERE batch_id IN (SELECT value FROM json_each(${ids}))`),
+    db.run(sql`DELETE FROM documents WHERE batch_id IN (SELECT value FROM json_each(${ids}))`),
+  ]
 }

@@ -1,10 +1,9 @@
 /** The operation `heat-sheet`: finds one swimmer's events in meet documents. A job is a document. */
-import { sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, CompletedJob, Operation, RunContext, RunResult } from '../../ports.ts'
 import { Extraction, type MergedResults } from '../../wire/extract.ts'
-import { Cache, newResultCode } from './cache.ts'
+import { Cache, forgetResults, type KeptSheet, newResultCode } from './cache.ts'
 import { DocumentInput, type OpenedDocument, openDocument } from './document.ts'
 import { findSwimmer } from './match.ts'
 import { normalizeSwimmer } from './names.ts'
@@ -66,7 +65,7 @@ export const heatSheet: Operation = {
     )
   },
 
-  forget: (db, ids) => [db.run(sql`DELETE FROM results WHERE batch_id IN (SELECT value FROM json_each(${ids}))`)],
+  forget: forgetResults,
 
   async run(job, ctx) {
     const { swimmer } = BatchInput.parse(job.batchInput)
@@ -92,7 +91,7 @@ async function extract(job: Attempt, ctx: RunContext, swimmer: string, document:
   if (known !== null) return done(job, ctx, cache, subject, known, true)
 
   let sheet = await cache.findSheet()
-  let kept: string | null = null
+  let kept: KeptSheet | null = null
   if (sheet === null) {
     sheet = await parse(ctx, await document.bytes())
     kept = await cache.keepSheet(sheet)
@@ -125,7 +124,7 @@ function done(
   subject: string,
   found: Extraction,
   cached: boolean,
-  keptSheet: string | null = null,
+  keptSheet: KeptSheet | null = null,
 ): RunResult {
   const resultCode = newResultCode()
   return {
