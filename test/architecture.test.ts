@@ -13,6 +13,7 @@ const FLOORS: Record<string, number> = {
   'config.ts': 1,
   schema: 1,
   formats: 1,
+  client: 1,
   engine: 2,
   live: 2,
   reads: 2,
@@ -43,6 +44,14 @@ function imports(text: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '')
 }
 
+/** What a client's source takes from elsewhere: it is sent to browsers, so it may know the wire's types and nothing else. */
+function beyondTheWire(file: string, text: string): string[] {
+  const values = text.replace(/^(?:import|export) type [\w\s{},*]*? from '(?:\.\.\/)+wire\/[^']+'/gm, '')
+  return imports(values)
+    .filter((name) => !name.startsWith('.') || room(join(dirname(file), name)) !== 'client')
+    .map((name) => `${file} takes ${name} along`)
+}
+
 /** What a set of sources does against the rules, one sentence each. */
 function violations(sources: Record<string, string>): string[] {
   const graph = new Map<string, string[]>()
@@ -50,6 +59,7 @@ function violations(sources: Record<string, string>): string[] {
   for (const [file, text] of Object.entries(sources)) {
     const floor = FLOORS[room(file)]
     if (floor === undefined) found.push(`${file} is in no room of the house`)
+    if (room(file) === 'client') found.push(...beyondTheWire(file, text))
     for (const name of imports(text)) {
       if (/^(node|cloudflare):/.test(name) && !NAMES_A_RUNTIME(file)) found.push(`${file} names a runtime: ${name}`)
       if (!name.startsWith('.')) continue
@@ -89,6 +99,10 @@ describe('the floors', () => {
     ['a dynamic import from a higher floor', { 'formats/a.ts': "await import('../engine/b.ts')" }],
     ['a runtime outside the drivers', { 'engine/a.ts': "import { join } from 'node:path'" }],
     ['a file in no room', { 'helpers/a.ts': '' }],
+    ['a value of the wire in the client', { 'client/a.ts': "import { BatchEvent } from '../wire/batch.ts'" }],
+    ['a type among values of the wire', { 'client/a.ts': "import { type BatchEvent } from '../wire/batch.ts'" }],
+    ['a package in the client', { 'client/a.ts': "import { z } from 'zod'" }],
+    ['another room in the client, be it a type', { 'client/a.ts': "import type { X } from '../errors.ts'" }],
     ['a circle inside a room', { 'live/a.ts': "import './b.ts'", 'live/b.ts': "import './a.ts'" }],
   ])('would catch %s', (_, sources) => {
     expect(violations(sources)).toHaveLength(1)

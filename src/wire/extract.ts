@@ -56,6 +56,8 @@ export const BatchStatus = z.object({
     completedJobs: z.int(),
     failedJobs: z.int(),
     cancelledJobs: z.int(),
+    /** Number of its last event; where a stream from now on begins. */
+    lastEventId: z.int(),
   }),
   jobs: z.array(
     z.looseObject({

@@ -1,0 +1,13 @@
+/** The typed client of Millrace, for browsers, Node and Workers. */
+export type { BatchEvent, JobResult } from '../wire/batch.ts'
+export type { BatchStatus, ExtractAccepted, Extraction, MergedResults, SwimEvent } from '../wire/extract.ts'
+export type { BatchAccepted, ItemResult } from '../wire/native.ts'
+export type { BatchStream, FollowOptions } from './batch-stream.ts'
+export { type Client, createClient } from './client.ts'
+export { ApiError } from './errors.ts'
+export type { ClientOptions } from './http.ts'
+export type { FollowEvent, Resync } from './items.ts'
+export type { OpenBatch } from './open-batch.ts'
+export type { Page } from './page.ts'
+export type { Timing } from './timing.ts'
+export type * from './types.ts'

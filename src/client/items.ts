@@ -1,0 +1,54 @@
+/** What goes from the server's log to a follower, and how far a follower has come. */
+import type { BatchEvent } from '../wire/batch.ts'
+import type { BatchStatus } from '../wire/extract.ts'
+
+/** The state of a batch, told instead of events to a follower whose last event number the server can't go on from. */
+export type Resync = BatchStatus & { type: 'resync' }
+
+/** What a follower is told. */
+export type FollowEvent = BatchEvent | Resync
+
+/** An event on its way to a follower. */
+export interface Item {
+  /** Its number; absent for progress, which is state and not history. */
+  readonly id?: number
+  readonly event: FollowEvent
+}
+
+/** A batch as followers name it. */
+export interface Target {
+  readonly batchId: string
+  /** Opens the reads of this batch where the client has no key of its own. */
+  readonly token: string | undefined
+}
+
+/** How far a follower has come. */
+export interface Position {
+  /** Number of the last event it has. */
+  cursor: number
+  /** Ways tried in a row that brought nothing. */
+  failures: number
+  /** Pause before the next try, as the server wants it. */
+  retryMs: number
+}
+
+/** The next event of the log. Moves the position on; null for one that the follower has. */
+export function logged(at: Position, id: number, event: FollowEvent): Item | null {
+  at.failures = 0
+  if (id <= at.cursor) return null
+  at.cursor = id
+  return { id, event }
+}
+
+/** A state to start from anew. Moves the position there, backwards too. */
+export function resynced(at: Position, state: BatchStatus, lastEventId: number): Item {
+  at.failures = 0
+  // The last event of a batch that has ended is the closing one, which the follower is to get.
+  at.cursor = isEnded(state) ? lastEventId - 1 : lastEventId
+  return { id: at.cursor, event: { ...state, type: 'resync' } }
+}
+
+/** Whether nothing more comes of a batch, as long as nobody runs it again. */
+export function isEnded({ batch }: BatchStatus): boolean {
+  return batch.status !== 'pending' && batch.status !== 'processing'
+}

@@ -1,0 +1,104 @@
+/** A batch too large for one request: its items go in slices, each safe to send again because it names its place. */
+import type { BatchAccepted } from '../wire/native.ts'
+import { ApiError } from './errors.ts'
+import type { Http } from './http.ts'
+import type { CallOptions } from './types.ts'
+
+const MOST_ITEMS = 1_000
+/** Characters; a slice goes on until it has as many. */
+const ENOUGH_TEXT = 1_000_000
+
+interface Slice {
+  readonly count: number
+  readonly text: string
+}
+
+/** Takes the items of a batch until it is sealed. */
+export class OpenBatch {
+  readonly batchId: string
+  readonly streamUrl: string
+  readonly #http: Http
+  #size: number
+  /** A slice of which nobody knows whether it arrived. It must go first, or others would be taken for it. */
+  #unsure: Slice | null = null
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(http: Http, accepted: BatchAccepted) {
+    this.#http = http
+    this.batchId = accepted.batchId
+    this.streamUrl = accepted.streamUrl
+    this.#size = accepted.totalJobs
+  }
+
+  /** Items that the batch has, those among them that are still to be confirmed. */
+  get size(): number {
+    return this.#size + (this.#unsure?.count ?? 0)
+  }
+
+  /**
+   * Adds items; calls are served in turn. Slices that fail in a way that may pass are sent again.
+   * @returns `size` after it
+   * @throws ApiError; of these items, those below `size` are added or will be by the next call, so that it can go on from there
+   */
+  add(items: Iterable<unknown> | AsyncIterable<unknown>, { signal }: CallOptions = {}): Promise<number> {
+    return this.#inTurn(async () => {
+      await this.#settle(signal)
+      for await (const slice of slicesOf(items)) {
+        this.#unsure = slice
+        await this.#settle(signal)
+      }
+      return this.size
+    })
+  }
+
+  /** Says that all items are there. Jobs run from the first slice on; the batch ends with the last of them. */
+  seal({ signal }: CallOptions = {}): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#settle(signal)
+      await this.#http.json(`/${encodeURIComponent(this.batchId)}/seal`, { method: 'POST', signal })
+    })
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(act, act)
+    this.#last = turn
+    // Whoever asked gets the error; that others wait for the turn must not make it an unhandled one.
+    turn.catch(() => {})
+    return turn
+  }
+
+  async #settle(signal: AbortSignal | undefined): Promise<void> {
+    const slice = this.#unsure
+    if (slice === null) return
+    try {
+      await this.#http.json(`/${encodeURIComponent(this.batchId)}/items`, {
+        method: 'POST',
+        query: { from: this.#size },
+        headers: { 'Content-Type': 'application/x-ndjson' },
+        body: slice.text,
+        signal,
+      })
+    } catch (error) {
+      if (error instanceof ApiError && !error.transient) this.#unsure = null
+      throw error
+    }
+    this.#size += slice.count
+    this.#unsure = null
+  }
+}
+
+async function* slicesOf(items: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<Slice, void, void> {
+  let text = ''
+  let count = 0
+  for await (const item of items) {
+    const line: string | undefined = JSON.stringify(item)
+    if (line === undefined) throw new TypeError(`Item ${count} of a slice is not JSON: ${typeof item}.`)
+    text += `${line}\n`
+    if (++count === MOST_ITEMS || text.length >= ENOUGH_TEXT) {
+      yield { count, text }
+      text = ''
+      count = 0
+    }
+  }
+  if (count > 0) yield { count, text }
+}

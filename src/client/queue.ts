@@ -1,0 +1,38 @@
+/** Values that come when they come, taken one by one. */
+export class Queue<T> {
+  #values: T[] = []
+  #ended = false
+  #error: { readonly reason: unknown } | null = null
+  #wake: () => void = () => {}
+
+  push(value: T): void {
+    this.#values.push(value)
+    this.#wake()
+  }
+
+  /** Nothing comes any more. */
+  end(): void {
+    this.#ended = true
+    this.#wake()
+  }
+
+  /** Nothing comes any more, because of this; whoever takes gets it after what came before. */
+  fail(reason: unknown): void {
+    this.#error ??= { reason }
+    this.end()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    for (;;) {
+      const values = this.#values
+      this.#values = []
+      yield* values
+      if (this.#values.length > 0) continue
+      if (this.#error !== null) throw this.#error.reason
+      if (this.#ended) return
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}

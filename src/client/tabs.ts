@@ -1,0 +1,196 @@
+/**
+ * Tabs that follow the same batch share one connection, because a browser opens few to a server. The tab that holds a Web Lock leads:
+ * it follows the batch and tells the others by BroadcastChannel. Every tab has a cursor of its own, and every message says after which
+ * event it comes, so a tab that finds a gap asks for what it lacks, and gets it from the leader's memory or by a short connection of its
+ * own. When the leader is gone the lock passes on, and the next goes on from its own cursor.
+ */
+import type { Item } from './items.ts'
+import { Queue } from './queue.ts'
+
+/** Events that a tab remembers for others that come late. */
+const REMEMBERED = 1_000
+/** Beats that a leader may miss; a page that was frozen keeps its lock. */
+const MISSED_BEATS = 3
+
+/** Events after a number, as long as the signal lets them come. */
+export type Source = (cursor: number, signal: AbortSignal) => AsyncIterable<Item>
+
+/** What tabs say to each other. */
+type Word =
+  /** A tab that has come so far asks for the rest. */
+  | { readonly has: number }
+  /** What follows `after`; `answer` when it was asked for, so that asking again is of no use. */
+  | { readonly after: number; readonly items: readonly Item[]; readonly answer: boolean }
+
+/** Whether this page can share; Node, Workers and insecure pages follow each for themselves. */
+export function canShare(): boolean {
+  return typeof document === 'object' && typeof BroadcastChannel === 'function' && navigator.locks !== undefined
+}
+
+/**
+ * Follows a batch together with all others on this origin that use the same name.
+ * @param name of the batch; secret where following needs a secret
+ */
+export async function* shareItems(
+  name: string,
+  cursor: number,
+  source: Source,
+  signal: AbortSignal,
+  beatMs: number,
+): AsyncGenerator<Item, void, void> {
+  const tab = new Tab(name, cursor, source, beatMs)
+  const onAbort = () => tab.items.fail(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  try {
+    signal.throwIfAborted()
+    yield* tab.items
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    tab.close()
+  }
+}
+
+class Tab {
+  readonly items = new Queue<Item>()
+  readonly #name: string
+  readonly #source: Source
+  readonly #channel: BroadcastChannel
+  readonly #beat: ReturnType<typeof setInterval>
+  readonly #closed = new AbortController()
+  /** Number of the last event it has, or passed over. */
+  #reached: number
+  /** The last events, in order; all after `#rememberedFrom`. */
+  #remembered: Item[] = []
+  #rememberedFrom: number
+  /** How far the others are known to be. */
+  #target = 0
+  /** Its own connection: always when it leads, otherwise to fill a gap. */
+  #connection: AbortController | null = null
+  #leading = false
+  /** Its place in the line for the lock. */
+  #candidacy = new AbortController()
+  #heardAt = Date.now()
+
+  constructor(name: string, cursor: number, source: Source, beatMs: number) {
+    this.#name = name
+    this.#source = source
+    this.#reached = cursor
+    this.#rememberedFrom = cursor
+    this.#channel = new BroadcastChannel(name)
+    this.#channel.onmessage = ({ data }: MessageEvent<Word>) => this.#hear(data)
+    this.#beat = setInterval(() => this.#onBeat(beatMs), beatMs)
+    this.#say({ has: cursor })
+    void this.#stand()
+  }
+
+  close(): void {
+    this.#closed.abort()
+    this.#candidacy.abort()
+    this.#connection?.abort()
+    clearInterval(this.#beat)
+    this.#channel.close()
+  }
+
+  #say(word: Word): void {
+    if (!this.#closed.signal.aborted) this.#channel.postMessage(word)
+  }
+
+  /** Stands in line for the lock, or takes it from a leader that has fallen silent. Resolves when there is nothing more to lead. */
+  async #stand(steal = false): Promise<void> {
+    this.#candidacy.abort()
+    this.#candidacy = new AbortController()
+    const { signal } = this.#candidacy
+    try {
+      await navigator.locks.request(this.#name, steal ? { steal } : { signal }, () => this.#lead())
+    } catch (error) {
+      if (this.#closed.signal.aborted || signal.aborted) return
+      const stolen = error instanceof DOMException && error.name === 'AbortError'
+      this.#connection?.abort()
+      this.#leading = false
+      // Pages of opaque origin have no locks: they follow for themselves.
+      await (stolen ? this.#stand() : this.#lead())
+    }
+  }
+
+  async #lead(): Promise<void> {
+    if (this.#closed.signal.aborted) return
+    this.#leading = true
+    // Tells the others who leads now, and how far it is.
+    this.#say({ after: this.#reached, items: [], answer: false })
+    await this.#connect(() => false)
+  }
+
+  /** Follows the batch by a connection of its own until it is over, or `enough`. */
+  async #connect(enough: () => boolean): Promise<void> {
+    this.#connection?.abort()
+    const connection = new AbortController()
+    this.#connection = connection
+    try {
+      for await (const item of this.#source(this.#reached, connection.signal)) {
+        const after = this.#reached
+        const isNews = this.#take(item)
+        // That this tab came with a number of no use is no one else's concern.
+        if (isNews && this.#leading && item.event.type !== 'resync') this.#say({ after, items: [item], answer: false })
+        if (enough()) return
+      }
+      if (!connection.signal.aborted) this.items.end()
+    } catch (error) {
+      if (!connection.signal.aborted) this.items.fail(error)
+    } finally {
+      connection.abort()
+      if (this.#connection === connection) this.#connection = null
+    }
+  }
+
+  #hear(word: Word): void {
+    if ('has' in word) {
+      if (this.#leading) this.#answer(word.has)
+      return
+    }
+    this.#heardAt = Date.now()
+    if (this.#leading) return
+    this.#target = Math.max(this.#target, word.items.at(-1)?.id ?? word.after)
+    if (word.after <= this.#reached) {
+      for (const item of word.items) this.#take(item)
+    } else if (this.#connection === null) {
+      if (word.answer) void this.#connect(() => this.#reached >= this.#target)
+      else this.#say({ has: this.#reached })
+    }
+  }
+
+  #answer(has: number): void {
+    const known = has >= this.#rememberedFrom
+    const items = known ? this.#remembered.filter(({ id = 0 }) => id > has) : []
+    this.#say({ after: known ? Math.min(has, this.#reached) : this.#reached, items, answer: true })
+  }
+
+  /** Takes in an item; false when it is known. */
+  #take(item: Item): boolean {
+    const { id, event } = item
+    if (event.type === 'resync') {
+      this.#remembered = []
+      this.#reached = this.#rememberedFrom = id ?? 0
+    } else if (id !== undefined) {
+      if (id <= this.#reached) return false
+      this.#reached = id
+      this.#remembered.push(item)
+      if (this.#remembered.length > REMEMBERED)
+        this.#rememberedFrom = this.#remembered.shift()?.id ?? this.#rememberedFrom
+    }
+    this.items.push(item)
+    if (event.type === 'batch_completed') this.items.end()
+    return true
+  }
+
+  #onBeat(beatMs: number): void {
+    if (this.#leading) {
+      this.#say({ after: this.#reached, items: [], answer: false })
+    } else if (Date.now() - this.#heardAt > MISSED_BEATS * beatMs && isVisible()) {
+      this.#heardAt = Date.now()
+      void this.#stand(true)
+    }
+  }
+}
+
+/** Timers of hidden pages may run once a minute, too seldom to judge by. */
+const isVisible = () => typeof document !== 'object' || document.visibilityState === 'visible'
