@@ -11,6 +11,7 @@ import {
 import { drizzle } from 'drizzle-orm/libsql'
 import { migrate } from 'drizzle-orm/libsql/migrator'
 import type { Database } from '../ports.ts'
+import { FileClient } from './db-libsql-file.ts'
 
 /**
  * The file client is synchronous: while SQLite waits for another process's write lock, the event loop stands still. So SQLite itself
@@ -93,14 +94,12 @@ export async function openLibsql(
   url: string,
   options: { migrations: string; authToken?: string },
 ): Promise<{ db: Database; close(): void }> {
-  const raw = createClient({
-    url,
-    timeout: BUSY_WAIT_MS,
-    // One connection, so that what the pragmas set holds for every statement.
-    concurrency: url.startsWith('file:') ? 1 : 20,
-    ...(options.authToken === undefined ? {} : { authToken: options.authToken }),
-  })
-  const client = new PatientClient(raw)
+  const { authToken } = options
+  const client = new PatientClient(
+    url.startsWith('file:')
+      ? new FileClient(url, BUSY_WAIT_MS)
+      : createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
+  )
   if (url.startsWith('file:')) {
     await client.execute('PRAGMA journal_mode = WAL')
     // A commit that was answered must survive a power cut, not only a crash.

@@ -19,65 +19,92 @@ export interface Claimed extends Attempt {
   readonly stopCode: StopCode | null
 }
 
-/** Columns a claim brings, read back by the lease it was made under. */
-interface ClaimedRow {
+/** What a worker asks for. */
+export interface ClaimOrder {
+  /** A fresh token; never reused. */
+  readonly lease: string
+  readonly limit: number
+  readonly leaseMs: number
+}
+
+/** A job as a claim brings it. */
+interface JobRow {
   id: string
   batch_id: string
   owner: string
   operation: string
   sequence: number
+  turn: number
   attempt: number
   max_attempts: number
   input: string
-  batch_input: string
+  checkpoint: string | null
+}
+
+/** A batch of claimed jobs. */
+interface BatchRow {
+  id: string
+  input: string
   concurrency: number | null
   stop_code: StopCode | null
-  checkpoint: string | null
   webhook_id: string | null
 }
 
-/**
- * Claims up to `limit` ready jobs, lowest turn first.
- * @param lease a fresh token; never reused
- * @returns the claimed jobs in the order of their turns
- */
-export async function claim(
-  deps: { db: Database; clock: Clock },
-  options: { lease: string; limit: number; leaseMs: number },
-): Promise<Claimed[]> {
-  const { db } = deps
-  const now = deps.clock.now()
-  const mine = sql`SELECT batch_id FROM jobs WHERE status = 'running' AND lease_until = ${now + options.leaseMs} AND lease = ${options.lease}`
-  const [, , rows] = await db.batch([
-    db.run(sql`
-      UPDATE jobs SET status = 'running', lease = ${options.lease}, lease_until = ${now + options.leaseMs}, attempt = attempt + 1,
+/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. Read by {@link claimed}. */
+export function claimStatements(db: Database, now: number, { lease, limit, leaseMs }: ClaimOrder) {
+  const until = now + leaseMs
+  return [
+    db.all<JobRow>(sql`
+      UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
-      WHERE id IN (SELECT id FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${options.limit})`),
-    db.run(sql`
+      WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})
+      RETURNING id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, input, checkpoint`),
+    db.all<BatchRow>(sql`
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
-      WHERE id IN (${mine})`),
-    db.all<ClaimedRow>(sql`
-      SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.attempt, j.max_attempts, j.input, j.checkpoint, b.input AS batch_input, b.concurrency, b.stop_code, b.webhook_id
-      FROM jobs j JOIN batches b ON b.id = j.batch_id
-      WHERE j.status = 'running' AND j.lease_until = ${now + options.leaseMs} AND j.lease = ${options.lease} ORDER BY j.turn`),
-  ])
-  return rows.map((row) => ({
-    jobId: row.id,
-    batchId: row.batch_id,
-    owner: row.owner,
-    operation: row.operation,
-    sequence: row.sequence,
-    attempt: row.attempt,
-    maxAttempts: row.max_attempts,
-    input: JSON.parse(row.input),
-    batchInput: JSON.parse(row.batch_input),
-    checkpoint: row.checkpoint === null ? null : JSON.parse(row.checkpoint),
-    bounded: row.concurrency !== null,
-    hooked: row.webhook_id !== null,
-    stopCode: row.stop_code,
-    lease: options.lease,
-  }))
+      WHERE id IN (SELECT batch_id FROM jobs WHERE status = 'running' AND lease_until = ${until} AND lease = ${lease})
+      RETURNING id, input, concurrency, stop_code, webhook_id`),
+  ] as const
+}
+
+/** What {@link claimStatements} brought, in the order of turns. */
+export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: readonly BatchRow[]): Claimed[] {
+  const batchesById = new Map(batchRows.map((row) => [row.id, { ...row, input: parse(row.input) }]))
+  return [...jobRows]
+    .sort((a, b) => a.turn - b.turn)
+    .flatMap((row) => {
+      const batch = batchesById.get(row.batch_id)
+      if (batch === undefined) return []
+      return {
+        jobId: row.id,
+        batchId: row.batch_id,
+        owner: row.owner,
+        operation: row.operation,
+        sequence: row.sequence,
+        attempt: row.attempt,
+        maxAttempts: row.max_attempts,
+        input: parse(row.input),
+        batchInput: batch.input,
+        checkpoint: row.checkpoint === null ? null : parse(row.checkpoint),
+        bounded: batch.concurrency !== null,
+        hooked: batch.webhook_id !== null,
+        stopCode: batch.stop_code,
+        lease,
+      }
+    })
+}
+
+function parse(text: string): unknown {
+  return JSON.parse(text)
+}
+
+/**
+ * Claims ready jobs.
+ * @returns the claimed jobs in the order of their turns
+ */
+export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
+  const [jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
+  return claimed(order.lease, jobRows, batchRows)
 }
 
 /** Jobs made ready at once when they fall due. More are left for the next call. */

@@ -1,6 +1,7 @@
 /** Group commit: outcomes that arrive while a commit is under way share the next one. */
 import type { Clock, Database, Log, Notifier } from '../ports.ts'
-import { finish, type Outcome } from './finish.ts'
+import type { Claimed, ClaimOrder } from './claim.ts'
+import { finishAndClaim, type Outcome } from './finish.ts'
 import { MAX_STATEMENT_BYTES } from './json.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
@@ -9,20 +10,24 @@ const PAUSE_AFTER_ERROR_MS = 500
 /** After so many tries it is taken to be the outcome that the database refuses, not the database that is out of order. */
 const TRIES_AS_IT_IS = 5
 
+/** The worker that a committer writes for. */
+export interface Places {
+  /** What to claim for the places that a group frees, in the commit that writes it; null for nothing. */
+  order(freed: number): ClaimOrder | null
+  /** Called once for each group that is written or fenced, with what was claimed under its order. */
+  done(outcomes: readonly Outcome[], order: ClaimOrder | null, claimed: readonly Claimed[]): void
+}
+
 /** Writes outcomes in the order they come, together where it can. */
 export class Committer {
   readonly #deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }
-  readonly #done: (outcomes: readonly Outcome[]) => void
+  readonly #places: Places
   #queue: Outcome[] = []
   #writing = false
 
-  /** @param done called once for each group that is written or fenced */
-  constructor(
-    deps: { db: Database; clock: Clock; notifier: Notifier; log: Log },
-    done: (outcomes: readonly Outcome[]) => void,
-  ) {
+  constructor(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }, places: Places) {
     this.#deps = deps
-    this.#done = done
+    this.#places = places
   }
 
   /** Hands over an outcome. It is written soon, and tried again for as long as the database does not take it. */
@@ -34,24 +39,26 @@ export class Committer {
   async #writeAll(): Promise<void> {
     this.#writing = true
     // A turn of the event loop, so that jobs that end in the same turn end in the same commit.
-    await new Promise((resolve) => setTimeout(resolve, 0))
+    await nextTurn()
     while (this.#queue.length > 0) {
       const group = this.#queue.splice(0, MOST_TOGETHER)
-      await this.#write(group)
-      this.#done(group)
+      const order = this.#places.order(group.length)
+      this.#places.done(group, order, await this.#write(group, order))
+      await nextTurn()
     }
     this.#writing = false
   }
 
-  async #write(group: readonly Outcome[]): Promise<void> {
+  async #write(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
     try {
-      await this.#finish(group)
+      return await this.#finish(group, order)
     } catch (error) {
       this.#deps.log.warn(
         { err: error, jobs: group.length },
         'outcomes could not be written together; trying one by one',
       )
       for (const outcome of group) await this.#writeAlone(outcome)
+      return []
     }
   }
 
@@ -59,7 +66,8 @@ export class Committer {
   async #writeAlone(outcome: Outcome): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#finish([tries > TRIES_AS_IT_IS ? refused(outcome) : outcome])
+        await this.#finish([tries > TRIES_AS_IT_IS ? refused(outcome) : outcome], null)
+        return
       } catch (error) {
         this.#deps.log.error(
           { err: error, jobId: outcome.jobId, tries },
@@ -70,12 +78,21 @@ export class Committer {
     }
   }
 
-  async #finish(group: readonly Outcome[]): Promise<void> {
-    const written = await finish(this.#deps, group.map(checkSize))
+  async #finish(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
+    const { written, claimed } = await finishAndClaim(this.#deps, group.map(checkSize), order)
     for (const { jobId } of group) {
       if (!written.has(jobId)) this.#deps.log.warn({ jobId }, 'a late result was refused: the job is held elsewhere')
     }
+    return claimed
   }
+}
+
+/** Where a runtime can say it, after what has come in is dealt with, and without the millisecond that a timer takes at least. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve)
+    else setTimeout(resolve, 0)
+  })
 }
 
 /** What becomes of a result that no statement can carry. */

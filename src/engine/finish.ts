@@ -7,8 +7,9 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database, Notifier, RunResult, Statement } from '../ports.ts'
+import { type Claimed, type ClaimOrder, claimed, claimStatements } from './claim.ts'
 import { closeBatches } from './closing.ts'
-import { jsonArrays } from './json.ts'
+import { jsonObject, jsonObjects } from './json.ts'
 import { makeReady } from './turns.ts'
 
 /** A job as the worker that runs it holds it. */
@@ -42,39 +43,55 @@ export function heldBy(jobId: string, lease: string): SQL<boolean> {
   return sql<boolean>`EXISTS (SELECT 1 FROM jobs WHERE id = ${jobId} AND lease = ${lease} AND status = 'running')`
 }
 
+/** Rows of a statement, each under the id of its job and with the lease that guards it. */
+function rows<T extends Outcome>(outcomes: readonly T[], of: (outcome: T) => object): [string, object][] {
+  return outcomes.map((outcome) => [outcome.jobId, { lease: outcome.lease, ...of(outcome) }])
+}
+
 /** What the counting statements need of an ended job. The result itself goes only into the last statement. */
 function fact(outcome: Outcome) {
-  const { jobId: id, lease, kind } = outcome
-  if (kind === 'completed') return { id, lease, kind, tallies: outcome.run.tallies, event: outcome.run.summary }
-  return { id, lease, kind, tallies: {}, event: { errorCode: outcome.code, errorMessage: outcome.message } }
+  const { kind } = outcome
+  return kind === 'completed'
+    ? { kind, tallies: outcome.run.tallies, event: outcome.run.summary }
+    : { kind, event: { errorCode: outcome.code, errorMessage: outcome.message } }
 }
 
-const lease = ({ jobId: id, lease }: Outcome) => ({ id, lease })
-
-function row(outcome: Outcome) {
-  const { jobId: id, lease, kind } = outcome
-  if (kind === 'completed') return { id, lease, kind, result: outcome.run.result, summary: outcome.run.summary }
-  return { id, lease, kind, code: outcome.code, message: outcome.message }
+function ending(outcome: Outcome) {
+  const { kind } = outcome
+  return kind === 'completed'
+    ? { kind, result: outcome.run.result, summary: outcome.run.summary }
+    : { kind, code: outcome.code, message: outcome.message }
 }
 
-function waitingRow(outcome: Extract<Outcome, { kind: 'again' }>) {
-  const { jobId: id, lease, runAt, refund, loss, code, message } = outcome
-  return { id, lease, runAt, refund: Number(refund), loss: Number(loss), code, message }
+function waiting({ runAt, refund, loss, code, message }: Extract<Outcome, { kind: 'again' }>) {
+  return { runAt, refund: Number(refund), loss: Number(loss), code, message }
 }
+
+type Deps = { db: Database; clock: Clock; notifier: Notifier }
 
 /**
  * Writes outcomes and tells followers.
  * @returns ids of the jobs whose lease was still held; the others were fenced and nothing of them was written
  */
-export async function finish(
-  deps: { db: Database; clock: Clock; notifier: Notifier },
+export async function finish(deps: Deps, outcomes: readonly Outcome[]): Promise<Set<string>> {
+  return (await finishAndClaim(deps, outcomes, null)).written
+}
+
+/**
+ * Writes outcomes and tells followers; claims, in the same commit, jobs for the places that became free.
+ * @param order null to claim nothing
+ * @returns ids as {@link finish} does, and what was claimed
+ */
+export async function finishAndClaim(
+  deps: Deps,
   outcomes: readonly Outcome[],
-): Promise<Set<string>> {
+  order: ClaimOrder | null,
+): Promise<{ written: Set<string>; claimed: Claimed[] }> {
   const { db } = deps
   const now = deps.clock.now()
   const ended = outcomes.filter((outcome) => outcome.kind !== 'again')
   const again = outcomes.filter((outcome) => outcome.kind === 'again')
-  const held = heldAmong(JSON.stringify(ended.map(fact)))
+  const held = heldAmong(rows(ended, fact))
   const statements: Statement[] =
     ended.length === 0
       ? []
@@ -84,7 +101,7 @@ export async function finish(
               ? outcome.run.writes(heldBy(outcome.jobId, outcome.lease))
               : [],
           ),
-          ...count(db, held, now),
+          ...count(db, held, ended.some(hasTallies), now),
           ...closeBatches(
             db,
             JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]),
@@ -92,55 +109,77 @@ export async function finish(
             ended.some((outcome) => outcome.hooked),
           ),
           ...(ended.some((outcome) => outcome.bounded) ? makeReady(db, nextHeld(held)) : []),
-          ...jsonArrays(ended.map(row)).map((array) => clearEnded(db, array, now)),
+          ...jsonObjects(rows(ended, ending)).map((object) => clearEnded(db, object, now)),
         ]
   // Read before anything changes, in the same transaction: just these jobs pass every guard below.
-  const kept = db.all<{ id: string; batch_id: string; last_seq: number }>(sql`
-    SELECT j.id, j.batch_id, b.last_seq FROM ${heldAmong(JSON.stringify(outcomes.map(lease)))} JOIN batches b ON b.id = j.batch_id`)
-  const [rows] = await db.batch([
+  const kept = db.all<{ id: string; last_seq: number; job_ids: string }>(sql`
+    SELECT b.id, b.last_seq, json_group_array(j.id) AS job_ids
+    FROM ${heldAmong(rows(outcomes, () => ({})))} JOIN batches b ON b.id = j.batch_id GROUP BY b.id`)
+  const results = await db.batch([
     kept,
     ...statements,
-    ...jsonArrays(again.map(waitingRow)).map((array) => clearAgain(db, array)),
+    ...jsonObjects(rows(again, waiting)).map((object) => clearAgain(db, object)),
+    ...(order === null ? [] : claimStatements(db, now, order)),
   ])
+  const [found] = results
 
   const endedIds = new Set(ended.map((outcome) => outcome.jobId))
-  const reached = new Map<string, number>()
-  for (const { id, batch_id, last_seq } of rows) {
-    if (endedIds.has(id)) reached.set(batch_id, (reached.get(batch_id) ?? last_seq) + 1)
+  const written = new Set<string>()
+  for (const { id, last_seq, job_ids } of found) {
+    const ids: string[] = JSON.parse(job_ids)
+    for (const jobId of ids) written.add(jobId)
+    const news = ids.filter((jobId) => endedIds.has(jobId)).length
+    if (news > 0) deps.notifier.publish(id, { seq: last_seq + news })
   }
-  for (const [batchId, seq] of reached) deps.notifier.publish(batchId, { seq })
-  return new Set(rows.map(({ id }) => id))
+  return {
+    written,
+    claimed: order === null ? [] : claimed(order.lease, results.at(-2), results.at(-1)),
+  }
 }
 
-/** Joins a JSON array of `{id, lease, …}` (as `c`) with the jobs still held under those leases (as `j`). */
-function heldAmong(array: string): SQL {
-  // CROSS JOIN fixes the order: the array drives, jobs are looked up.
-  return sql`json_each(${array}) c CROSS JOIN jobs j ON j.id = c.value ->> 'id' AND j.lease = c.value ->> 'lease' AND j.status = 'running'`
+function hasTallies(outcome: Outcome): boolean {
+  return outcome.kind === 'completed' && Object.keys(outcome.run.tallies).length > 0
+}
+
+/** Joins rows (as `c`: `key` a job's id, `value` an object with its lease) with the jobs still held under those leases (as `j`). */
+function heldAmong(outcomes: readonly [string, object][]): SQL {
+  // CROSS JOIN fixes the order: the rows drive, jobs are looked up.
+  return sql`json_each(${jsonObject(outcomes)}) c CROSS JOIN jobs j ON j.id = c.key AND j.lease = c.value ->> 'lease' AND j.status = 'running'`
 }
 
 /** One event a job, and the batch's counters and sums. */
-function count(db: Database, held: SQL, now: number): Statement[] {
+function count(db: Database, held: SQL, withTallies: boolean, now: number): Statement[] {
   return [
     db.run(sql`
       INSERT INTO events (batch_id, seq, type, job_id, job_sequence, at, data)
-      SELECT j.batch_id, b.last_seq + row_number() OVER (PARTITION BY j.batch_id ORDER BY c.key),
+      SELECT j.batch_id, b.last_seq + row_number() OVER (PARTITION BY j.batch_id ORDER BY c.id),
         CASE c.value ->> 'kind' WHEN 'completed' THEN 'job_completed' ELSE 'job_failed' END, j.id, j.sequence, ${now}, c.value -> 'event'
       FROM ${held} JOIN batches b ON b.id = j.batch_id`),
     db.run(sql`
       UPDATE batches SET completed = batches.completed + d.completed, failed = batches.failed + d.failed, cancelled = batches.cancelled + d.cancelled,
-        last_seq = last_seq + d.ended,
-        tallies = (SELECT json_group_object(name, amount) FROM (
-          SELECT name, sum(amount) AS amount FROM (
-            SELECT key AS name, value AS amount FROM json_each(batches.tallies)
-            UNION ALL
-            SELECT t.key, t.value FROM ${held}, json_each(c.value -> 'tallies') t WHERE j.batch_id = batches.id
-          ) GROUP BY name))
+        last_seq = last_seq + d.ended
       FROM (
         SELECT j.batch_id, count(*) AS ended, sum(c.value ->> 'kind' = 'completed') AS completed,
           sum(c.value ->> 'kind' = 'failed') AS failed, sum(c.value ->> 'kind' = 'cancelled') AS cancelled
         FROM ${held} GROUP BY j.batch_id
       ) d WHERE d.batch_id = batches.id`),
+    ...(withTallies ? [addTallies(db, held)] : []),
   ]
+}
+
+/** Sums what the jobs of each batch give, then adds it to what the batch has: no batch looks at the jobs of another. */
+function addTallies(db: Database, held: SQL): Statement {
+  return db.run(sql`
+    UPDATE batches SET tallies = (
+      SELECT json_group_object(name, amount) FROM (
+        SELECT name, sum(amount) AS amount FROM (
+          SELECT key AS name, value AS amount FROM json_each(batches.tallies) UNION ALL SELECT key, value FROM json_each(d.sums)
+        ) GROUP BY name))
+    FROM (
+      SELECT batch_id, json_group_object(name, amount) AS sums FROM (
+        SELECT j.batch_id, t.key AS name, sum(t.value) AS amount FROM ${held}, json_each(c.value -> 'tallies') t GROUP BY j.batch_id, t.key
+      ) GROUP BY batch_id
+    ) d WHERE d.batch_id = batches.id`)
 }
 
 /**
@@ -163,20 +202,20 @@ function nextHeld(held: SQL): SQL {
     ) w JOIN jobs h ON h.batch_id = w.batch_id AND h.sequence = w.sequence`
 }
 
-function clearEnded(db: Database, array: string, now: number): Statement {
+function clearEnded(db: Database, object: string, now: number): Statement {
   return db.run(sql`
     UPDATE jobs SET status = c.value ->> 'kind', lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL,
       progress_message = NULL, progress_percent = CASE c.value ->> 'kind' WHEN 'completed' THEN 100 ELSE progress_percent END,
       result = c.value -> 'result', summary = c.value -> 'summary', error_code = c.value ->> 'code', error_message = c.value ->> 'message'
-    FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
+    FROM json_each(${object}) c WHERE jobs.id = c.key AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
 }
 
-function clearAgain(db: Database, array: string): Statement {
+function clearAgain(db: Database, object: string): Statement {
   return db.run(sql`
     UPDATE jobs SET run_at = c.value ->> 'runAt',
       status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END, lease = NULL, lease_until = NULL, stage = NULL,
       progress_percent = 0, progress_message = c.value ->> 'message',
       attempt = attempt - (c.value ->> 'refund'), losses = losses + (c.value ->> 'loss'),
       error_code = c.value ->> 'code', error_message = c.value ->> 'message'
-    FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
+    FROM json_each(${object}) c WHERE jobs.id = c.key AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'`)
 }

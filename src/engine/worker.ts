@@ -1,7 +1,7 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
 import type { BlobStore, Clock, Compute, Database, Dispatcher, Fetcher, Log, Notifier, Operations } from '../ports.ts'
 import { runAttempt, Stopped, type StopReason, stoppedOutcome } from './attempt.ts'
-import { type Claimed, claim, readyDue } from './claim.ts'
+import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
 import { heartbeat, keepCheckpoint } from './heartbeat.ts'
 import type { Meter } from './meter.ts'
@@ -66,6 +66,8 @@ export class Worker {
   readonly #committer: Committer
   readonly #board: ProgressBoard
   #claims = 0
+  /** Places that claims under way may fill. */
+  #asked = 0
   #pumping: Promise<void> | null = null
   #pumpAgain = false
   #stopping = false
@@ -77,11 +79,15 @@ export class Worker {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
-    this.#committer = new Committer(deps, (outcomes) => {
-      for (const { jobId } of outcomes) this.#drop(jobId)
-      // Jobs to be tried again, and deliveries of what this group came to, are due soon.
-      if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#wakeAtNextDue()
-      this.#pump()
+    this.#committer = new Committer(deps, {
+      order: (freed) => this.#order(freed),
+      done: (outcomes, order, claimed) => {
+        for (const outcome of outcomes) this.#drop(outcome)
+        if (order !== null) this.#take(order, claimed)
+        // Jobs to be tried again, and deliveries of what this group came to, are due soon.
+        if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#wakeAtNextDue()
+        if (order === null || claimed.length === order.limit) this.#pump()
+      },
     })
   }
 
@@ -107,10 +113,13 @@ export class Worker {
     this.#stopping = true
     const end = performance.now() + graceMs
     while (this.#running.size > 0 && performance.now() < end) await pause(20)
-    for (const { stop } of this.#running.values()) stop.abort(new Stopped('shutdown'))
     await this.#pumping
     const last = performance.now() + HAND_BACK_MS
-    while (this.#running.size > 0 && performance.now() < last) await pause(5)
+    while (this.#running.size > 0 && performance.now() < last) {
+      // Again and again: a claim that was under way may bring more.
+      for (const { stop } of this.#running.values()) stop.abort(new Stopped('shutdown'))
+      await pause(5)
+    }
     for (const cancel of this.#timers) cancel()
     clearTimeout(this.#dueTimer)
     this.#board.stop()
@@ -137,17 +146,35 @@ export class Worker {
 
   async #claimAll(): Promise<void> {
     for (;;) {
-      const free = this.#options.concurrency - this.#running.size
-      if (free <= 0 || this.#stopping) return
-      const lease = `${this.#options.id}.${++this.#claims}`
-      const claimed = await claim(this.#deps, { lease, limit: free, leaseMs: this.#options.leaseMs })
-      for (const job of claimed) this.#run(job)
-      if (claimed.length < free) return
+      const order = this.#order(0)
+      if (order === null) return
+      let claimed: readonly Claimed[] = []
+      try {
+        claimed = await claim(this.#deps, order)
+      } finally {
+        this.#take(order, claimed)
+      }
+      if (claimed.length < order.limit) return
     }
+  }
+
+  /** An order for every place that is free, or will be once `freed` jobs are written. */
+  #order(freed: number): ClaimOrder | null {
+    const limit = this.#options.concurrency - this.#running.size - this.#asked + freed
+    if (limit <= 0 || this.#stopping) return null
+    this.#asked += limit
+    return { lease: `${this.#options.id}.${++this.#claims}`, limit, leaseMs: this.#options.leaseMs }
+  }
+
+  #take(order: ClaimOrder, claimed: readonly Claimed[]): void {
+    this.#asked -= order.limit
+    for (const job of claimed) this.#run(job)
   }
 
   #run(job: Claimed): void {
     const stop = new AbortController()
+    // Its lease ran out here, and it is claimed again: the older run may write nothing.
+    this.#stop(job.jobId, 'lost')
     this.#running.set(job.jobId, { job, stop, renewedAt: this.#deps.clock.now() })
     const operation = this.#deps.operations[job.operation]
     if (operation === undefined) {
@@ -174,13 +201,13 @@ export class Worker {
     void runAttempt(this.#deps, job, operation, stop, ctx).then((outcome) => {
       if (outcome !== null) this.#deps.meter.add(job.operation, outcome.kind, performance.now() - began)
       this.#board.remove(job.jobId)
-      if (outcome === null) this.#drop(job.jobId)
+      if (outcome === null) this.#drop(job)
       else this.#committer.add(outcome)
     })
   }
 
-  #drop(jobId: string): void {
-    this.#running.delete(jobId)
+  #drop({ jobId, lease }: { readonly jobId: string; readonly lease: string }): void {
+    if (this.#running.get(jobId)?.job.lease === lease) this.#running.delete(jobId)
   }
 
   #stop(jobId: string, reason: StopReason): void {

@@ -1,0 +1,234 @@
+/**
+ * A libSQL client over one file. The library's own client prepares every statement anew and defines each cell of each row twice, which
+ * costs as much as running the statement; here statements stay prepared, and a row is one object.
+ */
+import { fileURLToPath } from 'node:url'
+import {
+  type Client,
+  type InArgs,
+  type InStatement,
+  type InValue,
+  LibsqlError,
+  type Replicated,
+  type ResultSet,
+  type Row,
+  type TransactionMode,
+  type Value,
+} from '@libsql/client'
+import Connection from 'libsql'
+
+/** Statements kept prepared; those used longest ago go first. Few more are ever written in one server. */
+const MOST_PREPARED = 300
+
+/** What the rows of a statement look like. */
+interface Shape {
+  readonly columns: string[]
+  readonly types: string[]
+  /** What its rows inherit: their length, and cells by index. Null where two columns share a name. */
+  readonly prototype: object | null
+}
+
+interface Prepared {
+  readonly statement: Connection.Statement
+  /** Null for a statement that gives no rows. */
+  readonly shape: Shape | null
+}
+
+/**
+ * One connection to a file. Every call runs to its end at once, so nothing comes between the statements of a batch. Integers beyond 2⁵³
+ * lose their last digits.
+ */
+export class FileClient implements Client {
+  readonly protocol = 'file'
+  readonly #db: Connection.Database
+  readonly #prepared = new Map<string, Prepared>()
+
+  /**
+   * @param url `file:///absolute`, `file:relative`
+   * @param busyMs how long SQLite itself waits for another process's lock, and the event loop with it
+   */
+  constructor(url: string, busyMs: number) {
+    const path = url.startsWith('file://') ? fileURLToPath(url) : decodeURIComponent(url.slice('file:'.length))
+    this.#db = new Connection(path, { timeout: busyMs })
+  }
+
+  get closed(): boolean {
+    return !this.#db.open
+  }
+
+  execute(statement: InStatement): Promise<ResultSet>
+  execute(sql: string, args?: InArgs): Promise<ResultSet>
+  async execute(statement: InStatement, args: InArgs = []): Promise<ResultSet> {
+    const [sql, values] = typeof statement === 'string' ? [statement, args] : partsOf(statement)
+    return this.#run(sql, values)
+  }
+
+  /** All of the statements, or none. */
+  async batch(
+    statements: Array<InStatement | [string, InArgs?]>,
+    mode: TransactionMode = 'deferred',
+  ): Promise<ResultSet[]> {
+    return this.#commit(mode === 'write' ? 'BEGIN IMMEDIATE' : 'BEGIN', statements.map(partsOf))
+  }
+
+  async migrate(statements: InStatement[]): Promise<ResultSet[]> {
+    this.#run('PRAGMA foreign_keys = OFF', [])
+    try {
+      return this.#commit('BEGIN IMMEDIATE', statements.map(partsOf))
+    } finally {
+      this.#run('PRAGMA foreign_keys = ON', [])
+    }
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    this.#db.exec(sql)
+  }
+
+  transaction(): never {
+    throw new Error('Interactive transactions do not exist on every home: use batch.')
+  }
+
+  async sync(): Promise<Replicated> {
+    return undefined
+  }
+
+  reconnect(): void {}
+
+  close(): void {
+    this.#prepared.clear()
+    this.#db.close()
+  }
+
+  #commit(begin: string, parts: readonly (readonly [string, InArgs])[]): ResultSet[] {
+    this.#run(begin, [])
+    try {
+      const results = parts.map(([sql, args]) => this.#run(sql, args))
+      this.#run('COMMIT', [])
+      return results
+    } catch (error) {
+      // Some errors have rolled back already.
+      if (this.#db.inTransaction) this.#run('ROLLBACK', [])
+      throw error
+    }
+  }
+
+  #run(sql: string, args: InArgs): ResultSet {
+    const values = Array.isArray(args) ? args.map(toSql) : args
+    try {
+      const { statement, shape } = this.#prepare(sql)
+      if (shape === null) {
+        const { changes, lastInsertRowid } = statement.run(values)
+        return new FileResult({ columns: [], types: [] }, [], changes, BigInt(lastInsertRowid))
+      }
+      return new FileResult(
+        shape,
+        statement.all(values).map((cells) => rowOf(shape, cells)),
+        0,
+        undefined,
+      )
+    } catch (error) {
+      throw asLibsqlError(error)
+    }
+  }
+
+  #prepare(sql: string): Prepared {
+    const kept = this.#prepared.get(sql)
+    // Taken out and put back, so that the map stays in the order of last use.
+    this.#prepared.delete(sql)
+    const prepared = kept ?? prepare(this.#db, sql)
+    this.#prepared.set(sql, prepared)
+    if (this.#prepared.size > MOST_PREPARED) {
+      for (const [oldest] of [...this.#prepared].slice(0, MOST_PREPARED / 2)) this.#prepared.delete(oldest)
+    }
+    return prepared
+  }
+}
+
+function prepare(db: Connection.Database, sql: string): Prepared {
+  const statement = db.prepare(sql)
+  return { statement, shape: statement.reader ? shapeOf(statement.raw(true)) : null }
+}
+
+function shapeOf(statement: Connection.Statement): Shape {
+  const columns = statement.columns()
+  const names = columns.map(({ name }) => name)
+  const types = columns.map(({ type }) => type ?? '')
+  if (new Set(names).size < names.length) return { columns: names, types, prototype: null }
+  const prototype = Object.defineProperty({}, 'length', { value: names.length, writable: true })
+  for (const [index, name] of names.entries()) {
+    Object.defineProperty(prototype, index, {
+      get(this: Row) {
+        return this[name]
+      },
+    })
+  }
+  return { columns: names, types, prototype }
+}
+
+/** A row as the client library makes it: names are enumerable, `length` and indices are not. */
+function rowOf({ columns, prototype }: Shape, cells: unknown): Row {
+  if (!isCells(cells)) throw new TypeError('A raw statement gives its rows as arrays.')
+  const row: Row = Object.create(prototype ?? Object.prototype)
+  for (const [index, name] of columns.entries()) {
+    const value = cells[index] ?? null
+    if (prototype === null) Object.defineProperty(row, index, { value })
+    if (prototype !== null || !Object.hasOwn(row, name)) row[name] = value
+  }
+  if (prototype === null) Object.defineProperty(row, 'length', { value: columns.length })
+  return row
+}
+
+function isCells(value: unknown): value is Value[] {
+  return Array.isArray(value)
+}
+
+/** @throws TypeError for what SQLite has no value for */
+function toSql(value: InValue): unknown {
+  if (typeof value === 'boolean') return Number(value)
+  if (value instanceof Date) return value.valueOf()
+  if (value instanceof ArrayBuffer) return Buffer.from(value)
+  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
+    throw new TypeError(`${value} can't be passed to the database.`)
+  }
+  return value
+}
+
+function partsOf(statement: InStatement | [string, InArgs?]): readonly [string, InArgs] {
+  if (typeof statement === 'string') return [statement, []]
+  return Array.isArray(statement) ? [statement[0], statement[1] ?? []] : [statement.sql, statement.args ?? []]
+}
+
+/** Base codes of SQLite that callers tell apart. https://www.sqlite.org/rescode.html */
+const BASE_CODES: Readonly<Record<number, string>> = { 5: 'SQLITE_BUSY', 6: 'SQLITE_LOCKED', 19: 'SQLITE_CONSTRAINT' }
+
+function asLibsqlError(error: unknown): unknown {
+  if (!(error instanceof Connection.SqliteError)) return error
+  const { message, code, rawCode } = error
+  const base = rawCode === undefined ? undefined : BASE_CODES[rawCode & 0xff]
+  return new LibsqlError(message, base ?? code, code, rawCode, error)
+}
+
+class FileResult implements ResultSet {
+  readonly columns: string[]
+  readonly columnTypes: string[]
+  readonly rows: Row[]
+  readonly rowsAffected: number
+  readonly lastInsertRowid: bigint | undefined
+
+  constructor(
+    shape: { columns: string[]; types: string[] },
+    rows: Row[],
+    rowsAffected: number,
+    lastInsertRowid: bigint | undefined,
+  ) {
+    this.columns = shape.columns
+    this.columnTypes = shape.types
+    this.rows = rows
+    this.rowsAffected = rowsAffected
+    this.lastInsertRowid = lastInsertRowid
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { columns: this.columns, columnTypes: this.columnTypes, rows: this.rows.map((row) => Object.values(row)) }
+  }
+}
