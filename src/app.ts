@@ -14,8 +14,12 @@ import { nativeRoutes } from './routes/batch/native.ts'
 import { batchReadRoutes } from './routes/batch/reads.ts'
 import { resultRoutes } from './routes/batch/results.ts'
 import { statusRoutes } from './routes/batch/status.ts'
+import { cardRoutes } from './routes/bulk/cards.ts'
+import { cardPageRoutes } from './routes/bulk/page.ts'
+import { taskRoutes } from './routes/bulk/tasks.ts'
 import { chunkRoutes } from './routes/chunks.ts'
 import { collectionRoutes } from './routes/collections.ts'
+import { artifactRoutes } from './routes/export/artifacts.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
@@ -58,5 +62,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route('/api/v1/participations', collectionRoutes(deps, 'participations', 'participations'))
   app.route('/api/v1/coaching', collectionRoutes(deps, 'coaching', 'notes'))
   app.route('/api/chunks', chunkRoutes(deps))
+  app.route('/bulk', cardRoutes(deps))
+  app.route('/bulk', taskRoutes(deps))
+  app.route('/cards', cardPageRoutes(deps))
+  app.route('/exports', artifactRoutes(deps))
   return app
 }

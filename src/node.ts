@@ -115,6 +115,7 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
     chunks: {
       source:
         config.chunksUpstreamUrl === null

@@ -12,13 +12,17 @@ import type { AppDeps, AuthConfig, Caller, Env } from './context.ts'
 /** Owner of what is done without a key on a laptop. */
 const LOCAL = 'local'
 /** Paths that need no key. */
-const PUBLIC_PATHS = new Set(['/healthz', '/readyz'])
+const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health'])
+/** Pages for everybody: published cards. */
+const PUBLIC_PAGES = '/cards/'
 const STREAM_TOKEN_SECONDS = 24 * 60 * 60
+const ARTIFACT_TOKEN_SECONDS = 24 * 60 * 60
 
 /** Lets a request in as its caller, or refuses it with 401. */
 export function authenticate(deps: Pick<AppDeps, 'db' | 'clock' | 'auth'>): MiddlewareHandler<Env> {
   return async (c, next) => {
-    if (!PUBLIC_PATHS.has(c.req.path)) c.set('caller', await identify(c, deps))
+    const isPublic = PUBLIC_PATHS.has(c.req.path) || c.req.path.startsWith(PUBLIC_PAGES)
+    if (!isPublic) c.set('caller', await identify(c, deps))
     await next()
   }
 }
@@ -66,16 +70,17 @@ async function ownerOfJwt(auth: AuthConfig, token: string): Promise<string | nul
   if (auth.jwtSecret === null || !token.includes('.')) return null
   const claims = await verify(token, auth.jwtSecret, 'HS256').catch(() => null)
   // A stream's token opens one batch and no more, also where both are signed with the same secret.
-  if (claims === null || claims.batch !== undefined) return null
+  if (claims === null || claims.batch !== undefined || claims.artifact !== undefined) return null
   const { sub } = claims
   if (typeof sub !== 'string' || sub === '' || sub.length > LONGEST_OWNER) return null
   return RESERVED_OWNERS.has(sub) ? null : sub
 }
 
-/** A token opens the reads of one batch and nothing else. */
+/** A token opens the reads of one batch, or one artifact, and nothing else. */
 async function callerOfToken(c: Context<Env>, auth: AuthConfig, token: string): Promise<Caller> {
   const claims = await verify(token, auth.signingKey, 'HS256').catch(() => null)
-  const path = `/api/batch/${String(claims?.batch)}`
+  const path =
+    claims?.artifact === undefined ? `/api/batch/${String(claims?.batch)}` : artifactPath(String(claims.artifact))
   const reads = c.req.method === 'GET' || c.req.method === 'HEAD'
   if (claims === null || !reads || (c.req.path !== path && !c.req.path.startsWith(`${path}/`))) {
     throw new MillraceError(
@@ -93,6 +98,22 @@ async function callerOfToken(c: Context<Env>, auth: AuthConfig, token: string): 
 export function streamToken(auth: AuthConfig, clock: Clock, owner: string, batchId: string): Promise<string> {
   const exp = Math.floor(clock.now() / 1000) + STREAM_TOKEN_SECONDS
   return sign({ sub: owner, batch: batchId, exp }, auth.signingKey, 'HS256')
+}
+
+const artifactPath = (batchId: string) => `/exports/${batchId}`
+
+/**
+ * The address of what a batch made, for whoever holds it: read-only, good for a day.
+ * @returns the address, from the root of this server, and when it ends to be good, in milliseconds since the epoch
+ */
+export async function artifactUrl(
+  deps: { auth: AuthConfig; clock: Clock },
+  owner: string,
+  batchId: string,
+): Promise<{ url: string; expiresAt: number }> {
+  const exp = Math.floor(deps.clock.now() / 1000) + ARTIFACT_TOKEN_SECONDS
+  const token = await sign({ sub: owner, artifact: batchId, exp }, deps.auth.signingKey, 'HS256')
+  return { url: `${artifactPath(batchId)}?token=${token}`, expiresAt: exp * 1000 }
 }
 
 /** The key that signs tokens: made once, then read back. */

@@ -60,4 +60,6 @@ export interface AppDeps {
   readonly log: Log
   readonly auth: AuthConfig
   readonly chunks: Chunks
+  /** Address under which the world reaches this server; absent: whatever a request calls it. */
+  readonly publicUrl?: string
 }

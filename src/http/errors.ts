@@ -38,6 +38,11 @@ function detailed(error: MillraceError): DetailBody {
   return { detail: issues.success ? issues.data : error.message }
 }
 
+/** The body of the card surface. */
+function sentence(error: MillraceError): DetailBody {
+  return { detail: error.code === 'UNAUTHORIZED' ? 'Invalid or missing API key' : error.message }
+}
+
 /** The body of the chunk surface. */
 function plain(error: MillraceError): ChunkErrorBody {
   return { error: error.message }
@@ -47,6 +52,7 @@ function plain(error: MillraceError): ChunkErrorBody {
 const SURFACES: readonly (readonly [prefix: string, body: (error: MillraceError) => object])[] = [
   ['/api/chunks', plain],
   ['/api/v1', detailed],
+  ['/bulk', sentence],
 ]
 
 /** The body that an error has on the surface a path belongs to. */

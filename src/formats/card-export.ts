@@ -1,0 +1,124 @@
+/** How exported cards look: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
+import { defuse, encodeField, encodeRecord } from './csv.ts'
+
+/** A card as JSON and NDJSON show it; `metadata` is there where it was asked for. */
+export interface ExportedCard {
+  readonly id: string
+  readonly title: string
+  readonly body: string
+  readonly category: string
+  readonly privacy_level: string
+  readonly tags: readonly string[]
+  readonly source_platform: string | null
+  readonly source_url: string | null
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly is_published: boolean
+  readonly published_url: string | null
+  readonly created_at: string
+  readonly published_at: string | null
+}
+
+/** A form of export. A text is `begin`, then what `card` makes of each card, then `end`. */
+export interface CardFormat {
+  readonly contentType: string
+  /** Of the file name. */
+  readonly extension: string
+  begin(withMetadata: boolean): string
+  /** @param json the card, an `ExportedCard` as JSON text; `first` for the first card */
+  card(json: string, first: boolean): string
+  readonly end: string
+}
+
+const COLUMNS = [
+  'id',
+  'title',
+  'body',
+  'category',
+  'privacy_level',
+  'tags',
+  'source_platform',
+  'source_url',
+  'is_published',
+  'published_url',
+  'created_at',
+  'published_at',
+]
+
+const read = (json: string): ExportedCard => JSON.parse(json)
+
+function csvRecord(card: ExportedCard): string {
+  const fields = [
+    card.id,
+    card.title,
+    card.body,
+    card.category,
+    card.privacy_level,
+    // A tag that holds a comma is quoted within the field, as a record within a record.
+    card.tags.map(encodeField).join(','),
+    card.source_platform ?? '',
+    card.source_url ?? '',
+    card.is_published ? 'yes' : 'no',
+    card.published_url ?? '',
+    card.created_at,
+    card.published_at ?? '',
+  ]
+  if (card.metadata !== undefined) fields.push(JSON.stringify(card.metadata))
+  return encodeRecord(fields.map(defuse))
+}
+
+/** Text that stands on one line of Markdown and means nothing there. */
+function line(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/([\\`*_[\]<>#|])/g, '\\$1')
+}
+
+function markdown(card: ExportedCard): string {
+  const source = [card.source_platform ?? '', card.source_url ?? ''].filter((part) => part !== '')
+  const facts = [
+    `**Category:** ${line(card.category)}`,
+    `**Privacy:** ${line(card.privacy_level)}`,
+    ...(card.tags.length > 0 ? [`**Tags:** ${line(card.tags.join(', '))}`] : []),
+    ...(source.length > 0 ? [`**Source:** ${line(source.join(', '))}`] : []),
+    ...(card.metadata !== undefined && Object.keys(card.metadata).length > 0
+      ? [`**Metadata:** ${line(JSON.stringify(card.metadata))}`]
+      : []),
+  ]
+  const dates = [
+    `*Created: ${card.created_at}*`,
+    ...(card.published_at === null ? [] : [`*Published: ${card.published_at}${urlOf(card)}*`]),
+  ]
+  return `# ${line(card.title)}\n\n${facts.join('  \n')}\n\n---\n\n${card.body}\n\n${dates.join('  \n')}\n`
+}
+
+const urlOf = ({ published_url: url }: ExportedCard) => (url === null ? '' : ` <${url}>`)
+
+/** The forms by name. */
+export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv', CardFormat>> = {
+  json: {
+    contentType: 'application/json',
+    extension: 'json',
+    begin: () => '[',
+    card: (json, first) => `${first ? '\n' : ',\n'}${json}`,
+    end: '\n]\n',
+  },
+  ndjson: {
+    contentType: 'application/x-ndjson',
+    extension: 'ndjson',
+    begin: () => '',
+    card: (json) => `${json}\n`,
+    end: '',
+  },
+  markdown: {
+    contentType: 'text/markdown; charset=utf-8',
+    extension: 'md',
+    begin: () => '',
+    card: (json, first) => `${first ? '' : '\n'}${markdown(read(json))}`,
+    end: '',
+  },
+  csv: {
+    contentType: 'text/csv; charset=utf-8; header=present',
+    extension: 'csv',
+    begin: (withMetadata) => encodeRecord(withMetadata ? [...COLUMNS, 'metadata'] : COLUMNS),
+    card: (json) => csvRecord(read(json)),
+    end: '',
+  },
+}

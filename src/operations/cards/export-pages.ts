@@ -1,0 +1,95 @@
+/** The cards of an export, page by page in the order of their ids. However many there are, a page and its read cost the same. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Database } from '../../ports.ts'
+
+/** Which cards are wanted. */
+export interface CardFilter {
+  /** Upper case; null for any. */
+  readonly privacyLevels: readonly string[] | null
+  /** Upper case; null for any. */
+  readonly categories: readonly string[] | null
+  readonly publishedOnly: boolean
+}
+
+/** How they are shown. */
+export interface CardView {
+  readonly withMetadata: boolean
+  /** What slugs are put behind: `https://example.com/cards/`. */
+  readonly pages: string
+}
+
+/** Some cards as JSON texts, and how many were looked at for them. */
+export interface CardPage {
+  readonly cards: readonly string[]
+  readonly scanned: number
+  /** Ids that were asked for and are not there. */
+  readonly missing: readonly string[]
+}
+
+/** Cards looked at for a page, and bytes of their bodies: whichever is reached first ends it. */
+const CARDS_A_PAGE = 1_000
+const BYTES_A_PAGE = 1_000_000
+/** Ids looked up for a page. */
+const IDS_A_PAGE = 100
+
+/** SQLite writes the JSON: one column a row is handed over instead of a dozen. */
+function asJson({ withMetadata, pages }: CardView): SQL {
+  const time = (column: string) => sql.raw(`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`)
+  return sql`json_object('id', id, 'title', title, 'body', body, 'category', category, 'privacy_level', privacy_level, 'tags', json(tags),
+    'source_platform', source_platform, 'source_url', source_url, ${withMetadata ? sql`'metadata', json(metadata),` : sql``}
+    'is_published', json(iif(published_at IS NULL, 'false', 'true')),
+    'published_url', iif(published_at IS NULL, NULL, ${pages} || slug),
+    'created_at', ${time('created_at')}, 'published_at', iif(published_at IS NULL, NULL, ${time('published_at')}))`
+}
+
+function matches({ privacyLevels, categories, publishedOnly }: CardFilter): SQL {
+  const among = (column: SQL, words: readonly string[]) =>
+    sql` AND upper(${column}) IN (SELECT value FROM json_each(${JSON.stringify(words)}))`
+  return sql`deleted_at IS NULL${publishedOnly ? sql` AND published_at IS NOT NULL` : sql``}${
+    privacyLevels === null ? sql`` : among(sql`privacy_level`, privacyLevels)
+  }${categories === null ? sql`` : among(sql`category`, categories)}`
+}
+
+/** All of an owner's cards that match. A filter that matches little still reads no more than a page at a time. */
+export async function* allPages(
+  db: Database,
+  owner: string,
+  filter: CardFilter,
+  view: CardView,
+): AsyncGenerator<CardPage> {
+  const shown = asJson(view)
+  const wanted = matches(filter)
+  for (let after = ''; ; ) {
+    const [window] = await db.all<{ last: string | null; scanned: number }>(sql`
+      SELECT max(id) AS last, count(*) AS scanned FROM (
+        SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
+          SELECT id, octet_length(body) + octet_length(metadata) AS size FROM cards WHERE owner = ${owner} AND id > ${after} ORDER BY id LIMIT ${CARDS_A_PAGE}))
+      WHERE before < ${BYTES_A_PAGE}`)
+    if (window === undefined || window.last === null) return
+    const rows = await db.all<{ card: string }>(sql`
+      SELECT ${shown} AS card FROM cards WHERE owner = ${owner} AND id > ${after} AND id <= ${window.last} AND ${wanted} ORDER BY id`)
+    yield { cards: rows.map(({ card }) => card), scanned: window.scanned, missing: [] }
+    after = window.last
+  }
+}
+
+/** The owner's cards among the ids that match; ids that are not the owner's are missing. In the order of the ids given. */
+export async function* pagesOf(
+  db: Database,
+  owner: string,
+  ids: readonly string[],
+  filter: CardFilter,
+  view: CardView,
+): AsyncGenerator<CardPage> {
+  for (let from = 0; from < ids.length; from += IDS_A_PAGE) {
+    const page = ids.slice(from, from + IDS_A_PAGE)
+    const rows = await db.all<{ id: string; card: string | null }>(sql`
+      SELECT i.value AS id, CASE WHEN c.id IS NULL THEN '' WHEN ${matches(filter)} THEN ${asJson(view)} END AS card
+      FROM json_each(${JSON.stringify(page)}) i LEFT JOIN (SELECT * FROM cards WHERE owner = ${owner} AND deleted_at IS NULL) c ON c.id = i.value ORDER BY i.key`)
+    yield {
+      cards: rows.flatMap(({ card }) => (card === null || card === '' ? [] : [card])),
+      scanned: page.length,
+      missing: rows.flatMap(({ id, card }) => (card === '' ? [id] : [])),
+    }
+  }
+}

@@ -1,0 +1,168 @@
+/** Where a bulk task on cards stands, and how long one takes on this server. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Clock, Database } from '../ports.ts'
+import { MOST_ERRORS, type TaskStatus } from '../wire/cards.ts'
+
+/** A task as the card surface sees it. */
+export interface CardTask {
+  readonly id: string
+  /** `cards.import`, `cards.export`, `cards.delete`, `cards.restore`. */
+  readonly operation: string
+  readonly state: TaskStatus['status']
+  readonly total: number
+  /** Cards gone through so far, those of running slices included. */
+  readonly current: number
+  /** Of FAILURE and RETRY. */
+  readonly error: string | null
+  /** Seconds, two places; 0 for a task that was never begun. */
+  readonly duration: number
+  readonly finishedAt: number | null
+}
+
+/** What a task that has ended came to. */
+export interface CardTaskResult {
+  /** Sums over its slices, by name. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Of the first cards that failed, in order. */
+  readonly errors: readonly Readonly<Record<string, unknown>>[]
+  /** Slices that failed for good or were never run, the first of them; `cards` says of how many cards. */
+  readonly lost: readonly { readonly input: unknown; readonly error: string }[]
+  readonly lostCards: number
+  /** What the first job gave, for an export. */
+  readonly first: unknown
+}
+
+interface TaskRow {
+  id: string
+  operation: string
+  status: 'pending' | 'processing' | 'completed' | 'partial' | 'failed' | 'cancelled'
+  total: number
+  cards: number | null
+  stop_code: string | null
+  started_at: number | null
+  finished_at: number | null
+}
+
+/** How many cards a job's input names. */
+const CARDS_OF = sql.raw(`CASE json_type(input) WHEN 'array' THEN json_array_length(input) ELSE input ->> 'count' END`)
+
+/** Reads an owner's task by its id, or by the caller's own name for it; null when there is none. */
+export async function readCardTask(db: Database, owner: string, id: string): Promise<CardTask | null> {
+  const [row] = await db.all<TaskRow>(sql`
+    SELECT id, operation, status, facts ->> 'totalCards' AS total, tallies ->> 'cards' AS cards, stop_code, started_at, finished_at FROM batches
+    WHERE owner = ${owner} AND deleted_at IS NULL AND operation IN ('cards.import', 'cards.export', 'cards.delete', 'cards.restore')
+      AND id = coalesce((SELECT id FROM batches WHERE id = ${id} AND owner = ${owner}),
+        (SELECT id FROM batches WHERE owner = ${owner} AND idempotency_key = ${id} ORDER BY id DESC LIMIT 1))`)
+  if (row === undefined) return null
+  const [lefts, running, failures] = await db.batch([
+    db.all<{ left: number; waiting: number; error: string | null }>(sql`
+      SELECT count(*) AS left, coalesce(sum(status <> 'running' AND error_code IS NOT NULL), 0) AS waiting, max(error_message) AS error
+      FROM jobs WHERE batch_id = ${row.id} AND status IN ('ready', 'scheduled', 'held', 'running')
+        AND (SELECT finished_at FROM batches WHERE id = ${row.id}) IS NULL`),
+    db.all<{ cards: number }>(sql`
+      SELECT coalesce(sum(progress_percent * coalesce(${CARDS_OF}, ${row.total})) / 100, 0) AS cards
+      FROM jobs WHERE +batch_id = ${row.id} AND status = 'running'`),
+    db.all<{ error: string }>(sql`
+      SELECT error_message AS error FROM jobs WHERE batch_id = ${row.id} AND status IN ('failed', 'cancelled') ORDER BY sequence LIMIT 1`),
+  ])
+  const left = lefts[0] ?? { left: 0, waiting: 0, error: null }
+  const state = stateOf(row, left)
+  const elapsed = row.started_at === null || row.finished_at === null ? 0 : row.finished_at - row.started_at
+  return {
+    id: row.id,
+    operation: row.operation,
+    state,
+    total: row.total,
+    current: Math.min(row.total, (row.cards ?? 0) + (running[0]?.cards ?? 0)),
+    error:
+      state === 'FAILURE'
+        ? (failures[0]?.error ?? 'The task was stopped before it began.')
+        : state === 'RETRY'
+          ? left.error
+          : null,
+    duration: Math.round(elapsed / 10) / 100,
+    finishedAt: row.finished_at,
+  }
+}
+
+function stateOf(row: TaskRow, { left, waiting }: { left: number; waiting: number }): TaskStatus['status'] {
+  switch (row.status) {
+    case 'pending':
+      return 'PENDING'
+    case 'processing':
+      return left > 0 && left === waiting ? 'RETRY' : 'STARTED'
+    case 'completed':
+      return 'SUCCESS'
+    case 'partial':
+      // Of a task that ran out of time, what was done is its partial result; it has not succeeded.
+      return row.stop_code === null ? 'SUCCESS' : 'FAILURE'
+    default:
+      return 'FAILURE'
+  }
+}
+
+/** Reads what a task that has ended came to. */
+export async function readCardTaskResult(db: Database, id: string): Promise<CardTaskResult> {
+  const lost = sql`batch_id = ${id} AND status IN ('failed', 'cancelled')`
+  const [sums, errors, slices, cards, firsts] = await db.batch([
+    db.all<{ name: string; amount: number }>(sql`
+      SELECT c.key AS name, sum(c.value) AS amount FROM card_slices s, json_each(s.counts) c WHERE s.batch_id = ${id} GROUP BY c.key`),
+    db.all<{ error: string }>(sql`
+      SELECT e.value AS error FROM card_slices s, json_each(s.errors) e
+      WHERE s.batch_id = ${id} AND s.errors <> '[]' ORDER BY s.sequence, e.key LIMIT ${MOST_ERRORS}`),
+    db.all<{ input: string; error: string | null }>(
+      sql`SELECT input, error_message AS error FROM jobs WHERE ${lost} ORDER BY sequence LIMIT ${MOST_ERRORS}`,
+    ),
+    db.all<{ cards: number | null }>(sql`SELECT sum(${CARDS_OF}) AS cards FROM jobs WHERE ${lost}`),
+    db.all<{ result: string | null }>(sql`SELECT result FROM jobs WHERE batch_id = ${id} AND sequence = 1`),
+  ])
+  return {
+    counts: Object.fromEntries(sums.map(({ name, amount }) => [name, amount])),
+    errors: errors.map(({ error }) => JSON.parse(error)),
+    lost: slices.map(({ input, error }) => ({ input: JSON.parse(input), error: error ?? '' })),
+    lostCards: cards[0]?.cards ?? 0,
+    first: JSON.parse(firsts[0]?.result ?? 'null'),
+  }
+}
+
+/** Ended tasks that a rate is measured on, of the last batches of any kind. */
+const LAST_BATCHES = 200
+
+/** Where nothing was measured yet: what was seen on a small machine, in milliseconds a card. */
+const FIRST_GUESS: Readonly<Record<string, number>> = {
+  'cards.import': 0.1,
+  'cards.export': 0.02,
+  'cards.delete': 0.05,
+  'cards.restore': 0.05,
+}
+
+/**
+ * How long a task will run, by what the last ones took on this server.
+ * @returns whole seconds, at least 1
+ */
+export async function estimateSeconds(db: Database, operation: string, cards: number): Promise<number> {
+  const [row] = await db.all<{ ms: number | null; cards: number | null }>(sql`
+    SELECT sum(finished_at - started_at) AS ms, sum(tallies ->> 'cards') AS cards FROM (
+      SELECT operation, started_at, finished_at, tallies FROM batches WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ${LAST_BATCHES})
+    WHERE operation = ${operation} AND started_at IS NOT NULL AND tallies ->> 'cards' > 0`)
+  const measured = row?.ms !== null && row?.ms !== undefined && row.cards ? row.ms / row.cards : undefined
+  return Math.max(1, Math.ceil(((measured ?? FIRST_GUESS[operation] ?? 1) * cards) / 1_000))
+}
+
+/** How many cards an owner has that are not deleted. */
+export async function countCards(db: Database, owner: string): Promise<number> {
+  const [row] = await db.all<{ cards: number }>(sql`SELECT cards FROM card_accounts WHERE owner = ${owner}`)
+  return row?.cards ?? 0
+}
+
+/** A worker signs in every second; one that was silent for so long does not answer. */
+const SILENT_MS = 15_000
+
+/** Workers that run jobs now. */
+export async function countWorkers(deps: { db: Database; clock: Clock }): Promise<number> {
+  const since: SQL = sql`seen_at > ${deps.clock.now() - SILENT_MS}`
+  const [row] = await deps.db.all<{ workers: number } | undefined>(
+    sql`SELECT count(*) AS workers FROM workers WHERE ${since}`,
+  )
+  return row?.workers ?? 0
+}

@@ -1,0 +1,205 @@
+/** The card surface, `/bulk`: what its requests and answers hold. */
+import { z } from 'zod'
+import { Instant, optional, text, withDefault } from './fields.ts'
+import { WebhookRequest } from './webhooks.ts'
+
+/** Cards that one JSON body imports, and ids that one delete, restore or export names. */
+export const MOST_CARDS = 10_000
+/** Cards that one streamed body (NDJSON, CSV) imports. */
+export const MOST_STREAMED_CARDS = 1_000_000
+/** One card as it is sent. */
+export const MOST_CARD_BYTES = 1_000_000
+/** Failures that a result lists; all are counted. */
+export const MOST_ERRORS = 100
+
+/** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
+export const NewCard = z.object({
+  title: text({ min: 1, max: 1_000 }),
+  body: text({ max: 250_000 }),
+  category: text({ min: 1, max: 200 }),
+  privacy_level: text({ min: 1, max: 100 }),
+  tags: withDefault(z.array(text({ min: 1, max: 200 })).max(200, 'Input should have at most 200 items'), []),
+  source_platform: optional(text({ max: 200 })),
+  source_url: optional(text({ max: 4_000 })),
+  metadata: withDefault(z.record(z.string(), z.unknown()), {}),
+})
+export type NewCard = z.infer<typeof NewCard>
+
+/** What every task may be told. */
+const TASK = {
+  /** When it may begin. */
+  run_at: optional(Instant),
+  /** Whom to tell what becomes of it. */
+  webhook: optional(WebhookRequest),
+}
+
+/** How cards are imported, whatever form they come in. */
+export const ImportOptions = z.object({
+  publish_business: withDefault(z.boolean(), true),
+  publish_ideas: withDefault(z.boolean(), true),
+  /** What to do with a card whose title and body the owner has already; left out: import it all the same. */
+  on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')),
+  /** Checks every card and writes none. */
+  validate_only: withDefault(z.boolean(), false),
+  ...TASK,
+})
+export type ImportOptions = z.infer<typeof ImportOptions>
+
+const FLAG = z.enum(['true', 'false', '1', '0'], 'Input should be true or false')
+const flag = (fallback: boolean) =>
+  withDefault(FLAG, String(fallback)).transform((word) => word === 'true' || word === '1')
+
+/** The same in the query string, for bodies that are nothing but cards. */
+export const ImportQuery = ImportOptions.extend({
+  publish_business: flag(true),
+  publish_ideas: flag(true),
+  validate_only: flag(false),
+  /** Address of a webhook, whose secret is made. */
+  webhook: optional(WebhookRequest.shape.url).transform((url) => (url === undefined ? undefined : { url })),
+})
+
+/** `POST /bulk/import` as JSON. What a card may hold is checked card by card. */
+export const ImportRequest = ImportOptions.extend({
+  cards: withDefault(z.array(z.unknown(), 'Input should be an array of cards'), []),
+})
+
+export const EXPORT_FORMATS = ['json', 'ndjson', 'markdown', 'csv'] as const
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+
+const CardId = z.string().min(1, 'Input should be the id of a card').max(128, 'Input should be the id of a card')
+const words = z.array(text({ min: 1, max: 200 })).max(1_000)
+
+/** `POST /bulk/export`. */
+export const ExportRequest = z.object({
+  /** Null or left out: all. */
+  card_ids: optional(z.array(CardId).min(1, 'Input should name a card; leave it out to export all cards')),
+  /** Compared without case; null, left out or empty: any. */
+  privacy_levels: optional(words),
+  categories: optional(words),
+  published_only: withDefault(z.boolean(), false),
+  format: withDefault(z.string(), 'json'),
+  /** Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown. */
+  include_metadata: withDefault(z.boolean(), true),
+  compression: optional(z.enum(['gzip'], 'Input should be gzip')),
+  ...TASK,
+})
+export type ExportRequest = z.infer<typeof ExportRequest>
+
+const ids = withDefault(z.array(CardId, 'Input should be an array of card ids'), [])
+
+/** `POST /bulk/delete`. */
+export const DeleteRequest = z.object({ card_ids: ids, soft_delete: withDefault(z.boolean(), true), ...TASK })
+
+/** `POST /bulk/restore`. */
+export const RestoreRequest = z.object({ card_ids: ids, ...TASK })
+
+/** `GET /bulk/tokens`. */
+export const ListTokens = z.object({
+  /** At most 1,000. */
+  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  /** `next` of the page before. */
+  cursor: z.coerce.number().int().min(1).optional(),
+})
+
+/** The answer to everything that begins a task. */
+export const TaskAccepted = z.object({
+  task_id: z.string(),
+  status: z.literal('PENDING'),
+  message: z.string(),
+  estimated_duration_seconds: z.int(),
+  check_status_url: z.string(),
+  stream_url: z.string(),
+  /** The secret made for its webhook, where none was given. */
+  webhook_secret: z.string().optional(),
+})
+export type TaskAccepted = z.infer<typeof TaskAccepted>
+
+export const ImportError = z.object({ index: z.int(), title: z.string(), error: z.string() })
+export type ImportError = z.infer<typeof ImportError>
+export const CardError = z.object({ card_id: z.string(), error: z.string() })
+
+export const ImportResult = z.object({
+  cards_imported: z.int(),
+  cards_failed: z.int(),
+  cards_published: z.int(),
+  /** Duplicates passed over, by `on_duplicate: skip`. */
+  cards_skipped: z.int(),
+  /** Cards that were there and have the new fields, by `on_duplicate: update`. */
+  cards_updated: z.int(),
+  /** With `validate_only`, cards that would be imported; else 0. */
+  cards_valid: z.int(),
+  /** Eight decimals. */
+  extropy_earned: z.string(),
+  errors: z.array(ImportError),
+  duration_seconds: z.number(),
+})
+export type ImportResult = z.infer<typeof ImportResult>
+
+export const ExportResult = z.object({
+  cards_exported: z.int(),
+  cards_failed: z.int(),
+  export_format: z.enum(EXPORT_FORMATS),
+  /** The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field. */
+  export_data: z.string().nullable().optional(),
+  /** Signed; good until `download_expires_at`. */
+  download_url: z.string(),
+  download_expires_at: z.iso.datetime(),
+  filename: z.string(),
+  file_size_bytes: z.int(),
+  sha256: z.string(),
+  errors: z.array(CardError),
+  duration_seconds: z.number(),
+})
+export type ExportResult = z.infer<typeof ExportResult>
+
+/** Of a delete and of a restore; each has the count of its own. */
+export const DeleteResult = z.object({
+  cards_deleted: z.int().optional(),
+  cards_restored: z.int().optional(),
+  cards_failed: z.int(),
+  errors: z.array(CardError),
+  duration_seconds: z.number(),
+})
+export type DeleteResult = z.infer<typeof DeleteResult>
+
+export const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
+
+/** `GET /bulk/status/:task_id`. */
+export const TaskStatus = z.object({
+  task_id: z.string(),
+  status: z.enum(TASK_STATES),
+  progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
+  /** What was done, also of a task that failed. */
+  result: z.union([ImportResult, ExportResult, DeleteResult]).optional(),
+  /** Of FAILURE, and of RETRY: what went wrong. */
+  error: z.string().optional(),
+  completed_at: z.iso.datetime().optional(),
+})
+export type TaskStatus = z.infer<typeof TaskStatus>
+
+/** `GET /bulk/tokens`. Newest first; amounts have eight decimals. */
+export const Tokens = z.object({
+  balance: z.string(),
+  ledger: z.array(
+    z.object({
+      id: z.int(),
+      card_id: z.string(),
+      task_id: z.string(),
+      amount: z.string(),
+      reason: z.string(),
+      created_at: z.iso.datetime(),
+    }),
+  ),
+  next: z.int().nullable(),
+})
+export type Tokens = z.infer<typeof Tokens>
+
+/** `GET /bulk/health`. */
+export const Health = z.object({
+  status: z.enum(['healthy', 'degraded']),
+  service: z.literal('bulk-operations'),
+  version: z.string(),
+  celery_workers: z.enum(['healthy', 'unavailable']),
+  worker_count: z.int(),
+})
+export type Health = z.infer<typeof Health>
