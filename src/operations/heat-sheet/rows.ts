@@ -21,6 +21,8 @@ export interface Row {
 const LEAD = /^[*T]?(\d{1,3})[.)]?$/
 const TIME = /^[XJx]?(?:(?:\d{1,2}:){0,2}\d{1,3}[.,]\d{1,2}|N[TPS]|SCR|DQ|DFS|ND)[YLSM]?[*#!]?$/
 const TIME_AT_END = /^(.*?[^\d:.,])(X?(?:\d{1,2}:)?\d{1,2}[.,]\d{2}[YLS]?|NT[YLS]?)$/
+/** A time and the qualifier tag that touches it: `2:17.75B`, `59.10LD2`. */
+const TAGGED = /^(.*\d[.,]\d{2}[YLS]?)([A-Z]{1,4}\d?\*?)$/
 const COURSE = /^[YLSM]$/
 /** Mixed events print a letter for the gender before the age: `W12`. */
 const AGE = /^[MWFBGX]?(\d{1,2})$/
@@ -49,31 +51,33 @@ export function written(line: Line): Word[] {
   })
 }
 
-/** A team that touches its time: `MILL-QZ2:17.75`. */
+/** A word as two, the second of them the last `count` letters. */
+function cut(word: Word, count: number): [Word, Word] {
+  const middle = word.right - ((word.right - word.x) * count) / word.text.length
+  return [
+    { ...word, text: word.text.slice(0, -count), right: middle },
+    { ...word, text: word.text.slice(-count), x: middle },
+  ]
+}
+
+/** A time that touches its tag, and a team that touches its time: `MILL-QZ2:17.75`. */
 function splitTouching(words: readonly Word[]): Word[] {
   return words.flatMap((word) => {
-    const touching = word.text.length > LONGEST_WORD || isTime(word.text) ? null : TIME_AT_END.exec(word.text)
-    const [, before = '', time = ''] = touching ?? []
-    if (!touching || /^\p{L}*$/u.test(time)) return [word]
-    const middle = word.right - ((word.right - word.x) * time.length) / word.text.length
-    return [
-      { ...word, text: before, right: middle },
-      { ...word, text: time, x: middle },
-    ]
+    if (word.text.length > LONGEST_WORD || isTime(word.text)) return [word]
+    const tag = TAGGED.exec(word.text)?.[2] ?? ''
+    const [timed, ...tagged] = tag === '' ? [word] : cut(word, tag.length)
+    if (isTime(timed.text)) return [timed, ...tagged]
+    const time = TIME_AT_END.exec(timed.text)?.[2] ?? ''
+    return /^\p{L}*$/u.test(time) ? [word] : [...cut(timed, time.length), ...tagged]
   })
 }
 
 /** A name that touches its age: `Ada12`. */
 function splitTouchingAge(words: readonly Word[], left: number, heading: Heading): Word[] {
   return words.flatMap((word) => {
-    const touching = word.text.length > LONGEST_WORD ? null : /^(\p{L}{2,}[.,]?)(\d{1,2})$/u.exec(word.text)
-    const [, before = '', age = ''] = touching ?? []
-    if (!touching || !isUnder(word, left, heading, 4)) return [word]
-    const middle = word.right - ((word.right - word.x) * age.length) / word.text.length
-    return [
-      { ...word, text: before, right: middle },
-      { ...word, text: age, x: middle },
-    ]
+    const touching = word.text.length > LONGEST_WORD ? null : /^\p{L}{2,}[.,]?(\d{1,2})$/u.exec(word.text)
+    const [, age = ''] = touching ?? []
+    return touching && isUnder(word, left, heading, 4) ? cut(word, age.length) : [word]
   })
 }
 
