@@ -5,6 +5,11 @@ export class Queue<T> {
   #error: { readonly reason: unknown } | null = null
   #wake: () => void = () => {}
 
+  /** Whether nothing more comes; what came may still have to be taken. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   push(value: T): void {
     this.#values.push(value)
     this.#wake()

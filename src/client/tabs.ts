@@ -6,11 +6,14 @@
  */
 import type { Item } from './items.ts'
 import { Queue } from './queue.ts'
+import { sleep } from './timing.ts'
 
 /** Events that a tab remembers for others that come late. */
 const REMEMBERED = 1_000
 /** Beats that a leader may miss; a page that was frozen keeps its lock. */
 const MISSED_BEATS = 3
+/** A lock passes on sooner than the last words of whoever held it arrive. */
+const LAST_WORDS_MS = 100
 
 /** Events after a number, as long as the signal lets them come. */
 export type Source = (cursor: number, signal: AbortSignal) => AsyncIterable<Item>
@@ -67,8 +70,12 @@ class Tab {
   /** Its own connection: always when it leads, otherwise to fill a gap. */
   #connection: AbortController | null = null
   #leading = false
+  /** Grows with each beginning and each loss of leadership. */
+  #term = 0
   /** Its place in the line for the lock. */
   #candidacy = new AbortController()
+  /** Whether another has led, whose last words may still be on their way. */
+  #hasFollowed = false
   #heardAt = Date.now()
 
   constructor(name: string, cursor: number, source: Source, beatMs: number) {
@@ -107,13 +114,16 @@ class Tab {
       const stolen = error instanceof DOMException && error.name === 'AbortError'
       this.#connection?.abort()
       this.#leading = false
+      this.#term++
       // Pages of opaque origin have no locks: they follow for themselves.
       await (stolen ? this.#stand() : this.#lead())
     }
   }
 
   async #lead(): Promise<void> {
-    if (this.#closed.signal.aborted) return
+    const term = ++this.#term
+    if (this.#hasFollowed) await sleep(LAST_WORDS_MS)
+    if (this.#closed.signal.aborted || this.items.ended || term !== this.#term) return
     this.#leading = true
     // Tells the others who leads now, and how far it is.
     this.#say({ after: this.#reached, items: [], answer: false })
@@ -149,6 +159,7 @@ class Tab {
     }
     this.#heardAt = Date.now()
     if (this.#leading) return
+    this.#hasFollowed = true
     this.#target = Math.max(this.#target, word.items.at(-1)?.id ?? word.after)
     if (word.after <= this.#reached) {
       for (const item of word.items) this.#take(item)

@@ -49,7 +49,7 @@ export class TestProxy {
 
   /** Streams that came by. */
   get streams(): Seen[] {
-    return this.seen.filter(({ url }) => url.includes('/stream'))
+    return this.seen.filter(({ method, url }) => method === 'GET' && url.includes('/stream'))
   }
 
   /** Breaks every connection there is. */
