@@ -89,7 +89,7 @@ async function send(job: Attempt, message: Message, ctx: RunContext, answerMs: n
     ctx.signal.throwIfAborted()
     await note(ctx, null)
     if (!(error instanceof MillraceError) || error.code !== 'TIMEOUT') throw error
-    throw new MillraceError('TIMEOUT', `The receiver did not answer within ${answerMs / 1_000} seconds.`, {
+    throw new MillraceError('TIMEOUT', `The receiver did not answer within ${answerMs / 1_000} s.`, {
       cause: error,
     })
   }
