@@ -1,0 +1,141 @@
+/** The servers whose fan-out is compared, each in a process of its own, and how what they use is read. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { find, Nginx } from '../../test/live/programs.ts'
+
+/** A server under measurement. */
+export interface Contestant extends AsyncDisposable {
+  readonly name: string
+  readonly url: string
+  readonly pid: number
+  /** Sends the next `count` events, due together. Answers with when that began, in milliseconds since the epoch. */
+  emit(count: number): Promise<number>
+  /** Collects garbage where there is any. */
+  collect(): Promise<void>
+}
+
+const Started = z.object({ url: z.string() })
+const Emitted = z.object({ at: z.number() })
+
+/** The next message of a child process. */
+export function answer(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onExit = () => reject(new Error('The process has ended.'))
+    child.once('exit', onExit)
+    child.once('message', (message) => {
+      child.off('exit', onExit)
+      resolve(message)
+    })
+  })
+}
+
+/** Ends a child process. */
+export async function end(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await gone
+}
+
+async function startNode(kind: string, name: string): Promise<Contestant> {
+  const child = fork(join(import.meta.dirname, 'fan-out-server.ts'), [kind], { execArgv: ['--expose-gc'] })
+  const { url } = Started.parse(await answer(child))
+  return {
+    name,
+    url,
+    pid: child.pid ?? 0,
+    async emit(count) {
+      const emitted = answer(child)
+      child.send({ emit: count })
+      return Emitted.parse(await emitted).at
+    },
+    async collect() {
+      const collected = answer(child)
+      child.send({ collect: true })
+      await collected
+    },
+    [Symbol.asyncDispose]: () => end(child),
+  }
+}
+
+const NCHAN = `
+  location = /follow { nchan_subscriber eventsource; nchan_channel_id c; nchan_subscriber_first_message newest; }
+  location = /publish { nchan_publisher; nchan_channel_id c; nchan_message_buffer_length 100; }`
+
+async function startNchan(nginx: string, module: string): Promise<Contestant> {
+  const server = await Nginx.start(nginx, { locations: NCHAN, main: `load_module ${module};` })
+  const { port } = new URL(server.url)
+  const socket: Socket = connect({ host: '127.0.0.1', port: Number(port) })
+  let answers = 0
+  let look: () => void = () => {}
+  socket.on('data', (bytes) => {
+    answers += bytes.toString('latin1').split('HTTP/1.1 20').length - 1
+    look()
+  })
+  let n = 0
+  const emit = async (count: number): Promise<number> => {
+    let requests = ''
+    for (let sent = 0; sent < count; sent++) {
+      n++
+      const body = JSON.stringify({
+        type: 'job_completed',
+        batchId: '01989898-0000-7000-8000-000000000000',
+        at: '2026-01-01T00:00:00.000Z',
+        n,
+        filler: '',
+      })
+      requests += `POST /publish HTTP/1.1\r\nHost: x\r\nX-EventSource-Event: job_completed\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    }
+    const at = performance.timeOrigin + performance.now()
+    // One connection, one write: they come in together and stay in order.
+    socket.write(requests)
+    const due = n
+    await new Promise<void>((resolve) => {
+      look = () => {
+        if (answers >= due) resolve()
+      }
+      look()
+    })
+    return at
+  }
+  await emit(1)
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ')
+  return {
+    name: 'nchan (nginx, C)',
+    url: `${server.url}/follow`,
+    pid: Number(children[0]),
+    emit,
+    collect: () => Promise.resolve(),
+    async [Symbol.asyncDispose]() {
+      socket.destroy()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** How to start each, Millrace first; nchan only where it is installed. */
+export function contestants(): (() => Promise<Contestant>)[] {
+  const [nginx, module] = [find('nginx'), find('nchan')]
+  return [
+    () => startNode('millrace', 'Millrace'),
+    () => startNode('bare', 'bare `node:http`'),
+    () => startNode('hono', 'Hono `streamSSE`'),
+    () => startNode('better-sse', 'better-sse'),
+    ...(nginx === null || module === null ? [] : [() => startNchan(nginx, module)]),
+  ]
+}
+
+/** CPU time of a process so far, in microseconds. Linux counts it in hundredths of a second. */
+export function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+/** Resident memory of a process in bytes. */
+export function memoryOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4_096
+}
