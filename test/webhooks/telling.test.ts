@@ -1,5 +1,4 @@
 /** Which events a webhook is told of, and that no crash comes between an event and its delivery. */
-/** Which events a webhook is told of, and that no crash comes between an event and its delivery. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
