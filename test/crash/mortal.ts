@@ -1,0 +1,70 @@
+/** A server process that is killed again and again, on one data folder and one port. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+
+const ENTRY = join(import.meta.dirname, '..', '..', 'src', 'node.ts')
+/** What is kept of what the process says, in characters. */
+const OUTPUT_KEPT = 20_000
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  if (address === null || typeof address === 'string') throw new Error('A TCP server has a port.')
+  return address.port
+}
+
+/** `node src/node.ts`, started anew after every death. */
+export class MortalServer {
+  readonly url: string
+  readonly #environment: NodeJS.ProcessEnv
+  #child: ChildProcess | null = null
+  #output = ''
+
+  constructor(options: { dataDir: string; port: number; env?: Readonly<Record<string, string>> }) {
+    this.url = `http://127.0.0.1:${options.port}`
+    this.#environment = {
+      PATH: process.env.PATH,
+      DATA_DIR: options.dataDir,
+      PORT: String(options.port),
+      LOG_LEVEL: 'warn',
+      ...options.env,
+    }
+  }
+
+  /** The end of what all its lives have said. */
+  get output(): string {
+    return this.#output
+  }
+
+  /** Starts a life. @returns a promise that it listens; false when it ended before it did */
+  start(): Promise<boolean> {
+    const child = spawn(process.execPath, [ENTRY], { env: this.#environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    return new Promise((resolve) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
+          if (text.includes('listens on')) resolve(true)
+        })
+      }
+      child.once('close', () => resolve(false))
+    })
+  }
+
+  /** `kill -9`. Resolves when the process is gone; its exit code where it had ended by itself, which no test wants. */
+  async kill(): Promise<number | null> {
+    const child = this.#child
+    this.#child = null
+    if (child === null) return null
+    const gone = child.exitCode !== null ? Promise.resolve() : once(child, 'close')
+    child.kill('SIGKILL')
+    await gone
+    return child.exitCode
+  }
+}
