@@ -82,8 +82,8 @@ export class Http {
     const response = await this.#fetch(`${this.#base}/api/batch${path}${search}`, {
       method,
       headers: { ...headers, ...(key === '' ? {} : { Authorization: `Bearer ${key}` }) },
-      // A browser's own cache would answer what must be fresh.
-      cache: 'no-store',
+      // A browser would put a tag of its own on a poll, which the server then holds. Older Workers refuse the option.
+      ...('cache' in Request.prototype ? { cache: 'no-store' } : {}),
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     }).catch((error: unknown) => {

@@ -10,7 +10,7 @@ import { sleep } from './timing.ts'
 
 /** Events that a tab remembers for others that come late. */
 const REMEMBERED = 1_000
-/** Beats that a leader may miss; a page that was frozen keeps its lock. */
+/** Beats of its own in which a tab may hear nothing of a leader: pages that are frozen keep their locks. */
 const MISSED_BEATS = 3
 /** A lock passes on sooner than the last words of whoever held it arrive. */
 const LAST_WORDS_MS = 100
@@ -76,7 +76,8 @@ class Tab {
   #candidacy = new AbortController()
   /** Whether another has led, whose last words may still be on their way. */
   #hasFollowed = false
-  #heardAt = Date.now()
+  /** Its own beats since a leader last spoke. Not a time: a page that was frozen itself has missed nothing. */
+  #unheard = 0
 
   constructor(name: string, cursor: number, source: Source, beatMs: number) {
     this.#name = name
@@ -85,7 +86,7 @@ class Tab {
     this.#rememberedFrom = cursor
     this.#channel = new BroadcastChannel(name)
     this.#channel.onmessage = ({ data }: MessageEvent<Word>) => this.#hear(data)
-    this.#beat = setInterval(() => this.#onBeat(beatMs), beatMs)
+    this.#beat = setInterval(() => this.#onBeat(), beatMs)
     this.#say({ has: cursor })
     void this.#stand()
   }
@@ -157,7 +158,7 @@ class Tab {
       if (this.#leading) this.#answer(word.has)
       return
     }
-    this.#heardAt = Date.now()
+    this.#unheard = 0
     if (this.#leading) return
     this.#hasFollowed = true
     this.#target = Math.max(this.#target, word.items.at(-1)?.id ?? word.after)
@@ -193,15 +194,12 @@ class Tab {
     return true
   }
 
-  #onBeat(beatMs: number): void {
+  #onBeat(): void {
     if (this.#leading) {
       this.#say({ after: this.#reached, items: [], answer: false })
-    } else if (Date.now() - this.#heardAt > MISSED_BEATS * beatMs && isVisible()) {
-      this.#heardAt = Date.now()
+    } else if (++this.#unheard > MISSED_BEATS) {
+      this.#unheard = 0
       void this.#stand(true)
     }
   }
 }
-
-/** Timers of hidden pages may run once a minute, too seldom to judge by. */
-const isVisible = () => typeof document !== 'object' || document.visibilityState === 'visible'

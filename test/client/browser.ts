@@ -1,12 +1,11 @@
 /** Tabs of a real browser that follow batches with the built client. */
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import type { ClientOptions } from '../../src/client/index.ts'
 import { buildClient } from './build.ts'
+import { listen } from './proxy.ts'
 
 const ARGS = [
   '--no-sandbox',
@@ -61,10 +60,7 @@ async function serve(folder: string): Promise<{ origin: string; close: () => voi
     if (text === null) return response.writeHead(404).end()
     return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(text)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return { origin: `http://127.0.0.1:${port}`, close: () => server.close() }
+  return { origin: await listen(server), close: () => server.close() }
 }
 
 /** A tab. */

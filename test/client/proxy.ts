@@ -1,7 +1,7 @@
 /** What may stand between a client and its server: a proxy that cuts, delays, holds back, or answers by itself. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** A request that came by. */
 export interface Seen {
@@ -15,6 +15,15 @@ export interface Seen {
 /** What a proxy does with a request that it does not simply pass on; true when it has dealt with it. */
 type Meddle = (seen: Seen, response: ServerResponse) => boolean
 
+/** Lets a server listen on a free loopback port, and gives its origin. */
+export async function listen(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The server listens on no port.')
+  return `http://127.0.0.1:${address.port}`
+}
+
 /** A proxy on a free loopback port. */
 export class TestProxy {
   readonly url: string
@@ -26,13 +35,12 @@ export class TestProxy {
   /** Cuts each answer off after so many bytes. */
   cutsAfter = Number.POSITIVE_INFINITY
   meddle: Meddle = () => false
-  readonly #server: ReturnType<typeof createServer>
+  readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  private constructor(server: ReturnType<typeof createServer>, upstream: string) {
+  private constructor(server: Server, url: string, upstream: string) {
     this.#server = server
-    const { port } = server.address() as AddressInfo
-    this.url = `http://127.0.0.1:${port}`
+    this.url = url
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
@@ -42,9 +50,7 @@ export class TestProxy {
 
   static async start(upstream: string): Promise<TestProxy> {
     const server = createServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return new TestProxy(server, upstream)
+    return new TestProxy(server, await listen(server), upstream)
   }
 
   /** Streams that came by. */
