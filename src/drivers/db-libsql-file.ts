@@ -19,6 +19,7 @@ import Connection from 'libsql'
 
 /** Statements kept prepared; those used longest ago go first. Few more are ever written in one server. */
 const MOST_PREPARED = 300
+const WRITES = /^\s*(insert|update|delete|replace|with|create|alter|drop)\b/i
 
 /** What the rows of a statement look like. */
 interface Shape {
@@ -59,8 +60,11 @@ export class FileClient implements Client {
   execute(statement: InStatement): Promise<ResultSet>
   execute(sql: string, args?: InArgs): Promise<ResultSet>
   async execute(statement: InStatement, args: InArgs = []): Promise<ResultSet> {
-    const [sql, values] = typeof statement === 'string' ? [statement, args] : partsOf(statement)
-    return this.#run(sql, values)
+    const parts = typeof statement === 'string' ? ([statement, args] as const) : partsOf(statement)
+    if (!WRITES.test(parts[0])) return this.#run(...parts)
+    const [result] = this.#commit('BEGIN IMMEDIATE', [parts])
+    if (result === undefined) throw new Error('A statement that was run has a result.')
+    return result
   }
 
   /** All of the statements, or none. */
@@ -81,7 +85,7 @@ export class FileClient implements Client {
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    this.#db.exec(sql)
+    this.#exec(sql)
   }
 
   transaction(): never {
@@ -99,16 +103,29 @@ export class FileClient implements Client {
     this.#db.close()
   }
 
+  /**
+   * Every write happens in here, because a prepared statement that found the database locked stays half run, without a way to reset it,
+   * and as long as it does no commit of this connection is let through. What is executed as text leaves nothing behind, and a statement
+   * that is run under the write lock never finds it taken.
+   */
   #commit(begin: string, parts: readonly (readonly [string, InArgs])[]): ResultSet[] {
-    this.#run(begin, [])
+    this.#exec(begin)
     try {
       const results = parts.map(([sql, args]) => this.#run(sql, args))
-      this.#run('COMMIT', [])
+      this.#exec('COMMIT')
       return results
     } catch (error) {
       // Some errors have rolled back already.
-      if (this.#db.inTransaction) this.#run('ROLLBACK', [])
+      if (this.#db.inTransaction) this.#exec('ROLLBACK')
       throw error
+    }
+  }
+
+  #exec(sql: string): void {
+    try {
+      this.#db.exec(sql)
+    } catch (error) {
+      throw asLibsqlError(error)
     }
   }
 

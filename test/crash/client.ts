@@ -149,7 +149,7 @@ type Body = () => { readonly body: BodyInit; readonly type?: string }
 async function create(client: Wanted, path: string, key: string, body: Body): Promise<string> {
   const answer = await send(client, path, body, [200, 202], { 'Idempotency-Key': key })
   const { batchId } = answer
-  if (typeof batchId !== 'string') throw new Error(`The answer to a create names its batch, not ${batchId}.`)
+  if (typeof batchId !== 'string') throw new Error(`A create was answered: ${JSON.stringify(answer)}`)
   return batchId
 }
 

@@ -11,7 +11,7 @@ import { type Ledger, submitUntil } from './client.ts'
 import { freePort, MortalServer } from './mortal.ts'
 import { seeded } from './random.ts'
 
-const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+export const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
 const CLIENTS = 3
 
 /** What came of a run. */
@@ -80,7 +80,7 @@ function within(promise: Promise<boolean>, ms: number): Promise<boolean> {
 }
 
 /** Waits for every batch to end; gives up where nothing has ended for long, so that the books tell what is left. */
-async function allEnded(db: Database): Promise<void> {
+export async function allEnded(db: Database): Promise<void> {
   const patienceMs = 60_000
   let last = -1
   let movedAt = Date.now()
