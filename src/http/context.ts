@@ -3,7 +3,7 @@
 import type { Meter } from '../engine/meter.ts'
 import type { Hub } from '../live/hub.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
-import type { ChunkPrefixes, ChunkSource } from '../reads/chunks.ts'
+import type { Chunks } from '../reads/chunks.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -38,12 +38,6 @@ export interface AuthConfig {
   readonly corsOrigins: readonly string[]
   /** Host names, beside loopback ones, under which an open server may be called. */
   readonly publicHosts: readonly string[]
-}
-
-/** Where chunks come from, and what the prefixes of their ids stand for. */
-export interface Chunks {
-  readonly source: ChunkSource
-  readonly prefixes: ChunkPrefixes
 }
 
 /** Everything a server is made of, chosen by an entry. */

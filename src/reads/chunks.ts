@@ -53,52 +53,69 @@ function keyOf(reference: unknown): string {
 const BAD_FORMAT: ChunkError = { error: 'Invalid chunk ID format', status: 400 }
 const ABSENT: ChunkError = { error: 'Chunk not found', status: 404 }
 
+/** Where chunks come from, and what the prefixes of their ids stand for. */
+export interface Chunks {
+  readonly source: ChunkSource
+  readonly prefixes: ChunkPrefixes
+}
+
+/** Looks references up, each once, and hands every one of them to `take` with its answer. */
+async function eachChunk(
+  { source, prefixes }: Chunks,
+  asked: { owner: string; ids: Iterable<string>; signal: AbortSignal },
+  take: (id: string, answer: ChunkAnswer) => void,
+): Promise<void> {
+  const types = new Map<string, string | null>()
+  for (const id of asked.ids) {
+    if (!types.has(id)) types.set(id, sourceTypeOf(prefixes, id))
+  }
+  const known = [...types].filter(([, type]) => type !== null).map(([id]) => id)
+  const found = await source.find(asked.owner, known, asked.signal)
+  for (const [id, type] of types) {
+    const answer = found.get(id)
+    if (type === null) take(id, BAD_FORMAT)
+    else if (answer === undefined) take(id, ABSENT)
+    else take(id, 'chunk' in answer ? { chunk: { id, ...answer.chunk, source_type: type } } : answer)
+  }
+}
+
 /** Looks references up; every one of them is in the answer. */
 export async function findChunks(
-  deps: { source: ChunkSource; prefixes: ChunkPrefixes },
+  chunks: Chunks,
   owner: string,
   ids: readonly string[],
   signal: AbortSignal,
 ): Promise<Map<string, ChunkAnswer>> {
-  const types = new Map<string, string>()
-  for (const id of ids) {
-    const type = sourceTypeOf(deps.prefixes, id)
-    if (type !== null) types.set(id, type)
-  }
-  const found = await deps.source.find(owner, [...types.keys()], signal)
   const answers = new Map<string, ChunkAnswer>()
-  for (const id of new Set(ids)) {
-    const type = types.get(id)
-    const answer = found.get(id)
-    if (type === undefined) answers.set(id, BAD_FORMAT)
-    else if (answer === undefined) answers.set(id, ABSENT)
-    else answers.set(id, 'chunk' in answer ? { chunk: { id, ...answer.chunk, source_type: type } } : answer)
-  }
+  await eachChunk(chunks, { owner, ids, signal }, (id, answer) => answers.set(id, answer))
   return answers
 }
 
 /** Answers a bulk request. References may be anything that JSON can hold. */
 export async function bulkChunks(
-  deps: { source: ChunkSource; prefixes: ChunkPrefixes },
+  from: Chunks,
   owner: string,
   references: readonly unknown[],
   signal: AbortSignal,
 ): Promise<BulkChunks> {
-  const ids = references.filter((reference) => typeof reference === 'string')
-  const answers = await findChunks(deps, owner, ids, signal)
-  const chunks = new Map<string, Row & { id: string; source_type: string }>()
-  const errors = new Map<string, string>()
+  // Without a prototype, so that `__proto__` is a key like any other.
+  const chunks: BulkChunks['chunks'] = Object.create(null)
+  const errors: BulkChunks['errors'] = Object.create(null)
   for (const reference of references) {
-    if (typeof reference !== 'string') errors.set(keyOf(reference), BAD_FORMAT.error)
+    if (typeof reference !== 'string') errors[keyOf(reference)] = BAD_FORMAT.error
   }
-  for (const [id, answer] of answers) {
-    if ('error' in answer) errors.set(id, answer.error)
-    else chunks.set(id, answer.chunk)
-  }
+  const ids = references.filter((reference) => typeof reference === 'string')
+  await eachChunk(from, { owner, ids, signal }, (id, answer) => {
+    if ('error' in answer) errors[id] = answer.error
+    else chunks[id] = answer.chunk
+  })
   return {
-    // fromEntries defines keys, so that `__proto__` is one like any other.
-    chunks: Object.fromEntries(chunks),
-    errors: Object.fromEntries(errors),
-    summary: { total_requested: references.length, successful: chunks.size, failed: errors.size },
+    chunks,
+    errors,
+    summary: {
+      total_requested: references.length,
+      successful: Object.keys(chunks).length,
+      failed: Object.keys(errors).length,
+    },
   }
 }

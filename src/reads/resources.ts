@@ -5,7 +5,7 @@ import { batches } from '../schema/batches.ts'
 import { TABLE_RESOURCES } from '../schema/resources.ts'
 import type { ItemResult } from '../wire/batch-reads.ts'
 import { readAnalytics } from './analytics.ts'
-import { type ChunkPrefixes, type ChunkSource, findChunks } from './chunks.ts'
+import { type Chunks, findChunks } from './chunks.ts'
 import { findRows, LONGEST_ID, type Row } from './rows.ts'
 
 /** What was found for an id: the resource, or why it could not be looked up. */
@@ -20,10 +20,7 @@ export interface Resource {
 }
 
 /** Every type by name. */
-export function readableResources(deps: {
-  db: Database
-  chunks: { source: ChunkSource; prefixes: ChunkPrefixes }
-}): ReadonlyMap<string, Resource> {
+export function readableResources(deps: { db: Database; chunks: Chunks }): ReadonlyMap<string, Resource> {
   const tables = Object.entries(TABLE_RESOURCES).map(([name, resource]): [string, Resource] => [
     name,
     { noun: resource.noun, find: async (owner, ids) => asFound(await findRows(deps.db, resource, owner, ids)) },

@@ -7,6 +7,12 @@ import { SHARED, selectWhose, type TableResource } from '../schema/resources.ts'
 /** Longer ids do not exist, so they are not looked for. */
 export const LONGEST_ID = 128
 
+/** Ids of one look-up; as JSON they stay below what a database takes. A local one answers without letting go of the event loop. */
+const LOOKUP_IDS = 1_000
+
+/** Lets what else is waiting have its turn. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
+
 /** A row as it looks on the wire. */
 export type Row = Readonly<Record<string, unknown>>
 
@@ -35,7 +41,9 @@ export async function findRows<T extends Row = Row>(
 ): Promise<Map<string, T>> {
   const wanted = [...new Set(ids)].filter((id) => id.length <= LONGEST_ID)
   const found = new Map<string, T>()
-  for (const array of jsonArrays(wanted)) {
+  for (let at = 0; at < wanted.length; at += LOOKUP_IDS) {
+    if (at > 0) await turn()
+    const array = JSON.stringify(wanted.slice(at, at + LOOKUP_IDS))
     const rows = await db.all<Selected>(sql`
       SELECT id, ${json} AS json FROM ${table}
       WHERE ${readableBy(table, owner)} AND id IN (SELECT value FROM json_each(${array})) ORDER BY owner = ${owner}`)

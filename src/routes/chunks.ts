@@ -2,11 +2,11 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { MillraceError } from '../errors.ts'
-import type { AppDeps, Chunks, Env } from '../http/context.ts'
+import type { AppDeps, Env } from '../http/context.ts'
 import { taggedJson } from '../http/etag.ts'
 import { readBody } from '../http/fields.ts'
 import { ChunkStore } from '../reads/chunk-store.ts'
-import { bulkChunks, findChunks, sourceTypeOf } from '../reads/chunks.ts'
+import { bulkChunks, type Chunks, findChunks, sourceTypeOf } from '../reads/chunks.ts'
 import type { ChunksLoaded } from '../wire/chunks.ts'
 import { Id } from '../wire/fields.ts'
 
