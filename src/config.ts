@@ -34,6 +34,7 @@ const prefixes = list
     items.map((item): [string, string] => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]),
   )
 const PLACES = 'a whole number from 1 to 1000'
+const STREAMS = 'a whole number from 1'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
 const Variables = z.object({
@@ -57,6 +58,7 @@ const Variables = z.object({
     .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
     .refine((url) => new URL(url).username === '', 'an address without a user name or password')
     .optional(),
+  MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   CORS_ORIGINS: origins.default([]),
   RETENTION_DAYS: z.coerce
     .number('a number of days, such as 30')
@@ -88,6 +90,8 @@ export interface Config {
   readonly chunkPrefixes: readonly (readonly [prefix: string, sourceType: string])[]
   /** Where chunks are fetched from; null for those that are kept here. */
   readonly chunksUpstreamUrl: string | null
+  /** Streams and waiting requests held at once; more are refused. */
+  readonly maxStreams: number
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
@@ -136,6 +140,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     jwtSecret: v.JWT_SECRET ?? null,
     chunkPrefixes: v.CHUNK_PREFIXES,
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
+    maxStreams: v.MAX_STREAMS,
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
     logLevel: v.LOG_LEVEL,

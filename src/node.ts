@@ -109,7 +109,7 @@ async function start(config: Config): Promise<void> {
       keepMs: config.retentionDays * DAY_MS,
     },
   )
-  const hub = new Hub({ ...ports, operations })
+  const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams })
   const app = createApp({
     ...ports,
     operations,
