@@ -11,14 +11,18 @@ export interface Contestant extends AsyncDisposable {
   readonly name: string
   readonly url: string
   readonly pid: number
-  /** Sends the next `count` events, due together. Answers with when that began, in milliseconds since the epoch. */
-  emit(count: number): Promise<number>
-  /** Collects garbage where there is any. */
-  collect(): Promise<void>
+  /**
+   * Sends the next `count` events, due together. Answers with when they were there to be told of, in milliseconds since the epoch, and how
+   * long it took to write them down before that.
+   */
+  emit(count: number): Promise<{ at: number; kept: number }>
+  /** Bytes it holds: heap and buffers after garbage collection where there is such a thing, else what is resident. */
+  memory(): Promise<number>
 }
 
 const Started = z.object({ url: z.string() })
-const Emitted = z.object({ at: z.number() })
+const Collected = z.object({ heap: z.number() })
+const Emitted = z.object({ at: z.number(), asked: z.number() })
 
 /** The next message of a child process. */
 export function answer(child: ChildProcess): Promise<unknown> {
@@ -49,12 +53,18 @@ async function startNode(kind: string, name: string): Promise<Contestant> {
     async emit(count) {
       const emitted = answer(child)
       child.send({ emit: count })
-      return Emitted.parse(await emitted).at
+      const { at, asked } = Emitted.parse(await emitted)
+      return { at, kept: at - asked }
     },
-    async collect() {
-      const collected = answer(child)
-      child.send({ collect: true })
-      await collected
+    async memory() {
+      // What closed connections held goes over several turns of the event loop.
+      for (let round = 0; ; round++) {
+        const collected = answer(child)
+        child.send({ collect: true })
+        const { heap } = Collected.parse(await collected)
+        if (round === 3) return heap
+        await new Promise((resolve) => setTimeout(resolve, 200))
+      }
     },
     [Symbol.asyncDispose]: () => end(child),
   }
@@ -75,7 +85,7 @@ async function startNchan(nginx: string, module: string): Promise<Contestant> {
     look()
   })
   let n = 0
-  const emit = async (count: number): Promise<number> => {
+  const emit = async (count: number) => {
     let requests = ''
     for (let sent = 0; sent < count; sent++) {
       n++
@@ -98,7 +108,7 @@ async function startNchan(nginx: string, module: string): Promise<Contestant> {
       }
       look()
     })
-    return at
+    return { at, kept: 0 }
   }
   await emit(1)
   const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ')
@@ -107,7 +117,7 @@ async function startNchan(nginx: string, module: string): Promise<Contestant> {
     url: `${server.url}/follow`,
     pid: Number(children[0]),
     emit,
-    collect: () => Promise.resolve(),
+    memory: () => Promise.resolve(residentOf(Number(children[0]))),
     async [Symbol.asyncDispose]() {
       socket.destroy()
       await server[Symbol.asyncDispose]()
@@ -136,6 +146,6 @@ export function cpuOf(pid: number): number {
 }
 
 /** Resident memory of a process in bytes. */
-export function memoryOf(pid: number): number {
+function residentOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4_096
 }

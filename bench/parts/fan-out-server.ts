@@ -10,9 +10,11 @@ import { openLive } from '../../test/live/rig.ts'
 /** What each of them does: says where it is followed, and sends events numbered on from the last. */
 interface Fan {
   readonly url: string
-  /** Sends the next `count` events, due together. */
-  emit(count: number): Promise<void> | void
+  /** Sends the next `count` events, due together. May answer with when they were there to be told of. */
+  emit(count: number): Promise<number | undefined> | undefined
 }
+
+const now = () => performance.timeOrigin + performance.now()
 
 /** As long as an event of Millrace's own. */
 function dataOf(n: number): string {
@@ -26,9 +28,24 @@ function dataOf(n: number): string {
 }
 
 async function millrace(): Promise<Fan> {
-  const live = await openLive()
+  let told = 0
+  const live = await openLive({
+    notifier: (inner) => ({
+      ...inner,
+      publish(batchId, notice) {
+        told = now()
+        inner.publish(batchId, notice)
+      },
+    }),
+  })
   const batchId = await live.pen.begin()
-  return { url: live.streamUrl(batchId), emit: (count) => live.pen.write(batchId, count) }
+  return {
+    url: live.streamUrl(batchId),
+    async emit(count) {
+      await live.pen.write(batchId, count)
+      return told
+    },
+  }
 }
 
 const HEADERS = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' }
@@ -52,6 +69,7 @@ async function bare(): Promise<Fan> {
         const frame = Buffer.from(`id: ${n}\nevent: job_completed\ndata: ${dataOf(n)}\n\n`)
         for (const client of clients) client.write(frame)
       }
+      return undefined
     },
   }
 }
@@ -77,6 +95,7 @@ async function hono(): Promise<Fan> {
         for (const client of clients) writes.push(client.writeSSE(event))
       }
       await Promise.all(writes)
+      return undefined
     },
   }
 }
@@ -98,6 +117,7 @@ async function betterSse(): Promise<Fan> {
         n++
         channel.broadcast(JSON.parse(dataOf(n)), 'job_completed', { eventId: String(n) })
       }
+      return undefined
     },
   }
 }
@@ -121,11 +141,11 @@ process.on('message', (raw) => {
   const message = Message.parse(raw)
   if ('collect' in message) {
     globalThis.gc?.()
-    process.send?.({ collected: true })
+    const { heapUsed, external } = process.memoryUsage()
+    process.send?.({ heap: heapUsed + external })
     return
   }
-  // From before the event exists: writing it down is part of what Millrace does.
-  const at = performance.timeOrigin + performance.now()
-  void Promise.resolve(fan.emit(message.emit)).then(() => process.send?.({ at }))
+  const asked = now()
+  void Promise.resolve(fan.emit(message.emit)).then((told) => process.send?.({ at: told ?? asked, asked }))
 })
 process.send?.({ url: fan.url })
