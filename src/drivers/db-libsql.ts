@@ -108,6 +108,8 @@ export async function openLibsql(
     await client.execute('PRAGMA temp_store = MEMORY')
   }
   const db = drizzle(client)
-  await migrate(db, { migrationsFolder: options.migrations })
+  const toDate = () => migrate(db, { migrationsFolder: options.migrations })
+  // Of processes that start together one brings the schema up to date, and the others fail at it: they find it done when they look again.
+  await toDate().catch(toDate)
   return { db, close: () => client.close() }
 }
