@@ -29,14 +29,17 @@ export const RecommendationsRequest = z.object({
   include_special_needs: withDefault(z.boolean(), true),
 })
 
+/** Ids that can't exist are answered one by one; only one that is no id at all is refused. */
+const LooseId = z.string().max(1_000)
+
 /** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
-  items: list(z.object({ id: z.string(), data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
+  items: list(z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
 })
 
 /** `POST /api/v1/batch/delete`. */
-export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: list(z.string(), MOST_WRITES) })
+export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: list(LooseId, MOST_WRITES) })
 
 /** What became of one id. */
 export const ItemResult = z.discriminatedUnion('status', [

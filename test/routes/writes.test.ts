@@ -167,6 +167,20 @@ describe('more than 100', () => {
     expect([await read(all.alice, 'gone-0'), await read(all.bob, 'gone-149')]).toMatchObject([404, { id: 'gone-149' }])
   })
 
+  it('are cut by size too, and refused where one item is no item', async () => {
+    const ids = Array.from({ length: 101 }, (_, i) => `wide-${i}`)
+    await make(all.alice, ids)
+    const wide = ids.map((id) => ({ id, data: { description: 'ü'.repeat(5_000) } }))
+    const accepted = WriteAccepted.parse((await all.alice.post(UPDATE, update(wide))).body)
+    expect(await ended(all.alice, accepted)).toMatchObject({ total_succeeded: 101, total_failed: 0 })
+    const { batch } = Status.parse((await all.alice.get(accepted.status_url)).body)
+    expect(batch.totalJobs).toBe(3)
+    const large = await all.alice.post(UPDATE, update([...wide, { id: 'x', data: { junk: 'x'.repeat(600_000) } }]))
+    expect([large.status, large.body]).toEqual([400, { detail: 'items.101 is larger than 500 KB.' }])
+    const long = await all.alice.post(DELETE, { resource_type: 'activities', ids: [...ids, 'x'.repeat(1_001)] })
+    expect([long.status, long.body]).toMatchObject([422, { detail: [{ loc: ['body', 'ids', 101] }] }])
+  })
+
   it('are too many for get and recommendations, which have limits', async () => {
     const ids = Array(101).fill('a')
     expect((await all.alice.post('/api/v1/batch/get', { resource_type: 'activities', ids })).status).toBe(422)

@@ -1,11 +1,12 @@
 /** The operation `resources.write`: updates and deletes that are too many to be answered at once. A job is a slice of them. */
 import { z } from 'zod'
-import type { Operation } from '../../ports.ts'
+import { MillraceError } from '../../errors.ts'
+import type { JobPlan, Operation } from '../../ports.ts'
 import { ItemResult } from '../../wire/batch-reads.ts'
 import { check, present, statements, Write, whose, writable } from './write.ts'
 
-/** Items a job. */
-const SLICE = 100
+/** Items a job, and bytes of them: a job's input is one value in the database. */
+const SLICE = { items: 100, bytes: 500_000 }
 
 const BatchInput = Write.omit({ items: true })
 const Slice = Write.pick({ items: true })
@@ -22,16 +23,7 @@ export const resourceWrite: Operation = {
   plan(request) {
     const { items, ...input } = Write.parse(request)
     writable(input.resource_type, input.action)
-    const slices = Math.ceil(items.length / SLICE)
-    return {
-      input,
-      facts: input,
-      jobs: Array.from({ length: slices }, (_, place) => {
-        const slice = items.slice(place * SLICE, (place + 1) * SLICE)
-        const first = place * SLICE + 1
-        return { input: { items: slice }, label: `${first}–${first + slice.length - 1}` }
-      }),
-    }
+    return { input, facts: input, jobs: cut(items) }
   },
 
   fromItems: null,
@@ -72,4 +64,29 @@ export const resourceWrite: Operation = {
       total_failed: results.length - succeeded,
     }
   },
+}
+
+/** Cuts items into jobs, in order. */
+function cut(items: Write['items']): JobPlan[] {
+  const jobs: JobPlan[] = []
+  let slice: Write['items'] = []
+  let bytes = 0
+  const close = (end: number) => {
+    if (slice.length > 0) jobs.push({ input: { items: slice }, label: `${end - slice.length + 1}–${end}` })
+    slice = []
+    bytes = 0
+  }
+  for (const [place, item] of items.entries()) {
+    const size = new TextEncoder().encode(JSON.stringify(item)).byteLength
+    if (size > SLICE.bytes) {
+      throw new MillraceError('INVALID_REQUEST', `items.${place} is larger than ${SLICE.bytes / 1_000} KB.`, {
+        details: { field: `items.${place}` },
+      })
+    }
+    if (slice.length === SLICE.items || bytes + size > SLICE.bytes) close(place)
+    slice.push(item)
+    bytes += size
+  }
+  close(items.length)
+  return jobs
 }

@@ -11,7 +11,7 @@ import type { ItemResult } from '../../wire/batch-reads.ts'
 export const Write = z.object({
   resource_type: z.string(),
   action: z.enum(['update', 'delete']),
-  items: z.array(z.object({ id: z.string().max(10_000), data: z.record(z.string(), z.unknown()).optional() })),
+  items: z.array(z.object({ id: z.string(), data: z.record(z.string(), z.unknown()).optional() })),
 })
 export type Write = z.infer<typeof Write>
 
@@ -60,7 +60,7 @@ export function check(resource: Writable, { action, items }: Write): Checked {
     }
     const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
     if (given.length === 0)
-      faults.set(place, `data: nothing to change. Fields of ${resource.noun} that can be changed are needed`)
+      faults.set(place, `data: names no field of a ${resource.noun.toLowerCase()} that can be changed`)
     else changes.set(id, { ...changes.get(id), ...Object.fromEntries(given) })
   }
   return { changes, faults }
