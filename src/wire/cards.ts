@@ -12,13 +12,21 @@ export const MOST_CARD_BYTES = 1_000_000
 /** Failures that a result lists; all are counted. */
 export const MOST_ERRORS = 100
 
+const Tag = z
+  .string()
+  .trim()
+  .pipe(text({ max: 200 }))
+
 /** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
 export const NewCard = z.object({
   title: text({ min: 1, max: 1_000 }),
   body: text({ max: 250_000 }),
   category: text({ min: 1, max: 200 }),
   privacy_level: text({ min: 1, max: 100 }),
-  tags: withDefault(z.array(text({ min: 1, max: 200 })).max(200, 'Input should have at most 200 items'), []),
+  /** Without blanks around them, and without those that are nothing else. */
+  tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), []).transform((tags) =>
+    tags.filter((tag) => tag !== ''),
+  ),
   source_platform: optional(text({ max: 200 })),
   source_url: optional(text({ max: 4_000 })),
   metadata: withDefault(z.record(z.string(), z.unknown()), {}),

@@ -84,12 +84,13 @@ export async function* pagesOf(
   for (let from = 0; from < ids.length; from += IDS_A_PAGE) {
     const page = ids.slice(from, from + IDS_A_PAGE)
     const rows = await db.all<{ id: string; card: string | null }>(sql`
-      SELECT i.value AS id, CASE WHEN c.id IS NULL THEN '' WHEN ${matches(filter)} THEN ${asJson(view)} END AS card
-      FROM json_each(${JSON.stringify(page)}) i LEFT JOIN (SELECT * FROM cards WHERE owner = ${owner} AND deleted_at IS NULL) c ON c.id = i.value ORDER BY i.key`)
+      SELECT i.value AS id, (SELECT iif(${matches(filter)}, ${asJson(view)}, '') FROM cards
+        WHERE owner = ${owner} AND cards.id = i.value AND deleted_at IS NULL) AS card
+      FROM json_each(${JSON.stringify(page)}) i ORDER BY i.key`)
     yield {
       cards: rows.flatMap(({ card }) => (card === null || card === '' ? [] : [card])),
       scanned: page.length,
-      missing: rows.flatMap(({ id, card }) => (card === '' ? [id] : [])),
+      missing: rows.flatMap(({ id, card }) => (card === null ? [id] : [])),
     }
   }
 }

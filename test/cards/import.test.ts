@@ -1,0 +1,268 @@
+/** Imports in every form, duplicates, publishing and the ledger, against a real server. */
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { ImportResult } from '../../src/wire/cards.ts'
+import { startServer, type TestServer } from '../server/harness.ts'
+import { CardClient, card, KEYED, keyOf, query, refusal, someCards } from './client.ts'
+
+let server: TestServer
+let client: CardClient
+let owner = ''
+let owners = 0
+
+beforeAll(async () => {
+  server = await startServer({ env: KEYED })
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+/** Every test is an owner of its own. */
+beforeEach(async () => {
+  owner = `owner-${++owners}`
+  client = new CardClient(server, await keyOf(owner))
+})
+
+const ndjson = (cards: readonly unknown[]) => cards.map((one) => `${JSON.stringify(one)}\n`).join('')
+const send = (type: string, body: string | Uint8Array<ArrayBuffer>, headers = {}, search = '') =>
+  client.result(client.send(`/bulk/import${search}`, type, body, headers), ImportResult)
+
+describe('a streamed body', () => {
+  it('of NDJSON holds a card a line; a line that is none fails alone', async () => {
+    const lines = [JSON.stringify(card(0)), '', 'no json', '  ', JSON.stringify(card(2)), '[1]']
+    const result = await send('application/x-ndjson', lines.join('\n'))
+    expect(result).toMatchObject({ cards_imported: 2, cards_failed: 2 })
+    expect(result.errors).toMatchObject([{ index: 1, error: 'The line is not JSON' }, { index: 3 }])
+  })
+
+  it('may be as long as it likes, and keeps its order', async () => {
+    const result = await send('application/x-ndjson', ndjson(someCards(12_345)))
+    expect(result).toMatchObject({ cards_imported: 12_345, cards_failed: 0, cards_published: 12_345 })
+    const titles = query(server, 'SELECT title FROM cards WHERE owner = ? ORDER BY id', owner).map(({ title }) => title)
+    expect(titles).toEqual(someCards(12_345).map(({ title }) => title))
+  })
+
+  it('of CSV has its columns named, and may be quoted over lines', async () => {
+    const csv = [
+      '\ufeffTitle,body,category,privacy_level,tags,source_url,colour',
+      'One,"two\r\nlines, and ""quotes""",C,PERSONAL,"a,""b,c"", d",,red',
+      "Two,'=1+1,C,BUSINESS,,https://example.com,blue",
+      'Three,too few',
+      ',no title,C,BUSINESS,,,',
+    ].join('\r\n')
+    const result = await send('text/csv', csv)
+    expect(result).toMatchObject({ cards_imported: 2, cards_failed: 2, cards_published: 1 })
+    expect(result.errors).toMatchObject([
+      { index: 2, error: 'The record has 2 fields, the header 7' },
+      { index: 3, error: 'title: Input should have at least 1 characters' },
+    ])
+    expect(await client.cards()).toMatchObject([
+      { title: 'One', body: 'two\r\nlines, and "quotes"', tags: ['a', 'b,c', 'd'], source_url: null },
+      { title: 'Two', body: '=1+1', tags: [], source_url: 'https://example.com' },
+    ])
+  })
+
+  it('may be compressed, as JSON may', async () => {
+    const gzip = { 'Content-Encoding': 'gzip' }
+    expect(await send('application/x-ndjson', gzipSync(ndjson(someCards(700))), gzip)).toMatchObject({
+      cards_imported: 700,
+    })
+    const json = gzipSync(JSON.stringify({ cards: someCards(3) }))
+    expect(await send('application/json', json, gzip)).toMatchObject({ cards_imported: 3 })
+    const broken = client.send('/bulk/import', 'application/x-ndjson', 'not gzip', gzip)
+    expect(await refusal(broken)).toEqual({ status: 400, detail: 'The body is not gzip, or is cut off.' })
+  })
+
+  it('takes its options from the address', async () => {
+    const search = '?publish_business=false&on_duplicate=skip'
+    expect(await send('application/x-ndjson', ndjson([card(1), card(1), card(2)]), {}, search)).toMatchObject({
+      cards_imported: 2,
+      cards_skipped: 1,
+      cards_published: 0,
+    })
+    const wrong = client.send('/bulk/import?validate_only=perhaps', 'application/x-ndjson', ndjson([card(1)]))
+    expect(await refusal(wrong)).toMatchObject({ status: 400, detail: expect.stringContaining('validate_only') })
+  })
+
+  it('with a card beyond 1 MB fails that card alone', async () => {
+    const lines = ndjson([
+      card(0),
+      card(1, { body: 'x'.repeat(1_100_000) }),
+      card(2, { body: 'x'.repeat(250_001) }),
+      card(3),
+    ])
+    const result = await send('application/x-ndjson', lines)
+    expect(result).toMatchObject({ cards_imported: 2, cards_failed: 2 })
+    expect(result.errors).toEqual([
+      { index: 1, title: '', error: 'A card should have at most 1,000,000 bytes' },
+      { index: 2, title: 'Card 2', error: 'body: Input should have at most 250000 characters' },
+    ])
+  })
+
+  it('that is empty, or a CSV without the columns, is refused and not kept', async () => {
+    const blobs = (await server.blobs()).length
+    const empty = { status: 400, detail: 'No cards provided for import' }
+    expect(await refusal(client.send('/bulk/import', 'application/x-ndjson', '\n \n'))).toEqual(empty)
+    expect(await refusal(client.send('/bulk/import', 'text/csv', 'title,body,category,privacy_level\n'))).toEqual(empty)
+    expect(await refusal(client.send('/bulk/import', 'text/csv', 'title,text\na,b\n'))).toEqual({
+      status: 400,
+      detail: 'The first line of a CSV names its columns. Missing: body, category, privacy_level.',
+    })
+    expect(await server.blobs()).toHaveLength(blobs)
+  })
+})
+
+describe('duplicates', () => {
+  const again = [
+    card(1, { category: 'NEW', tags: ['new'] }),
+    card(2),
+    card(2, { category: 'LAST' }),
+    card(3, { body: 'Other' }),
+  ]
+
+  it('are imported unless something else is asked', async () => {
+    await client.import([card(1), card(2)])
+    expect(await client.import(again)).toMatchObject({ cards_imported: 4, cards_skipped: 0 })
+  })
+
+  it('are skipped', async () => {
+    await client.import([card(1)])
+    expect(await client.import(again, { on_duplicate: 'skip' })).toMatchObject({
+      cards_imported: 2,
+      cards_skipped: 2,
+      cards_failed: 0,
+      cards_published: 2,
+      extropy_earned: '2.00000000',
+    })
+    expect(await client.cards()).toMatchObject([
+      { category: 'BUSINESS' },
+      { title: 'Card 2', category: 'BUSINESS' },
+      { body: 'Other' },
+    ])
+  })
+
+  it('are brought up to date, the last of several last, and paid for once', async () => {
+    await client.import([card(1)])
+    const before = await client.cards()
+    expect(await client.import(again, { on_duplicate: 'update' })).toMatchObject({
+      cards_imported: 2,
+      cards_updated: 2,
+      cards_published: 2,
+    })
+    const after = await client.cards()
+    expect(after).toMatchObject([{ category: 'NEW', tags: ['new'] }, { category: 'LAST' }, { body: 'Other' }])
+    expect(after[0]?.id).toBe(before[0]?.id)
+    expect((await client.tokens()).balance).toBe('3.00000000')
+  })
+
+  it('fail, each with its place', async () => {
+    await client.import([card(1)])
+    const result = await client.import(again, { on_duplicate: 'fail' })
+    expect(result).toMatchObject({ cards_imported: 2, cards_failed: 2, cards_published: 2 })
+    const error = 'A card with this title and body exists already'
+    expect(result.errors).toEqual([
+      { index: 0, title: 'Card 1', error },
+      { index: 2, title: 'Card 2', error },
+    ])
+  })
+
+  it('of one another stay out when two imports race', async () => {
+    const cards = someCards(3_000)
+    const results = await Promise.all(Array.from({ length: 4 }, () => client.import(cards, { on_duplicate: 'skip' })))
+    const sum = (name: 'cards_imported' | 'cards_skipped' | 'cards_published') =>
+      results.reduce((total, result) => total + result[name], 0)
+    expect([sum('cards_imported'), sum('cards_skipped'), sum('cards_published')]).toEqual([3_000, 9_000, 3_000])
+    expect(query(server, 'SELECT count(*) AS n FROM cards WHERE owner = ?', owner)).toEqual([{ n: 3_000 }])
+    expect((await client.tokens('?limit=1')).balance).toBe('3000.00000000')
+  })
+
+  it('are those of the same owner, not deleted', async () => {
+    await client.import([card(1)])
+    const other = new CardClient(server, await keyOf(`${owner}-b`))
+    expect(await other.import([card(1)], { on_duplicate: 'skip' })).toMatchObject({ cards_imported: 1 })
+    const ids = (await client.cards()).map(({ id }) => id)
+    await client.change('delete', { card_ids: ids })
+    expect(await client.import([card(1)], { on_duplicate: 'skip' })).toMatchObject({ cards_imported: 1 })
+  })
+})
+
+describe('validate_only', () => {
+  it('says what an import would come to and writes nothing', async () => {
+    await client.import([card(1)])
+    const cards = [card(1), card(2), { title: 'x' }]
+    expect(await client.import(cards, { validate_only: true })).toMatchObject({
+      cards_imported: 0,
+      cards_valid: 2,
+      cards_failed: 1,
+    })
+    expect(await client.import(cards, { validate_only: true, on_duplicate: 'skip' })).toMatchObject({
+      cards_valid: 1,
+      cards_skipped: 1,
+    })
+    expect(await client.import(cards, { validate_only: true, on_duplicate: 'fail' })).toMatchObject({
+      cards_valid: 1,
+      cards_failed: 2,
+    })
+    expect(await client.cards()).toHaveLength(1)
+    expect((await client.tokens()).balance).toBe('1.00000000')
+  })
+})
+
+describe('publishing', () => {
+  it('gives a page that everybody can read, safe whatever the card holds', async () => {
+    await client.import([
+      card(1, {
+        title: `How to Build Momentum! Ünïcode & <b>${'long '.repeat(30)}`,
+        body: '<script>alert(1)</script>',
+        source_url: 'javascript:alert(1)',
+      }),
+    ])
+    const [made] = await client.cards()
+    const url = new URL(String(made?.published_url))
+    expect(url.href.startsWith(`${server.url}/cards/`)).toBe(true)
+    const slug = url.pathname.slice('/cards/'.length)
+    expect(slug).toMatch(/^how-to-build-momentum-unicode-b-[a-z0-9-]+$/)
+    expect(slug.length).toBeLessThanOrEqual(60)
+    const response = await fetch(url)
+    expect(response.headers.get('Content-Security-Policy')).toContain("default-src 'none'")
+    const page = await response.text()
+    expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+    expect(page).not.toMatch(/<script|href="javascript/)
+    expect((await server.fetch('/cards/nothing-here')).status).toBe(404)
+  })
+
+  it('ends when an update makes the card private, and its page with it', async () => {
+    await client.import([card(1)])
+    const [made] = await client.cards()
+    await client.import([card(1, { privacy_level: 'PERSONAL' })], { on_duplicate: 'update' })
+    expect(await client.cards()).toMatchObject([{ is_published: false, published_url: null }])
+    expect((await fetch(String(made?.published_url))).status).toBe(404)
+    expect(await client.import([card(1)], { on_duplicate: 'update' })).toMatchObject({
+      cards_updated: 1,
+      cards_published: 0,
+    })
+    expect(await client.cards()).toMatchObject([{ published_url: made?.published_url }])
+    expect((await client.tokens()).balance).toBe('1.00000000')
+  })
+
+  it('gives cards of one title pages of their own', async () => {
+    await client.import(Array(1_200).fill(card(1)))
+    const slugs = query(server, 'SELECT DISTINCT slug FROM cards WHERE owner = ?', owner)
+    expect(slugs).toHaveLength(1_200)
+  })
+
+  it('is paid for in a ledger that is read page by page', async () => {
+    await client.import(someCards(25))
+    const { ledger, next, balance } = await client.tokens('?limit=10')
+    expect(balance).toBe('25.00000000')
+    expect(ledger).toHaveLength(10)
+    expect(ledger[0]).toMatchObject({ amount: '1.00000000', reason: 'card_published' })
+    const second = await client.tokens(`?limit=20&cursor=${next}`)
+    expect(second.ledger).toHaveLength(15)
+    expect(second.next).toBeNull()
+    expect(new Set([...ledger, ...second.ledger].map((row) => row.card_id)).size).toBe(25)
+    expect(await new CardClient(server, await keyOf(`${owner}-b`)).tokens()).toEqual({
+      balance: '0.00000000',
+      ledger: [],
+      next: null,
+    })
+  })
+})

@@ -1,0 +1,211 @@
+/** The card surface by the seed: bodies, states, messages and codes, against a real server. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Follower } from '../server/follow.ts'
+import { startServer, type TestServer } from '../server/harness.ts'
+import { CardClient, card, KEYED, keyOf, refusal, someCards } from './client.ts'
+
+let server: TestServer
+let client: CardClient
+
+beforeAll(async () => {
+  server = await startServer({ env: { ...KEYED, MILLRACE_API_KEY: 'a-key-for-tests' } })
+  client = new CardClient(server, 'a-key-for-tests')
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+describe('an import', () => {
+  it('is accepted and ends as the seed prints it', async () => {
+    const cards = [...someCards(800), ...someCards(200, { privacy_level: 'PERSONAL' }, 800)]
+    const accepted = await client.accepted(client.post('/bulk/import', { cards }))
+    expect(accepted).toMatchObject({
+      status: 'PENDING',
+      message: 'Bulk import initiated for 1000 cards',
+      check_status_url: `/bulk/status/${accepted.task_id}`,
+    })
+    expect(accepted.estimated_duration_seconds).toBeGreaterThan(0)
+    const status = await client.ended(accepted.task_id)
+    expect(status).toMatchObject({
+      task_id: accepted.task_id,
+      status: 'SUCCESS',
+      result: {
+        cards_imported: 1000,
+        cards_failed: 0,
+        cards_published: 800,
+        extropy_earned: '800.00000000',
+        errors: [],
+      },
+    })
+    expect(Date.parse(status.completed_at ?? '')).toBeGreaterThan(0)
+    expect(status.progress).toBeUndefined()
+  })
+
+  it('publishes by level, without case, unless told otherwise', async () => {
+    const levels = ['BUSINESS', 'business', 'Ideas', 'PERSONAL']
+    const cards = levels.map((privacy_level, at) => card(at, { privacy_level }))
+    const published = async (options: object) => (await client.import(cards, { ...options })).cards_published
+    expect(await published({})).toBe(3)
+    expect(await published({ publish_business: false })).toBe(1)
+    expect(await published({ publish_ideas: false })).toBe(2)
+    expect(await published({ publish_business: false, publish_ideas: false })).toBe(0)
+    expect(await published({ publish_business: null, publish_ideas: null })).toBe(3)
+  })
+
+  it('fails bad cards alone, by their place in the request', async () => {
+    const cards = [
+      card(0),
+      card(1, { title: undefined }),
+      card(2, { title: 'x'.repeat(1_001) }),
+      card(3, { tags: 'no list' }),
+      card(4, { category: null }),
+      'no card',
+      null,
+      card(7, { body: 'half a pair \ud800' }),
+      card(8, { metadata: [] }),
+      card(9, { source_platform: null, source_url: null, metadata: null, tags: null, extra: 1 }),
+    ]
+    const result = await client.import(cards)
+    expect(result).toMatchObject({ cards_imported: 2, cards_failed: 8 })
+    expect(result.errors.map(({ index }) => index)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    expect(result.errors[0]).toEqual({ index: 1, title: '', error: 'title: Field required' })
+    expect(result.errors[1]).toEqual({
+      index: 2,
+      title: 'x'.repeat(200),
+      error: 'title: Input should have at most 1000 characters',
+    })
+    expect(result.errors[2]).toMatchObject({ title: 'Card 3', error: expect.stringMatching(/^tags: .*array/) })
+    expect(result.errors[4]?.error).toContain('object')
+  })
+
+  it('counts all failures and lists the first hundred, across slices', async () => {
+    const result = await client.import(
+      Array.from({ length: 1_200 }, (_, at) => card(at, at % 2 === 0 ? {} : { title: 7 })),
+    )
+    expect(result).toMatchObject({ cards_imported: 600, cards_failed: 600 })
+    expect(result.errors.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, at) => 2 * at + 1))
+  })
+
+  it('can be watched as any batch, under the same id', async () => {
+    const accepted = await client.accepted(client.post('/bulk/import', { cards: someCards(1_500) }))
+    const follower = new Follower(new URL(accepted.stream_url, server.url).href)
+    await follower.completed()
+    follower.close()
+    expect(await client.status(accepted.task_id)).toMatchObject({
+      status: 'SUCCESS',
+      result: { cards_imported: 1_500 },
+    })
+  })
+})
+
+describe('what is refused', () => {
+  it.each([
+    ['/bulk/import', { cards: [] }, 'No cards provided for import'],
+    ['/bulk/import', {}, 'No cards provided for import'],
+    ['/bulk/import', { cards: Array(10_001).fill(0) }, 'Maximum 10,000 cards per import operation'],
+    ['/bulk/export', { format: 'xml' }, 'Invalid format. Must be one of: json, markdown, csv'],
+    ['/bulk/delete', { card_ids: [] }, 'No card IDs provided for deletion'],
+    ['/bulk/delete', { card_ids: Array.from({ length: 10_001 }, String) }, 'Maximum 10,000 cards per delete operation'],
+  ])('%s %#', async (path, body, detail) => {
+    expect(await refusal(client.post(path, body))).toEqual({ status: 400, detail })
+  })
+
+  it.each([
+    ['/bulk/import', { cards: {} }, 'cards'],
+    ['/bulk/import', { cards: [1], publish_business: 'yes' }, 'publish_business'],
+    ['/bulk/import', { cards: [1], on_duplicate: 'merge' }, 'on_duplicate'],
+    ['/bulk/import', { cards: [1], run_at: 'tomorrow' }, 'run_at'],
+    ['/bulk/export', { privacy_levels: 'BUSINESS' }, 'privacy_levels'],
+    ['/bulk/export', { card_ids: [] }, 'card_ids'],
+    ['/bulk/delete', { card_ids: [7] }, 'card_ids.0'],
+  ])('%s %# names the field', async (path, body, field) => {
+    expect(await refusal(client.post(path, body))).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining(field),
+    })
+  })
+
+  it('tells what is no JSON, what is no known type, and what is too large', async () => {
+    expect(await refusal(client.send('/bulk/import', 'application/json', '{"cards": ['))).toMatchObject({ status: 400 })
+    expect(await refusal(client.send('/bulk/import', 'text/plain', 'x'))).toMatchObject({ status: 415 })
+    const large = new Blob(Array(65).fill(new Uint8Array(1024 * 1024).fill(32)))
+    expect(await refusal(client.send('/bulk/import', 'application/json', large))).toMatchObject({ status: 413 })
+  })
+
+  it('says 401 to whoever has no key, or a wrong one', async () => {
+    const answer = { status: 401, detail: 'Invalid or missing API key' }
+    expect(await refusal(new CardClient(server).post('/bulk/import', { cards: [card(0)] }))).toEqual(answer)
+    expect(await refusal(new CardClient(server, 'wrong').fetch('/bulk/tokens'))).toEqual(answer)
+    expect(await refusal(new CardClient(server).fetch('/bulk/status/x'))).toEqual(answer)
+  })
+
+  it("does not know another owner's task, nor one that never was", async () => {
+    const { task_id } = await client.accepted(client.post('/bulk/import', { cards: [card(0)] }))
+    const other = new CardClient(server, await keyOf('other'))
+    expect(await refusal(other.fetch(`/bulk/status/${task_id}`))).toMatchObject({ status: 404 })
+    expect(await refusal(client.fetch('/bulk/status/550e8400-e29b-41d4-a716-446655440000'))).toMatchObject({
+      status: 404,
+    })
+  })
+})
+
+describe('a task', () => {
+  it('waits for its time as PENDING', async () => {
+    const run_at = new Date(Date.now() + 3_600_000).toISOString()
+    const { task_id } = await client.accepted(client.post('/bulk/import', { cards: someCards(3), run_at }))
+    expect(await client.status(task_id)).toEqual({
+      task_id,
+      status: 'PENDING',
+      progress: { current: 0, total: 3, percent: 0 },
+    })
+  })
+
+  it('that is cancelled is a FAILURE with a reason and what was done', async () => {
+    const run_at = new Date(Date.now() + 3_600_000).toISOString()
+    const { task_id } = await client.accepted(client.post('/bulk/import', { cards: someCards(600), run_at }))
+    await client.post(`/api/batch/${task_id}/cancel`, {})
+    const status = await client.ended(task_id)
+    expect(status).toMatchObject({ status: 'FAILURE', result: { cards_imported: 0, cards_failed: 600 } })
+    expect(status.error).not.toBe('')
+  })
+
+  it('sent twice under one key is done once', async () => {
+    const send = (cards: unknown[]) => client.post('/bulk/import', { cards }, { 'Idempotency-Key': 'nightly-1' })
+    const blobs = (await server.blobs()).length
+    const first = await client.accepted(send(someCards(5)))
+    const again = await client.accepted(send(someCards(5)))
+    expect(again.task_id).toBe(first.task_id)
+    expect((await server.blobs()).length).toBe(blobs + 1)
+    expect(await refusal(send(someCards(6)))).toMatchObject({ status: 409 })
+    expect((await server.blobs()).length).toBe(blobs + 1)
+    expect((await client.ended('nightly-1')).task_id).toBe(first.task_id)
+  })
+
+  it('is estimated by what the last ones took here', async () => {
+    const delay = async () => {
+      const answer = await client.accepted(
+        client.post('/bulk/import', {
+          cards: someCards(10_000),
+          run_at: new Date(Date.now() + 3_600_000).toISOString(),
+        }),
+      )
+      return answer.estimated_duration_seconds
+    }
+    const { task_id } = await client.accepted(client.post('/bulk/import', { cards: someCards(2_000) }))
+    const { result } = await client.ended(task_id)
+    const seconds = result && 'duration_seconds' in result ? result.duration_seconds : 0
+    // Earlier, smaller imports are in the mean: it is in the order of what 10,000 cards take at that pace.
+    expect(await delay()).toBeLessThanOrEqual(Math.max(2, 50 * seconds))
+  })
+})
+
+describe('health', () => {
+  it('is told without a key, and knows the workers', async () => {
+    const response = await server.fetch('/bulk/health')
+    expect(await response.json()).toEqual({
+      status: 'healthy',
+      service: 'bulk-operations',
+      version: '1.0.0',
+      celery_workers: 'healthy',
+      worker_count: 1,
+    })
+  })
+})
