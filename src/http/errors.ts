@@ -66,6 +66,8 @@ export function errorHandler(log: Log): ErrorHandler<Env> {
   return (thrown, c) => {
     const error = asMillraceError(thrown, log, c.get('requestId'))
     if (error.code === 'UNAUTHORIZED') c.header('WWW-Authenticate', 'Bearer')
+    // The rest of the body is not read, so that nothing more can come over this connection.
+    if (error.code === 'TOO_LARGE') c.header('Connection', 'close')
     return c.json(errorBody(c.req.path, error), error.status)
   }
 }
