@@ -1,21 +1,16 @@
 /** Runs the benchmarks, all or those named, and writes each one's section into BENCHMARKS.md: `node bench/main.ts [name …]`. */
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { writeSection } from './parts/report.ts'
 
-const REPORT = join(import.meta.dirname, '..', 'BENCHMARKS.md')
+/** Run by themselves: a soak takes an hour, a bare server waits for its benchmark. */
+const NOT_HERE = new Set(['main', 'soak', 'reads-bare'])
 
-/** Puts a section between its markers; at the end where it has none yet. */
-function place(report: string, name: string, section: string): string {
-  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const block = `${begin}\n${section.trim()}\n${end}`
-  const from = report.indexOf(begin)
-  const to = report.indexOf(end)
-  if (from === -1 || to === -1) return `${report.trimEnd()}\n\n${block}\n`
-  return report.slice(0, from) + block + report.slice(to + end.length)
-}
-
-const files = (await readdir(import.meta.dirname)).filter((file) => file.endsWith('.ts') && file !== 'main.ts')
-const names = files.map((file) => basename(file, '.ts')).sort()
+const files = (await readdir(import.meta.dirname)).filter((file) => file.endsWith('.ts'))
+const names = files
+  .map((file) => basename(file, '.ts'))
+  .filter((name) => !NOT_HERE.has(name))
+  .sort()
 const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !names.includes(name))
 if (unknown !== undefined) throw new Error(`There is no benchmark "${unknown}". There are: ${names.join(', ')}.`)
@@ -25,9 +20,7 @@ for (const name of asked.length > 0 ? asked : names) {
     throw new Error(`bench/${name}.ts exports no run().`)
   }
   console.error(`${name} …`)
-  const section = String(await bench.run())
-  const report = await readFile(REPORT, 'utf8').catch(() => '# Benchmarks\n')
-  await writeFile(REPORT, place(report, name, section))
+  await writeSection(name, String(await bench.run()))
 }
 // A child that is still ending holds nobody up.
 process.exit()
