@@ -17,9 +17,9 @@ import { takeTurns } from './turns.ts'
 export interface WebhookOptions {
   readonly url: string
   /** `whsec_` and 24 to 64 bytes in base64; made where it is left out. */
-  readonly secret?: string
+  readonly secret?: string | undefined
   /** Types of event; `batch_completed` alone where it is left out. */
-  readonly events?: readonly string[]
+  readonly events?: readonly string[] | undefined
 }
 
 /** Deliveries of one batch under way at once, those that wait for another try included: a dead receiver takes no more places. */

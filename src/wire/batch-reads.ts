@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { Activity } from './activities.ts'
 import { list, optional, withDefault } from './fields.ts'
+import { WebhookRequest } from './webhooks.ts'
 
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
 export const MOST_IDS = 100
@@ -36,10 +37,16 @@ const LooseId = z.string().max(1_000)
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
   items: list(z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
+  /** Told when a write that became a batch ends. */
+  webhook: optional(WebhookRequest),
 })
 
 /** `POST /api/v1/batch/delete`. */
-export const BatchDeleteRequest = z.object({ resource_type: z.string(), ids: list(LooseId, MOST_WRITES) })
+export const BatchDeleteRequest = z.object({
+  resource_type: z.string(),
+  ids: list(LooseId, MOST_WRITES),
+  webhook: optional(WebhookRequest),
+})
 
 /** What became of one id. */
 export const ItemResult = z.discriminatedUnion('status', [
@@ -103,6 +110,8 @@ export const WriteAccepted = z.object({
   status_url: z.string(),
   stream_url: z.string(),
   results_url: z.string(),
+  /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
+  webhook_secret: z.string().optional(),
 })
 export type WriteAccepted = z.infer<typeof WriteAccepted>
 

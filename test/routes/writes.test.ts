@@ -5,11 +5,12 @@ import { Activity } from '../../src/wire/activities.ts'
 import { BatchResults, ItemResult, WriteAccepted } from '../../src/wire/batch-reads.ts'
 import { until } from '../engine/rig.ts'
 import { Follower } from '../server/follow.ts'
+import { opened, openReceiver } from '../webhooks/receiver.ts'
 import { type Caller, startWithCallers } from './callers.ts'
 
 let all: Awaited<ReturnType<typeof startWithCallers>>
 beforeAll(async () => {
-  all = await startWithCallers()
+  all = await startWithCallers({ MILLRACE_ALLOW_PRIVATE_URLS: '1' })
 })
 afterAll(() => all.server[Symbol.asyncDispose]())
 
@@ -179,6 +180,17 @@ describe('more than 100', () => {
     expect([large.status, large.body]).toEqual([400, { detail: 'items.101 is larger than 500 KB.' }])
     const long = await all.alice.post(DELETE, { resource_type: 'activities', ids: [...ids, 'x'.repeat(1_001)] })
     expect([long.status, long.body]).toMatchObject([422, { detail: [{ loc: ['body', 'ids', 101] }] }])
+  })
+
+  it('tell a webhook when they end', async () => {
+    await using receiver = await openReceiver()
+    const ids = Array.from({ length: 101 }, (_, i) => `none-${i}`)
+    const { body } = await all.alice.post(DELETE, { resource_type: 'activities', ids, webhook: { url: receiver.url } })
+    const { batch_id, webhook_secret = '' } = WriteAccepted.parse(body)
+    const told = await until(async () => receiver.received[0], 30_000)
+    expect(opened(told, webhook_secret).data).toMatchObject({ batchId: batch_id, operation: 'resources.write' })
+    const wrong = await all.alice.post(DELETE, { resource_type: 'activities', ids, webhook: { url: 'nowhere' } })
+    expect([wrong.status, wrong.body]).toMatchObject([422, { detail: [{ loc: ['body', 'webhook', 'url'] }] }])
   })
 
   it('are too many for get and recommendations, which have limits', async () => {

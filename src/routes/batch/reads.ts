@@ -10,6 +10,7 @@ import { idempotencyKey } from '../../http/idempotency.ts'
 import { resourceWrite } from '../../operations/resource-write/index.ts'
 import { writeNow } from '../../operations/resource-write/now.ts'
 import type { Write } from '../../operations/resource-write/write.ts'
+import { readWebhookSecret } from '../../reads/deliveries.ts'
 import { recommend } from '../../reads/recommend.ts'
 import { parseFields, presentFound, type Resource, readableResources } from '../../reads/resources.ts'
 import {
@@ -22,6 +23,7 @@ import {
   RecommendationsRequest,
   type WriteAccepted,
 } from '../../wire/batch-reads.ts'
+import type { WebhookRequest } from '../../wire/webhooks.ts'
 
 /** `POST /get`, `POST /activities/recommendations`, `POST /update`, `POST /delete`. */
 export function batchReadRoutes(deps: AppDeps): Hono<Env> {
@@ -30,12 +32,12 @@ export function batchReadRoutes(deps: AppDeps): Hono<Env> {
     .post('/get', (c) => get(c, deps, resources))
     .post('/activities/recommendations', (c) => recommendations(c, deps))
     .post('/update', async (c) => {
-      const { resource_type, items } = await readFields(c, BatchUpdateRequest)
-      return write(c, deps, { resource_type, action: 'update', items })
+      const { resource_type, items, webhook } = await readFields(c, BatchUpdateRequest)
+      return write(c, deps, { resource_type, action: 'update', items }, webhook)
     })
     .post('/delete', async (c) => {
-      const { resource_type, ids } = await readFields(c, BatchDeleteRequest)
-      return write(c, deps, { resource_type, action: 'delete', items: ids.map((id) => ({ id })) })
+      const { resource_type, ids, webhook } = await readFields(c, BatchDeleteRequest)
+      return write(c, deps, { resource_type, action: 'delete', items: ids.map((id) => ({ id })) }, webhook)
     })
 }
 
@@ -90,19 +92,20 @@ function totals(results: readonly { status: string }[]) {
 }
 
 /** Up to 100 are written before the answer; more become a batch on the engine. */
-async function write(c: Context<Env>, deps: AppDeps, request: Write): Promise<Response> {
-  if (request.items.length > MOST_IDS) return writeLater(c, deps, request)
+async function write(c: Context<Env>, deps: AppDeps, request: Write, webhook?: WebhookRequest): Promise<Response> {
+  if (request.items.length > MOST_IDS) return writeLater(c, deps, request, webhook)
   const results = await writeNow(deps, c.get('caller').owner, request)
   return c.json({ resource_type: request.resource_type, results, ...totals(results), ...processedAt(deps) })
 }
 
-async function writeLater(c: Context<Env>, deps: AppDeps, request: Write): Promise<Response> {
+async function writeLater(c: Context<Env>, deps: AppDeps, request: Write, webhook?: WebhookRequest): Promise<Response> {
   const { owner, authenticated } = c.get('caller')
   const { batchId } = await submit(deps, {
     owner,
     operation: resourceWrite,
     request,
-    idempotency: idempotencyKey(c, request),
+    options: webhook === undefined ? {} : { webhook },
+    idempotency: idempotencyKey(c, { ...request, webhook }),
   })
   const url = `/api/batch/${batchId}`
   const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''
@@ -115,6 +118,9 @@ async function writeLater(c: Context<Env>, deps: AppDeps, request: Write): Promi
     status_url: url,
     stream_url: `${url}/stream${token}`,
     results_url: `${url}/results`,
+  }
+  if (webhook !== undefined && webhook.secret === undefined) {
+    answer.webhook_secret = await readWebhookSecret(deps.db, batchId)
   }
   c.header('Location', url)
   return c.json(answer, 202)

@@ -82,7 +82,7 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
   const options: BatchOptions = {
     deadlineAt: (runAt ?? deps.clock.now()) + DEADLINE_MS,
     ...(runAt === undefined ? {} : { runAt }),
-    ...(webhook === undefined ? {} : { webhook: definedOnly(webhook) }),
+    ...(webhook === undefined ? {} : { webhook }),
     ...(task.concurrency === undefined ? {} : { concurrency: task.concurrency }),
   }
   const { batchId, created } = await submit(deps, {
@@ -108,10 +108,6 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
   }
   c.header('Location', answer.check_status_url)
   return { response: c.json(answer), created }
-}
-
-function definedOnly({ url, secret, events }: NonNullable<When['webhook']>) {
-  return { url, ...(secret === undefined ? {} : { secret }), ...(events === undefined ? {} : { events }) }
 }
 
 async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
