@@ -45,7 +45,7 @@ export async function crash(options: { seed: number; enough: (kills: number) => 
   let kills = 0
   let unborn = 0
   let birthMs = 500
-  while (!options.enough(kills)) {
+  while (!options.enough(kills) && ledger.wrong.length === 0) {
     const beganAt = performance.now()
     const listening = server.start()
     // One life in eight ends while it is still being born: in migrations, in taking back what the last one held.

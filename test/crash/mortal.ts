@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 const ENTRY = join(import.meta.dirname, '..', '..', 'src', 'node.ts')
 /** What is kept of what the process says, in characters. */
-const OUTPUT_KEPT = 20_000
+const OUTPUT_KEPT = 4_000
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -49,8 +49,8 @@ export class MortalServer {
     return new Promise((resolve) => {
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding('utf8').on('data', (text: string) => {
-          this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
           if (text.includes('listens on')) resolve(true)
+          else this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
         })
       }
       child.once('close', () => resolve(false))
