@@ -1,8 +1,8 @@
-/** What can be followed: one batch. */
+/** What can be followed: one batch, or all of an owner's. */
 import type { Database, Notifier, Operations } from '../ports.ts'
-import type { Feed } from './channel.ts'
-import { readPage } from './log.ts'
-import { readRunning } from './state.ts'
+import type { Feed, Follower } from './channel.ts'
+import { type Page, readOwnersPage, readPage } from './log.ts'
+import { readRunning, readRunningOf, readUnfinished } from './state.ts'
 
 /** Running jobs whose progress a joining client is told. */
 const SNAPSHOT_JOBS = 500
@@ -30,5 +30,52 @@ export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string
         else if (notice.seq === 0) follower.look()
         else follower.reaches(notice.seq)
       }),
+  }
+}
+
+/** Batches of an owner whose notices are listened to; what happens to others is found by comparing. */
+const LISTENED_BATCHES = 1_000
+
+/** The events of all batches of an owner, under the numbers that order the events of all batches. Has no end. */
+export function ownerFeed(deps: FeedDeps, owner: string): Feed {
+  const listening = new Map<string, () => void>()
+  let follower: Follower | null = null
+  const listen = (batchId: string) => {
+    const told = follower
+    if (told === null || listening.has(batchId) || listening.size >= LISTENED_BATCHES) return
+    const unsubscribe = deps.notifier.subscribe(batchId, (notice) => {
+      if ('progress' in notice) told.progress(batchId, notice.progress)
+      else told.look()
+    })
+    listening.set(batchId, unsubscribe)
+  }
+  const hear = ({ events }: Page) => {
+    for (const { type, batchId } of events) {
+      if (type !== 'batch_completed') listen(batchId)
+      else {
+        listening.get(batchId)?.()
+        listening.delete(batchId)
+      }
+    }
+  }
+  return {
+    label: { owner },
+    async page(after) {
+      const page = await readOwnersPage(deps.db, deps.operations, owner, after)
+      hear(page)
+      return page
+    },
+    async running() {
+      for (const { id } of await readUnfinished(deps.db, owner, LISTENED_BATCHES)) listen(id)
+      return readRunningOf(deps.db, owner, SNAPSHOT_JOBS)
+    },
+    subscribe(one) {
+      follower = one
+      return () => {
+        follower = null
+        for (const unsubscribe of listening.values()) unsubscribe()
+        listening.clear()
+      }
+    },
   }
 }

@@ -2,7 +2,8 @@
 import { encodeComment, encodeEvent, encodeRetry } from '../formats/sse.ts'
 import type { Log, Sink } from '../ports.ts'
 import { Channel, type Feed } from './channel.ts'
-import { batchFeed, type FeedDeps } from './feeds.ts'
+import { batchFeed, type FeedDeps, ownerFeed } from './feeds.ts'
+import { readEnd } from './log.ts'
 import { join } from './ring.ts'
 import { type BatchHead, readHeads } from './state.ts'
 import { type KnownState, Waiters } from './waiting.ts'
@@ -25,7 +26,10 @@ type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
 export class Hub {
   readonly #deps: HubDeps
   readonly #maxStreams: number
+  /** By batch. */
   readonly #channels = new Map<string, Channel>()
+  /** By owner. */
+  readonly #owners = new Map<string, Channel>()
   readonly #waiters: Waiters
   readonly #timers: ReturnType<typeof setInterval>[]
   #streams = 0
@@ -53,9 +57,9 @@ export class Hub {
     return this.#waiters.size
   }
 
-  /** Batches followed now. */
+  /** Batches followed now, and owners of whom all are. */
   get watched(): number {
-    return this.#channels.size
+    return this.#channels.size + this.#owners.size
   }
 
   /**
@@ -72,8 +76,8 @@ export class Hub {
    * @param cursor number of the last event the client has; at most `batch.lastSeq`
    */
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
-    this.#open(sink)
-    this.#join(batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq, sink, cursor)
+    if (!this.#open(sink)) return
+    this.#join(this.#channels, batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq).join(sink, cursor)
   }
 
   /**
@@ -81,9 +85,21 @@ export class Hub {
    * @param state the polling answer, not older than `batch`
    */
   resync(batch: FollowedBatch, sink: Sink, state: unknown): void {
-    this.#open(sink)
+    if (!this.#open(sink)) return
     sink.write(encodeEvent({ id: batch.lastSeq, event: 'resync', data: JSON.stringify(state) }))
-    this.#join(batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq, sink, batch.lastSeq)
+    this.#join(this.#channels, batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq).join(sink, batch.lastSeq)
+  }
+
+  /**
+   * Sends the events of all batches of an owner, numbered as events of all batches are, until the client is gone.
+   * @param end how far the log of all batches reaches, as just read
+   * @param from number of the last event the client has, at most `end`; or the state that it begins with, not older than `end`
+   */
+  followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void {
+    if (!this.#open(sink)) return
+    if ('state' in from) sink.write(encodeEvent({ id: end, event: 'resync', data: JSON.stringify(from.state) }))
+    const cursor = 'state' in from ? end : from.cursor
+    this.#join(this.#owners, owner, () => ownerFeed(this.#deps, owner), end).join(sink, cursor)
   }
 
   /**
@@ -101,52 +117,64 @@ export class Hub {
     this.#ended = true
     for (const timer of this.#timers) clearInterval(timer)
     this.#waiters.close()
-    for (const channel of [...this.#channels.values()]) channel.end()
+    for (const channel of this.#all) channel.end()
   }
 
-  #open(sink: Sink): void {
+  /** Begins a stream; false when it ended with that, because the hub is closed. */
+  #open(sink: Sink): boolean {
     this.#streams++
     sink.onClose(() => this.#streams--)
     sink.write(join([encodeRetry(RETRY_MS.least + Math.random() * RETRY_MS.spread), encodeComment('millrace')]))
+    if (this.#ended) sink.end()
+    return !this.#ended
   }
 
-  #join(key: string, feed: () => Feed, end: number, sink: Sink, cursor: number): void {
-    if (this.#ended) {
-      sink.end()
-      return
-    }
-    let channel = this.#channels.get(key)
+  #join(channels: Map<string, Channel>, key: string, feed: () => Feed, end: number): Channel {
+    let channel = channels.get(key)
     if (channel === undefined) {
-      channel = new Channel({ feed: feed(), log: this.#deps.log }, end, () => this.#channels.delete(key))
-      this.#channels.set(key, channel)
+      channel = new Channel({ feed: feed(), log: this.#deps.log }, end, () => channels.delete(key))
+      channels.set(key, channel)
     } else {
       channel.reaches(end)
     }
-    channel.join(sink, cursor)
+    return channel
+  }
+
+  get #all(): Channel[] {
+    return [...this.#channels.values(), ...this.#owners.values()]
   }
 
   #comment(): void {
     const comment = encodeComment('')
-    for (const channel of this.#channels.values()) channel.broadcast(comment)
+    for (const channel of this.#all) channel.broadcast(comment)
   }
 
   async #compare(): Promise<void> {
-    const ids = [...new Set([...this.#channels.keys(), ...this.#waiters.batchIds])]
-    if (this.#comparing || ids.length === 0) return
+    if (this.#comparing) return
     this.#comparing = true
     try {
-      const heads = new Map((await readHeads(this.#deps.db, ids)).map((head) => [head.id, head]))
-      for (const id of ids) {
-        const channel = this.#channels.get(id)
-        const head = heads.get(id)
-        if (head === undefined) channel?.look()
-        else channel?.reaches(head.lastSeq)
+      await this.#compareBatches()
+      if (this.#owners.size > 0) {
+        const end = await readEnd(this.#deps.db)
+        for (const channel of this.#owners.values()) channel.reaches(end)
       }
-      this.#waiters.compare(heads)
     } catch (error) {
       this.#deps.log.warn({ err: error }, 'watched batches could not be compared; tried again in a second')
     } finally {
       this.#comparing = false
     }
+  }
+
+  async #compareBatches(): Promise<void> {
+    const ids = [...new Set([...this.#channels.keys(), ...this.#waiters.batchIds])]
+    if (ids.length === 0) return
+    const heads = new Map((await readHeads(this.#deps.db, ids)).map((head) => [head.id, head]))
+    for (const id of ids) {
+      const channel = this.#channels.get(id)
+      const head = heads.get(id)
+      if (head === undefined) channel?.look()
+      else channel?.reaches(head.lastSeq)
+    }
+    this.#waiters.compare(heads)
   }
 }

@@ -78,14 +78,23 @@ async function present(
   row: EventRow & { seq: number },
 ): Promise<PublicEvent> {
   const data = fields(JSON.parse(row.data))
-  const common = {
+  const closing = row.type === 'batch_completed' ? await closingFields(db, operation, batchId, data) : {}
+  return {
+    seq: row.seq,
+    type: row.type,
+    batchId,
+    jobId: row.job_id,
+    body: { ...common(batchId, row), ...data, ...closing },
+  }
+}
+
+function common(batchId: string, row: EventRow) {
+  return {
     type: row.type,
     batchId,
     ...(row.job_id === null ? {} : { jobId: row.job_id, sequence: row.job_sequence }),
     at: new Date(row.at).toISOString(),
   }
-  const closing = row.type === 'batch_completed' ? await closingFields(db, operation, batchId, data) : {}
-  return { seq: row.seq, type: row.type, batchId, jobId: row.job_id, body: { ...common, ...data, ...closing } }
 }
 
 async function closingFields(
@@ -108,4 +117,52 @@ function fields(value: unknown): Record<string, unknown> {
 function numbers(value: unknown): Record<string, number> {
   const entries = Object.entries(fields(value))
   return Object.fromEntries(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+}
+
+/** How far the log of all batches reaches: the number of its last event, 0 for none. */
+export async function readEnd(db: Database): Promise<number> {
+  const rows = await db.all<{ end: number | null }>(sql`SELECT max(id) AS "end" FROM events`)
+  return rows[0]?.end ?? 0
+}
+
+/** An event among all batches. */
+interface OwnedRow extends EventRow {
+  id: number
+  batch_id: string
+  operation: string
+}
+
+/**
+ * Reads the next events of all batches of an owner, under the numbers that order the events of all batches. What a client must read may be
+ * anyone's, so it is bounded by how far back a client may begin. Closing events name where results are, so that many of them stay small.
+ */
+export async function readOwnersPage(
+  db: Database,
+  operations: Operations,
+  owner: string,
+  after: number,
+): Promise<Page> {
+  const [ends, rows] = await db.batch([
+    db.all<{ end: number | null }>(sql`SELECT max(id) AS "end" FROM events`),
+    db.all<OwnedRow>(sql`
+      SELECT e.id, e.batch_id, b.operation, e.seq, e.type, e.job_id, e.job_sequence, e.at, e.data
+      FROM events e JOIN batches b ON b.id = e.batch_id WHERE e.id IN (
+        SELECT id FROM (
+          SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before
+          FROM (SELECT n.id, octet_length(n.data) AS bytes FROM events n
+            CROSS JOIN batches o ON o.id = n.batch_id AND o.owner = ${owner} AND o.deleted_at IS NULL
+            WHERE n.id > ${after} AND n.superseded_at IS NULL ORDER BY n.id LIMIT ${EVENTS_A_PAGE})
+        ) WHERE before < ${BYTES_A_PAGE})
+      ORDER BY e.id`),
+  ])
+  const events = rows.map(({ id, batch_id, operation, ...row }): PublicEvent => {
+    const data = fields(JSON.parse(row.data))
+    const totals = row.type === 'batch_completed' ? operations[operation]?.totals(numbers(data.tallies)) : undefined
+    const closing = totals === undefined ? {} : { ...totals, resultsUrl: `/api/batch/${batch_id}/results` }
+    const body = { ...common(batch_id, row), eventId: row.seq, ...data, ...closing }
+    return { seq: id, type: row.type, batchId: batch_id, jobId: row.job_id, body }
+  })
+  const reached = ends[0]?.end ?? 0
+  const end = events.at(-1)?.seq ?? Math.max(after, reached)
+  return { events, end, complete: end >= reached, finished: false }
 }

@@ -129,24 +129,26 @@ export interface BatchState extends BatchHead {
   readonly finishedAt: number | null
 }
 
+const STATE = {
+  id: batches.id,
+  owner: batches.owner,
+  operation: batches.operation,
+  status: batches.status,
+  lastSeq: batches.lastSeq,
+  facts: batches.facts,
+  total: batches.total,
+  completed: batches.completed,
+  failed: batches.failed,
+  cancelled: batches.cancelled,
+  progressVersion: batches.progressVersion,
+  createdAt: batches.createdAt,
+  finishedAt: batches.finishedAt,
+}
+
 /** Reads a batch of an owner; null when there is none, or when it is another's. */
 export async function readBatch(db: Database, id: string, owner: string): Promise<BatchState | null> {
   const row = await db
-    .select({
-      id: batches.id,
-      owner: batches.owner,
-      operation: batches.operation,
-      status: batches.status,
-      lastSeq: batches.lastSeq,
-      facts: batches.facts,
-      total: batches.total,
-      completed: batches.completed,
-      failed: batches.failed,
-      cancelled: batches.cancelled,
-      progressVersion: batches.progressVersion,
-      createdAt: batches.createdAt,
-      finishedAt: batches.finishedAt,
-    })
+    .select(STATE)
     .from(batches)
     // Two look-ups by index; an OR would read every batch of the owner.
     .where(
@@ -155,4 +157,22 @@ export async function readBatch(db: Database, id: string, owner: string): Promis
     )
     .get()
   return row === undefined ? null : { ...row, finished: row.finishedAt !== null }
+}
+
+/** Reads the batches of an owner that have not ended, newest first. */
+export async function readUnfinished(db: Database, owner: string, limit: number): Promise<BatchState[]> {
+  const rows = await db
+    .select(STATE)
+    .from(batches)
+    .where(sql`owner = ${owner} AND status IN ('pending', 'processing') AND deleted_at IS NULL`)
+    .orderBy(sql`id DESC`)
+    .limit(limit)
+  return rows.map((row) => ({ ...row, finished: row.finishedAt !== null }))
+}
+
+/** The progress of the jobs of an owner that run now. */
+export function readRunningOf(db: Database, owner: string, limit: number): Promise<(Progress & { batchId: string })[]> {
+  return db.all<Progress & { batchId: string }>(sql`
+    SELECT id AS "jobId", batch_id AS "batchId", sequence, progress_percent AS percent, coalesce(progress_message, '') AS message, stage
+    FROM jobs WHERE status = 'running' AND +owner = ${owner} ORDER BY id LIMIT ${limit}`)
 }

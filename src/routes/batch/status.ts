@@ -4,20 +4,27 @@ import { readQuery } from '../../http/body.ts'
 import { isKnown } from '../../http/conditional.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { openEventStream, RETRY_AFTER_SECONDS, readCursor } from '../../http/streaming.ts'
-import { readPage } from '../../live/log.ts'
-import { type BatchState, readJobItems } from '../../live/state.ts'
+import { readEnd, readPage } from '../../live/log.ts'
+import { type BatchState, readJobItems, readUnfinished } from '../../live/state.ts'
 import { PollBatch } from '../../wire/batch.ts'
 import type { BatchStatus } from '../../wire/extract.ts'
 import { findBatch } from './find.ts'
 
 /** Jobs that a status answer lists. */
 const MOST_JOBS = 1_000
+/** Batches that the first event of a stream of all batches lists. */
+const MOST_BATCHES = 1_000
+/** Events, anyone's, that a stream of all batches goes back at most. */
+const FURTHEST_BACK = 10_000
 /** Proxies commonly cut off what is silent for 30 seconds. */
 const LONGEST_WAIT_SECONDS = 25
 
-/** `GET /:id`, `GET /:id/stream`. */
+/** `GET /stream`, `GET /:id`, `GET /:id/stream`. */
 export function statusRoutes(deps: AppDeps): Hono<Env> {
-  return new Hono<Env>().get('/:id/stream', (c) => stream(c, deps)).get('/:id', (c) => poll(c, deps))
+  return new Hono<Env>()
+    .get('/stream', (c) => streamAll(c, deps))
+    .get('/:id/stream', (c) => stream(c, deps))
+    .get('/:id', (c) => poll(c, deps))
 }
 
 async function stream(c: Context<Env, '/:id/stream'>, deps: AppDeps): Promise<Response> {
@@ -29,6 +36,23 @@ async function stream(c: Context<Env, '/:id/stream'>, deps: AppDeps): Promise<Re
   }
   const state = await present(deps, batch)
   return openEventStream(c, deps, (sink) => deps.hub.resync(batch, sink, state))
+}
+
+/**
+ * All batches of the caller on one connection. It begins with a `resync` that lists those that have not ended, unless the client comes back
+ * with the number of an event that is not too long ago.
+ */
+async function streamAll(c: Context<Env, '/stream'>, deps: AppDeps): Promise<Response> {
+  const { owner } = c.get('caller')
+  const cursor = readCursor(c)
+  // Before the state, so that the state is not older.
+  const end = await readEnd(deps.db)
+  if (cursor !== null && cursor > 0 && cursor <= end && cursor >= end - FURTHEST_BACK) {
+    return openEventStream(c, deps, (sink) => deps.hub.followOwner(owner, end, sink, { cursor }))
+  }
+  const batches = (await readUnfinished(deps.db, owner, MOST_BATCHES)).map(batchOf)
+  const state = { success: true, batches }
+  return openEventStream(c, deps, (sink) => deps.hub.followOwner(owner, end, sink, { state }))
 }
 
 /** The state of a batch; with `If-None-Match` and `?wait=`, held back until it is another. */
@@ -68,19 +92,23 @@ async function present(deps: AppDeps, batch: BatchState): Promise<BatchStatus> {
   const items = await readJobItems(deps.db, deps.operations[batch.operation], batch.id, { after: 0, limit: MOST_JOBS })
   return {
     success: true,
-    batch: {
-      id: batch.id,
-      operation: batch.operation,
-      ...batch.facts,
-      status: batch.status,
-      totalJobs: batch.total,
-      completedJobs: batch.completed,
-      failedJobs: batch.failed,
-      cancelledJobs: batch.cancelled,
-      lastEventId: batch.lastSeq,
-      createdAt: new Date(batch.createdAt).toISOString(),
-      finishedAt: batch.finishedAt === null ? null : new Date(batch.finishedAt).toISOString(),
-    },
+    batch: batchOf(batch),
     jobs: items.map(({ jobId, errorMessage, ...item }) => ({ ...item, id: jobId, error: errorMessage })),
+  }
+}
+
+function batchOf(batch: BatchState): BatchStatus['batch'] {
+  return {
+    id: batch.id,
+    operation: batch.operation,
+    ...batch.facts,
+    status: batch.status,
+    totalJobs: batch.total,
+    completedJobs: batch.completed,
+    failedJobs: batch.failed,
+    cancelledJobs: batch.cancelled,
+    lastEventId: batch.lastSeq,
+    createdAt: new Date(batch.createdAt).toISOString(),
+    finishedAt: batch.finishedAt === null ? null : new Date(batch.finishedAt).toISOString(),
   }
 }

@@ -1,0 +1,110 @@
+/** All batches of a caller on one connection: one cursor, none lost, nobody else's. */
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RawClient, upTo } from './raw-client.ts'
+import { openLive } from './rig.ts'
+
+let live: Awaited<ReturnType<typeof openLive>>
+beforeAll(async () => {
+  live = await openLive()
+})
+afterAll(() => live.close())
+
+const url = () => `${live.url}/api/batch/stream`
+const end = async () => (await live.db.all<{ end: number }>(sql`SELECT max(id) AS "end" FROM events`))[0]?.end ?? 0
+const give = (batchId: string) => live.db.run(sql`UPDATE batches SET owner = 'other' WHERE id = ${batchId}`)
+/** The events that came of a batch, by their numbers within it. */
+const of = (client: RawClient, batchId: string) =>
+  client.events.flatMap(({ data }) => (data.batchId === batchId ? [data.eventId] : []))
+
+describe('the stream of all batches', () => {
+  it('begins with the batches that have not ended, then tells what happens to any, new ones too', async () => {
+    const [running, ended, theirs] = [await live.pen.begin(), await live.pen.begin(), await live.pen.begin()]
+    await live.pen.finish(ended)
+    await give(theirs)
+    const client = new RawClient(url())
+    await client.until(() => client.events.length > 0)
+    const [first] = client.events
+    expect(first).toMatchObject({ id: await end(), event: 'resync' })
+    expect(first?.data.batches).toMatchObject([{ id: running, status: 'processing', lastEventId: 1 }])
+
+    const fresh = await live.pen.begin()
+    await live.pen.write(theirs, 5)
+    await live.pen.write(running, 700)
+    await live.pen.write(fresh, 3)
+    await live.pen.finish(fresh)
+    await client.until(() => of(client, fresh).length === 5)
+    expect(of(client, running)).toEqual(upTo(701, 2))
+    expect(of(client, fresh)).toEqual(upTo(5))
+    expect(of(client, theirs)).toEqual([])
+    expect(client.ids).toEqual(client.ids.toSorted((a, b) => a - b))
+    const closing = client.events.at(-1)?.data
+    expect(closing).toMatchObject({ type: 'batch_completed', resultsUrl: `/api/batch/${fresh}/results` })
+    expect(closing).not.toHaveProperty('results')
+    client.drop()
+  })
+
+  it('goes on after any number, across batches', async () => {
+    const from = await end()
+    const batches = [await live.pen.begin(), await live.pen.begin(), await live.pen.begin()]
+    for (let n = 0; n < 40; n++) await live.pen.write(batches[n % 3] ?? '', 1 + (n % 4))
+    const whole = new RawClient(url(), from)
+    const last = await end()
+    await whole.until(() => whole.cursor === last)
+    expect(whole.ids).toEqual(upTo(last, from + 1))
+    for (const cursor of upTo(last - 1, from)) {
+      const client = new RawClient(url(), cursor)
+      await client.until(() => client.cursor === last)
+      expect(client.ids).toEqual(upTo(last, cursor + 1))
+      client.drop()
+    }
+    whole.drop()
+  })
+
+  it('tells progress of any batch, and at once what is told of', async () => {
+    const batchId = await live.pen.begin()
+    const client = new RawClient(url())
+    await client.until(() => client.events.length > 0)
+    const progress = { jobId: 'j', sequence: 1, percent: 40, message: 'm', stage: null }
+    while (!client.events.some(({ event }) => event === 'job_progress')) {
+      live.notifier.publish(batchId, { progress: [progress] })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    expect(client.events.at(-1)).toMatchObject({ id: null, data: { batchId, jobId: 'j', progressPercent: 40 } })
+    client.drop()
+  })
+
+  it.each(['x', '999999999'])('with the cursor %s begins anew', async (cursor) => {
+    const client = new RawClient(url(), cursor)
+    await client.until(() => client.events.length > 0)
+    expect(client.events[0]).toMatchObject({ id: await end(), event: 'resync' })
+    client.drop()
+  })
+
+  it('too far back begins anew', async () => {
+    const batchId = await live.pen.begin()
+    const from = await end()
+    for (let n = 0; n < 21; n++) await live.pen.write(batchId, 500)
+    const client = new RawClient(url(), from)
+    await client.until(() => client.events.length > 0)
+    expect(client.events[0]).toMatchObject({ id: from + 10_500, event: 'resync' })
+    client.drop()
+  })
+
+  it('numbers are never given twice, though the latest events are deleted', async () => {
+    const batchId = await live.pen.begin()
+    await live.pen.write(batchId, 5)
+    const client = new RawClient(url())
+    await client.until(() => client.events.length > 0)
+    const { cursor } = client
+    await live.db.run(sql`DELETE FROM events WHERE batch_id = ${batchId}`)
+    await live.db.run(sql`DELETE FROM batches WHERE id = ${batchId}`)
+    const next = await live.pen.begin()
+    await client.until(() => of(client, next).length === 1)
+    expect(client.cursor).toBe(cursor + 1)
+    client.drop()
+    await client.ended
+    while (live.hub.streams > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(live.hub.watched).toBe(0)
+  })
+})
