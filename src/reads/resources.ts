@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
+import { cards } from '../schema/cards.ts'
 import { TABLE_RESOURCES } from '../schema/resources.ts'
 import type { ItemResult } from '../wire/batch-reads.ts'
 import { readAnalytics } from './analytics.ts'
@@ -29,6 +30,7 @@ export function readableResources(deps: { db: Database; chunks: Chunks }): Reado
     ...tables,
     ['analytics', { noun: 'Analytics', find: async (owner, ids) => asFound(await readAnalytics(deps.db, owner, ids)) }],
     ['batches', { noun: 'Batch', find: async (owner, ids) => asFound(await findBatches(deps.db, owner, ids)) }],
+    ['cards', { noun: 'Card', find: async (owner, ids) => asFound(await findCards(deps.db, owner, ids)) }],
     [
       'chunks',
       {
@@ -66,6 +68,33 @@ async function findBatches(db: Database, owner: string, ids: readonly string[]):
     .where(sql`owner = ${owner} AND deleted_at IS NULL AND id IN (SELECT value FROM json_each(${wanted}))`)
   return new Map(
     rows.map((row) => [row.id, { ...row, created_at: asTime(row.created_at), finished_at: asTime(row.finished_at) }]),
+  )
+}
+
+async function findCards(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {
+  const wanted = JSON.stringify(ids.filter((id) => id.length <= LONGEST_ID))
+  const rows = await db
+    .select({
+      id: cards.id,
+      title: cards.title,
+      body: cards.body,
+      category: cards.category,
+      privacy_level: cards.privacyLevel,
+      tags: cards.tags,
+      source_platform: cards.sourcePlatform,
+      source_url: cards.sourceUrl,
+      metadata: cards.metadata,
+      published_at: cards.publishedAt,
+      created_at: cards.createdAt,
+      updated_at: cards.updatedAt,
+    })
+    .from(cards)
+    .where(sql`owner = ${owner} AND deleted_at IS NULL AND id IN (SELECT value FROM json_each(${wanted}))`)
+  return new Map(
+    rows.map(({ published_at, created_at, updated_at, ...row }) => [
+      row.id,
+      { ...row, published_at: asTime(published_at), created_at: asTime(created_at), updated_at: asTime(updated_at) },
+    ]),
   )
 }
 

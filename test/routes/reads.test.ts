@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { Activity } from '../../src/wire/activities.ts'
 import { BatchResults, DetailBody, RecommendationResults } from '../../src/wire/batch-reads.ts'
+import { until } from '../engine/rig.ts'
 import { startWithCallers } from './callers.ts'
 
 let all: Awaited<ReturnType<typeof startWithCallers>>
@@ -90,7 +91,7 @@ describe('POST /api/v1/batch/get', () => {
       400,
       {
         detail:
-          'Unsupported resource type: __proto__. Supported types: activities, coaching, participations, analytics, batches, chunks',
+          'Unsupported resource type: __proto__. Supported types: activities, coaching, participations, analytics, batches, cards, chunks',
       },
     ])
   })
@@ -173,6 +174,34 @@ describe('other types', () => {
     expect(await read('batches', [batchId], bob)).toEqual([`Batch with id ${batchId} not found`])
     expect(await read('chunks', ['k_read'], bob)).toEqual(['Chunk not found'])
     expect(await read('analytics', ['child:kim'], bob)).toEqual([expect.objectContaining({ participations: 0 })])
+  })
+})
+
+describe('cards', () => {
+  it('are read by the ids that exports give, by their owner alone', async () => {
+    const { alice, bob } = all
+    const Task = z.object({ task_id: z.string() })
+    const Exported = z.object({ result: z.object({ export_data: z.string() }) })
+    const Cards = z.array(z.object({ id: z.string(), title: z.string() }))
+    const done = async (started: unknown) => {
+      const path = `/bulk/status/${Task.parse(started).task_id}`
+      return until(async () => {
+        const { body } = await alice.get(path)
+        return z.object({ status: z.string() }).parse(body).status === 'SUCCESS' ? body : null
+      })
+    }
+    const made = { title: 'Sluices', body: 'How they work', category: 'IDEAS', privacy_level: 'PERSONAL', tags: ['a'] }
+    await done((await alice.post('/bulk/import', { cards: [made] })).body)
+    const exported = Exported.parse(await done((await alice.post('/bulk/export', { format: 'json' })).body))
+    const [card] = Cards.parse(JSON.parse(exported.result.export_data))
+    const ask = async (by = alice) =>
+      BatchResults.parse((await by.post(GET, { resource_type: 'cards', ids: [card?.id] })).body).results[0]
+    expect(await ask()).toMatchObject({ status: 'success', data: { ...made, id: card?.id } })
+    expect(await ask(bob)).toMatchObject({
+      status: 'error',
+      status_code: 404,
+      error: `Card with id ${card?.id} not found`,
+    })
   })
 })
 
