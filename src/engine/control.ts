@@ -94,16 +94,20 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
   deps.dispatcher.wake()
 }
 
-/** Makes held jobs due now, as many as there are free places in their batch. They get fresh turns when they are made ready. */
+/**
+ * Makes held jobs due now, as many as there are free places in their batch. They get fresh turns when they are made ready. Counts the held
+ * jobs, but only where the condition holds.
+ */
 export function release(db: Database, batchId: string, now: number, condition: SQL): Statement {
   return db.run(sql`
     UPDATE jobs SET status = 'scheduled', run_at = max(${now}, coalesce((SELECT run_at FROM batches WHERE id = ${batchId}), 0))
     WHERE id IN (
       SELECT id FROM jobs WHERE batch_id = ${batchId} AND status = 'held' ORDER BY sequence LIMIT (
-        SELECT CASE WHEN b.concurrency IS NULL THEN -1 ELSE max(0, b.concurrency - (
-          SELECT count(*) FROM jobs a WHERE a.batch_id = b.id AND a.status IN ('ready', 'running', 'scheduled'))) END
+        SELECT CASE WHEN NOT (${condition}) THEN 0 WHEN b.concurrency IS NULL THEN -1
+          ELSE max(0, b.concurrency - (b.total - b.completed - b.failed - b.cancelled - (
+            SELECT count(*) FROM jobs h WHERE h.batch_id = b.id AND h.status = 'held'))) END
         FROM batches b WHERE b.id = ${batchId})
-    ) AND ${condition}`)
+    )`)
 }
 
 /**

@@ -43,7 +43,10 @@ export async function appendJobs(
       db,
       batch.id,
       now,
-      sql`(SELECT concurrency IS NOT NULL AND paused_at IS NULL FROM batches WHERE id = ${batch.id})`,
+      // Where jobs are held already, every place is taken.
+      sql`b.concurrency IS NOT NULL AND b.paused_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence < ${first})
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence > ${last})`,
     ),
   ])
   if (rows.length === 0)
