@@ -53,15 +53,27 @@ function leadingNumbers(starts: readonly Start[]): Numbered[] {
     .map(({ first, y }) => ({ value: Number(first.text.replace('*', '')), y, right: first.right }))
 }
 
-/** Whether numbers read downwards mostly count up by one, as lanes and ranks do and ages do not. */
-function countsUp(list: readonly Numbered[]): boolean {
-  if (list.length < SHORTEST_LIST) return false
-  const down = list.toSorted((a, b) => a.y - b.y)
-  let steps = 0
-  for (const [i, { value }] of down.entries()) {
-    if (i > 0 && value === (down[i - 1]?.value ?? 0) + 1) steps++
-  }
-  return steps >= 0.6 * (down.length - 1)
+/** From each number of a list down to the next. */
+function stepsOf(list: readonly Numbered[]): { up: number; down: number }[] {
+  const sorted = list.toSorted((a, b) => a.y - b.y)
+  return sorted
+    .slice(1)
+    .map(({ value, y }, i) => ({ up: value - (sorted[i]?.value ?? 0), down: y - (sorted[i]?.y ?? 0) }))
+}
+
+/** How far apart the numbers of a list stand, mostly. */
+function pitchOf(list: readonly Numbered[]): number {
+  const gaps = stepsOf(list).map(({ down }) => down)
+  return gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? Number.POSITIVE_INFINITY
+}
+
+/**
+ * Whether numbers mostly count up by one from row to row, as lanes and ranks do. Ages do so only now and then, and where few are
+ * printed, those that do stand far apart.
+ */
+function countsUp(list: readonly Numbered[], pitch: number): boolean {
+  const counting = stepsOf(list).filter(({ up, down }) => up === 1 && down <= 2.5 * pitch)
+  return list.length >= SHORTEST_LIST && counting.length >= 0.6 * (list.length - 1)
 }
 
 /** Right edges of the lists of lanes or ranks on a page: numbers are set flush right. */
@@ -74,7 +86,8 @@ function numberedLists(starts: readonly Start[]): number[] {
     if (list && last && number.right - last.right < 1.5) list.push(number)
     else lists.push([number])
   }
-  const rights = lists.filter(countsUp).map((list) => list.at(-1)?.right ?? 0)
+  const pitch = Math.min(...lists.filter((list) => list.length >= SHORTEST_LIST).map(pitchOf))
+  const rights = lists.filter((list) => countsUp(list, pitch)).map((list) => list.at(-1)?.right ?? 0)
   return apart(rights)
 }
 
