@@ -27,19 +27,13 @@ export interface ClaimOrder {
   readonly leaseMs: number
 }
 
-/** A job as a claim brings it. */
+/** A job as a claim brings it: one cell of JSON costs half of what ten cells do. */
 interface JobRow {
-  id: string
-  batch_id: string
-  owner: string
-  operation: string
-  sequence: number
-  turn: number
-  attempt: number
-  max_attempts: number
-  input: string
-  checkpoint: string | null
+  job: string
 }
+
+/** What is in that cell, in order: id, batch, owner, operation, sequence, turn, attempt, most attempts, input, checkpoint. */
+type JobCells = readonly [string, string, string, string, number, number, number, number, unknown, unknown]
 
 /** A batch of claimed jobs. */
 interface BatchRow {
@@ -58,7 +52,7 @@ export function claimStatements(db: Database, now: number, { lease, limit, lease
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
       WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})
-      RETURNING id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, input, checkpoint`),
+      RETURNING json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job`),
     db.all<BatchRow>(sql`
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
@@ -69,23 +63,24 @@ export function claimStatements(db: Database, now: number, { lease, limit, lease
 
 /** What {@link claimStatements} brought, in the order of turns. */
 export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: readonly BatchRow[]): Claimed[] {
-  const batchesById = new Map(batchRows.map((row) => [row.id, { ...row, input: parse(row.input) }]))
-  return [...jobRows]
-    .sort((a, b) => a.turn - b.turn)
-    .flatMap((row) => {
-      const batch = batchesById.get(row.batch_id)
+  const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parse(input) }]))
+  return jobRows
+    .map((row): JobCells => JSON.parse(row.job))
+    .sort((a, b) => a[TURN] - b[TURN])
+    .flatMap(([jobId, batchId, owner, operation, sequence, , attempt, maxAttempts, input, checkpoint]) => {
+      const batch = batches.get(batchId)
       if (batch === undefined) return []
       return {
-        jobId: row.id,
-        batchId: row.batch_id,
-        owner: row.owner,
-        operation: row.operation,
-        sequence: row.sequence,
-        attempt: row.attempt,
-        maxAttempts: row.max_attempts,
-        input: parse(row.input),
-        batchInput: batch.input,
-        checkpoint: row.checkpoint === null ? null : parse(row.checkpoint),
+        jobId,
+        batchId,
+        owner,
+        operation,
+        sequence,
+        attempt,
+        maxAttempts,
+        input,
+        batchInput: batch.batchInput,
+        checkpoint,
         bounded: batch.concurrency !== null,
         hooked: batch.webhook_id !== null,
         stopCode: batch.stop_code,
@@ -93,6 +88,8 @@ export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: re
       }
     })
 }
+
+const TURN = 5
 
 function parse(text: string): unknown {
   return JSON.parse(text)
