@@ -84,9 +84,12 @@ export function importStatements(db: Database, slice: ImportSlice, held: Guard):
   ]
 }
 
-/** The owner's oldest card with a hash; of those imported before duplicates mattered there may be several. */
+/**
+ * The owner's oldest card with a hash; of those imported before duplicates mattered there may be several. The plus keeps the planner from
+ * looking for the least id among all the owner's cards.
+ */
 const oldest = (owner: string, hash: SQL) =>
-  sql`(SELECT min(o.id) FROM cards o WHERE o.owner = ${owner} AND o.hash = ${hash} AND o.deleted_at IS NULL)`
+  sql`(SELECT min(+o.id) FROM cards o WHERE o.owner = ${owner} AND o.hash = ${hash} AND o.deleted_at IS NULL)`
 
 function insertCards(db: Database, { owner, now, onDuplicate }: ImportSlice, array: string, held: Guard): Statement {
   const fresh = onDuplicate === null ? sql`true` : sql`${oldest(owner, at(1))} IS NULL`
@@ -97,14 +100,18 @@ function insertCards(db: Database, { owner, now, onDuplicate }: ImportSlice, arr
     FROM json_each(${array}) r WHERE ${held} AND ${fresh}`)
 }
 
-/** A card that is no longer for the public is not left in public. */
+/**
+ * A card that is no longer for the public is not left in public. The LIMIT makes SQLite look the cards up first; without it every card
+ * of the owner is tried against every row.
+ */
 function updateCards(db: Database, { owner, now }: ImportSlice, array: string, held: Guard): Statement {
   return db.run(sql`
     UPDATE cards SET category = ${at(4)}, privacy_level = ${at(5)}, tags = ${at(6)}, source_platform = ${at(7)}, source_url = ${at(8)},
       metadata = ${at(9)}, slug = coalesce(slug, ${at(10)}), updated_at = ${now},
       published_at = CASE WHEN ${at(10)} IS NOT NULL THEN coalesce(published_at, ${now})
         WHEN upper(${at(5)}) IN ('BUSINESS', 'IDEAS') THEN published_at ELSE NULL END
-    FROM json_each(${array}) r WHERE cards.owner = ${owner} AND cards.id = ${oldest(owner, at(1))} AND ${held}`)
+    FROM (SELECT r.value, ${oldest(owner, at(1))} AS card_id FROM json_each(${array}) r LIMIT -1) r
+    WHERE cards.owner = ${owner} AND cards.id = r.card_id AND ${held}`)
 }
 
 const LEDGER = sql`INSERT INTO token_ledger (owner, card_id, batch_id, sequence, amount, reason, created_at)`
