@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { BatchAccepted } from '../../src/wire/native.ts'
+import { until } from '../engine/rig.ts'
 import { Follower } from './follow.ts'
 import { startServer } from './harness.ts'
 
@@ -13,11 +14,15 @@ it('logs a line a request, with the id the answer carries and no secret', async 
     headers: { Authorization: 'Bearer secret-key-of-this-test' },
   })
   expect(response.status).toBe(404)
-  const lines = server.output
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => Line.parse(JSON.parse(line)))
-  const line = lines.find(({ requestId }) => requestId === response.headers.get('X-Request-Id'))
+  // The line comes through a pipe of its own, so it may arrive after the answer.
+  const line = await until(async () =>
+    server.output
+      .split('\n')
+      .slice(0, -1)
+      .filter((text) => text.startsWith('{'))
+      .map((text) => Line.parse(JSON.parse(text)))
+      .find(({ requestId }) => requestId === response.headers.get('X-Request-Id')),
+  )
   expect(line).toMatchObject({ msg: 'request', method: 'GET', path: '/api/batch/none', status: 404, owner: 'local' })
   expect(server.output).not.toContain('secret-')
 })
