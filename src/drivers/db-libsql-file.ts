@@ -37,20 +37,17 @@ interface Prepared {
 
 /**
  * One connection to a file. Every call runs to its end at once, so nothing comes between the statements of a batch. Integers beyond 2⁵³
- * lose their last digits.
+ * lose their last digits. What another process has locked is refused at once, as SQLITE_BUSY.
  */
 export class FileClient implements Client {
   readonly protocol = 'file'
   readonly #db: Connection.Database
   readonly #prepared = new Map<string, Prepared>()
 
-  /**
-   * @param url `file:///absolute`, `file:relative`
-   * @param busyMs how long SQLite itself waits for another process's lock, and the event loop with it
-   */
-  constructor(url: string, busyMs: number) {
+  /** @param url `file:///absolute`, `file:relative` */
+  constructor(url: string) {
     const path = url.startsWith('file://') ? fileURLToPath(url) : decodeURIComponent(url.slice('file:'.length))
-    this.#db = new Connection(path, { timeout: busyMs })
+    this.#db = new Connection(path, { timeout: 0 })
   }
 
   get closed(): boolean {

@@ -15,9 +15,8 @@ import { FileClient } from './db-libsql-file.ts'
 
 /**
  * The file client is synchronous: while SQLite waits for another process's write lock, the event loop stands still. So SQLite itself
- * waits only this long, and the rest of the wait is a jittered, asynchronous retry.
+ * does not wait, and all of the wait is a jittered, asynchronous retry.
  */
-const BUSY_WAIT_MS = 5
 const GIVE_UP_AFTER_MS = 10_000
 
 function isBusy(error: unknown): boolean {
@@ -26,7 +25,7 @@ function isBusy(error: unknown): boolean {
 
 async function whenFree<T>(run: () => Promise<T>): Promise<T> {
   const started = performance.now()
-  for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
+  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
       return await run()
     } catch (error) {
@@ -97,7 +96,7 @@ export async function openLibsql(
   const { authToken } = options
   const client = new PatientClient(
     url.startsWith('file:')
-      ? new FileClient(url, BUSY_WAIT_MS)
+      ? new FileClient(url)
       : createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
   )
   if (url.startsWith('file:')) {
