@@ -92,6 +92,7 @@ export async function finishAndClaim(
   const ended = outcomes.filter((outcome) => outcome.kind !== 'again')
   const again = outcomes.filter((outcome) => outcome.kind === 'again')
   const held = heldAmong(rows(ended, fact))
+  const batchIds = JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))])
   const statements: Statement[] =
     ended.length === 0
       ? []
@@ -101,40 +102,49 @@ export async function finishAndClaim(
               ? outcome.run.writes(heldBy(outcome.jobId, outcome.lease))
               : [],
           ),
-          ...count(db, held, ended.some(hasTallies), now),
+          ...count(db, held, ended, now),
           ...closeBatches(
             db,
-            JSON.stringify([...new Set(ended.map((outcome) => outcome.batchId))]),
+            batchIds,
             now,
             ended.some((outcome) => outcome.hooked),
           ),
           ...(ended.some((outcome) => outcome.bounded) ? makeReady(db, nextHeld(held)) : []),
           ...jsonObjects(rows(ended, ending)).map((object) => clearEnded(db, object, now)),
         ]
-  // Read before anything changes, in the same transaction: just these jobs pass every guard below.
-  const kept = db.all<{ id: string; last_seq: number; job_ids: string }>(sql`
-    SELECT b.id, b.last_seq, json_group_array(j.id) AS job_ids
-    FROM ${heldAmong(rows(outcomes, () => ({})))} JOIN batches b ON b.id = j.batch_id GROUP BY b.id`)
+  // Read before anything changes, in the same transaction: all but these jobs pass every guard below.
+  const fenced = db.all<Lease>(sql`
+    SELECT c.key AS "jobId", c.value ->> 'lease' AS lease FROM json_each(${jsonObject(rows(outcomes, () => ({})))}) c
+    WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = c.key AND j.lease = c.value ->> 'lease' AND j.status = 'running')`)
+  const heads = db.all<{ id: string; last_seq: number }>(
+    sql`SELECT id, last_seq FROM batches WHERE id IN (SELECT value FROM json_each(${batchIds}))`,
+  )
   const results = await db.batch([
-    kept,
+    fenced,
+    heads,
     ...statements,
     ...jsonObjects(rows(again, waiting)).map((object) => clearAgain(db, object)),
     ...(order === null ? [] : claimStatements(db, now, order)),
   ])
-  const [found] = results
-
-  const endedIds = new Set(ended.map((outcome) => outcome.jobId))
-  const written = new Set<string>()
-  for (const { id, last_seq, job_ids } of found) {
-    const ids: string[] = JSON.parse(job_ids)
-    for (const jobId of ids) written.add(jobId)
-    const news = ids.filter((jobId) => endedIds.has(jobId)).length
-    if (news > 0) deps.notifier.publish(id, { seq: last_seq + news })
+  const lost = new Set(results[0].map(name))
+  const isHeld = (outcome: Outcome) => !lost.has(name(outcome))
+  const news = new Map<string, number>()
+  for (const { batchId } of ended.filter(isHeld)) news.set(batchId, (news.get(batchId) ?? 0) + 1)
+  for (const { id, last_seq } of results[1]) {
+    const more = news.get(id)
+    if (more !== undefined) deps.notifier.publish(id, { seq: last_seq + more })
   }
   return {
-    written,
+    written: new Set(outcomes.filter(isHeld).map(({ jobId }) => jobId)),
     claimed: order === null ? [] : claimed(order.lease, results.at(-2), results.at(-1)),
   }
+}
+
+type Lease = Pick<Held, 'jobId' | 'lease'>
+
+/** A job may be among the outcomes twice: under a lease that was lost, and under the one that holds. */
+function name({ jobId, lease }: Lease): string {
+  return `${jobId} ${lease}`
 }
 
 function hasTallies(outcome: Outcome): boolean {
@@ -148,7 +158,9 @@ function heldAmong(outcomes: readonly [string, object][]): SQL {
 }
 
 /** One event a job, and the batch's counters and sums. */
-function count(db: Database, held: SQL, withTallies: boolean, now: number): Statement[] {
+function count(db: Database, held: SQL, ended: readonly Outcome[], now: number): Statement[] {
+  const amount = (kind: Outcome['kind']) =>
+    ended.some((outcome) => outcome.kind === kind) ? sql`sum(c.value ->> 'kind' = ${kind})` : sql`0`
   return [
     db.run(sql`
       INSERT INTO events (batch_id, seq, type, job_id, job_sequence, at, data)
@@ -156,14 +168,13 @@ function count(db: Database, held: SQL, withTallies: boolean, now: number): Stat
         CASE c.value ->> 'kind' WHEN 'completed' THEN 'job_completed' ELSE 'job_failed' END, j.id, j.sequence, ${now}, c.value -> 'event'
       FROM ${held} JOIN batches b ON b.id = j.batch_id`),
     db.run(sql`
-      UPDATE batches SET completed = batches.completed + d.completed, failed = batches.failed + d.failed, cancelled = batches.cancelled + d.cancelled,
+      UPDATE batches SET completed = batches.completed + d.ended - d.failed - d.cancelled, failed = batches.failed + d.failed, cancelled = batches.cancelled + d.cancelled,
         last_seq = last_seq + d.ended
       FROM (
-        SELECT j.batch_id, count(*) AS ended, sum(c.value ->> 'kind' = 'completed') AS completed,
-          sum(c.value ->> 'kind' = 'failed') AS failed, sum(c.value ->> 'kind' = 'cancelled') AS cancelled
+        SELECT j.batch_id, count(*) AS ended, ${amount('failed')} AS failed, ${amount('cancelled')} AS cancelled
         FROM ${held} GROUP BY j.batch_id
       ) d WHERE d.batch_id = batches.id`),
-    ...(withTallies ? [addTallies(db, held)] : []),
+    ...(ended.some(hasTallies) ? [addTallies(db, held)] : []),
   ]
 }
 

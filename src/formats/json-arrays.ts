@@ -10,10 +10,14 @@ export const MAX_STATEMENT_BYTES = 1_000_000
  * @param rows JSON values
  */
 export function jsonArrays(rows: Iterable<unknown>, maxBytes = MAX_STATEMENT_BYTES): string[] {
+  const all = [...rows]
+  const whole = JSON.stringify(all)
+  // No character takes more than three bytes: most need no counting.
+  if (whole.length * 3 <= maxBytes) return all.length === 0 ? [] : [whole]
   const arrays: string[] = []
   let parts: string[] = []
   let bytes = 0
-  for (const row of rows) {
+  for (const row of all) {
     const text = JSON.stringify(row)
     const size = utf8.encode(text).byteLength
     if (parts.length > 0 && bytes + size > maxBytes) {

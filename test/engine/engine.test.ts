@@ -134,6 +134,16 @@ describe('a lease', () => {
     expect((await engine.eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 3 })
   })
 
+  it('that was lost and the one that holds may end in the same commit', async () => {
+    const { batchId } = await engine.submit([{}])
+    const [job] = await claim(engine, { lease: 'holds', limit: 1, leaseMs: 1_000 })
+    if (job === undefined) throw new Error('one was submitted')
+    const written = await finish(engine, [completed(job), completed({ ...job, lease: 'lost' })])
+    expect([...written]).toEqual([job.jobId])
+    expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 1, lastSeq: 3, status: 'completed' })
+    expect((await eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 1 })
+  })
+
   it('that ran out is taken over, and a job that loses its worker too often is failed', async () => {
     const { batchId } = await engine.submit([{}])
     for (let loss = 1; loss <= MAX_LOSSES; loss++) {
