@@ -141,7 +141,7 @@ describe('a lease', () => {
     const written = await finish(engine, [completed(job), completed({ ...job, lease: 'lost' })])
     expect([...written]).toEqual([job.jobId])
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 1, lastSeq: 3, status: 'completed' })
-    expect((await eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 1 })
+    expect((await engine.eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 1 })
   })
 
   it('that ran out is taken over, and a job that loses its worker too often is failed', async () => {
