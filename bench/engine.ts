@@ -6,7 +6,7 @@ import { CONCURRENCY, JOBS_A_CALL, Latency, round, startRedis, Throughput } from
 import { median, quantile, shown } from './parts/report.ts'
 import { besideEachOther } from './parts/sharing.ts'
 
-const JOBS = 20_000
+const JOBS = 50_000
 const ROUNDS = 7
 const LONE_JOBS = 1_000
 const WARM_UP = 100
