@@ -62,6 +62,8 @@ export class Channel implements Follower {
   /** The log may hold more than the ring. */
   #behind: boolean
   #reading = false
+  /** Something was read: until then nobody knows whether a client lacks events, and progress must not come before `batch_started`. */
+  #primed = false
   /** Nothing comes after what the ring holds. */
   #finished = false
   #closed = false
@@ -164,6 +166,7 @@ export class Channel implements Follower {
     for (const { jobId } of page.events) if (jobId !== null) this.#progress.end(jobId)
     this.#ring.append(page.events.map(frame), page.end)
     this.#finished = page.finished && page.complete
+    this.#primed = true
     if (!page.complete) this.#behind = true
     this.#sendAll()
   }
@@ -184,7 +187,7 @@ export class Channel implements Follower {
       client.cursor = piece.end
       if (!this.#write(client, piece.bytes)) break
     }
-    if (client.cursor < this.#ring.end || this.#behind) return
+    if (!this.#primed || this.#behind || client.cursor < this.#ring.end) return
     if (this.#finished) client.sink.end()
     else if (client.open && client.progress !== this.#progress.version) {
       const piece = this.#progress.after(client.progress)
