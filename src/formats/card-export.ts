@@ -1,5 +1,5 @@
 /** How exported cards look: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
-import { defuse, encodeField, encodeRecord } from './csv.ts'
+import { encodeCell, encodeField, encodeRecord } from './csv.ts'
 
 /** A card as JSON and NDJSON show it; `metadata` is there where it was asked for. */
 export interface ExportedCard {
@@ -47,23 +47,12 @@ const COLUMNS = [
 const read = (json: string): ExportedCard => JSON.parse(json)
 
 function csvRecord(card: ExportedCard): string {
-  const fields = [
-    card.id,
-    card.title,
-    card.body,
-    card.category,
-    card.privacy_level,
-    // A tag that holds a comma is quoted within the field, as a record within a record.
-    card.tags.map(encodeField).join(','),
-    card.source_platform ?? '',
-    card.source_url ?? '',
-    card.is_published ? 'yes' : 'no',
-    card.published_url ?? '',
-    card.created_at,
-    card.published_at ?? '',
-  ]
-  if (card.metadata !== undefined) fields.push(JSON.stringify(card.metadata))
-  return encodeRecord(fields.map(defuse))
+  const { tags, metadata } = card
+  // A tag that holds a comma is quoted within the field, as a record within a record.
+  const tagged = tags.length === 0 ? '' : encodeCell(tags.map(encodeField).join(','))
+  const text = `${card.id},${encodeCell(card.title)},${encodeCell(card.body)},${encodeCell(card.category)},${encodeCell(card.privacy_level)},${tagged},${encodeCell(card.source_platform ?? '')},${encodeCell(card.source_url ?? '')}`
+  const rest = `${card.is_published ? 'yes' : 'no'},${encodeCell(card.published_url ?? '')},${card.created_at},${card.published_at ?? ''}`
+  return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeField(JSON.stringify(metadata))}\r\n`
 }
 
 /** Text that stands on one line of Markdown and means nothing there. */

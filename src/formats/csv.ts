@@ -22,6 +22,14 @@ export function encodeField(value: string): string {
   return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
 }
 
+/** Whatever may need an apostrophe or quotes; most values need neither, and one look tells. */
+const SPECIAL = /[",\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
+
+/** A value as it stands in a record that people open in spreadsheets: defused, and quoted where it must be. */
+export function encodeCell(value: string): string {
+  return SPECIAL.test(value) ? encodeField(defuse(value)) : value
+}
+
 /** A record, its line end (CRLF) included. */
 export function encodeRecord(fields: readonly string[]): string {
   return `${fields.map(encodeField).join(',')}\r\n`

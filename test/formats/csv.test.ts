@@ -1,7 +1,7 @@
 /** CSV: what is written is read back as it was, whatever it holds, and no spreadsheet runs it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defuse, encodeRecord, infuse, parseRecord } from '../../src/formats/csv.ts'
+import { defuse, encodeCell, encodeField, encodeRecord, infuse, parseRecord } from '../../src/formats/csv.ts'
 
 /** Text in which everything that means something in CSV is common. */
 const text = fc.string({
@@ -9,6 +9,14 @@ const text = fc.string({
 })
 
 describe('a record', () => {
+  it('has its cells defused and quoted, whatever they hold', () => {
+    fc.assert(
+      fc.property(text, (value) => {
+        expect(encodeCell(value)).toBe(encodeField(defuse(value)))
+      }),
+    )
+  })
+
   it('is read back as it was written', () => {
     fc.assert(
       fc.property(fc.array(text, { minLength: 1 }), (fields) => {

@@ -5,7 +5,7 @@
  * where no duplicate is, and the counts are made of what is there afterwards.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import { jsonArrays } from '../../formats/json-arrays.ts'
+import { jsonArrays, MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
 import type { Database, Statement } from '../../ports.ts'
 import { UNITS_A_TOKEN } from '../../schema/cards.ts'
 import { type ImportError, MOST_ERRORS, type NewCard } from '../../wire/cards.ts'
@@ -67,9 +67,15 @@ const COLUMNS = sql.join(
   sql`, `,
 )
 
+/** A slice is seldom too large for one statement; then it need not be measured row by row. A UTF-16 unit is at most three bytes. */
+function arraysOf(rows: readonly unknown[]): string[] {
+  const whole = JSON.stringify(rows)
+  return 3 * whole.length <= MAX_STATEMENT_BYTES ? [whole] : jsonArrays(rows)
+}
+
 /** The statements of a slice; each does nothing unless `held`. */
 export function importStatements(db: Database, slice: ImportSlice, held: Guard): Statement[] {
-  const arrays = jsonArrays(slice.rows.map(packed))
+  const arrays = arraysOf(slice.rows.map(packed))
   return [
     ...arrays.flatMap((array) => [
       ...(slice.onDuplicate === 'update' ? [updateCards(db, slice, array, held)] : []),
