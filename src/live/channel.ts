@@ -16,6 +16,8 @@ const RING_REACHES_BACK = 200
 /** What one write hands to a transport, about. With it, this much a client is the most that waits in memory. */
 const BYTES_A_WRITE = 64 * 1024
 const PROGRESS_EVERY_MS = 100
+/** Workers store progress once a second; this is a little longer. */
+const STORED_WITHIN_MS = 1_500
 
 /** What a channel follows: a log that is read in order, and the progress beside it. */
 export interface Feed {
@@ -70,6 +72,7 @@ export class Channel implements Follower {
   /** Reads for clients that are behind; those at the same place share one. */
   readonly #pieces = new Map<number, Promise<Piece | null>>()
   #progressTimer: ReturnType<typeof setTimeout> | undefined
+  readonly #storedTimer: ReturnType<typeof setTimeout>
 
   /**
    * @param end how far the log reaches, as just read
@@ -84,6 +87,8 @@ export class Channel implements Follower {
     this.#unsubscribe = deps.feed.subscribe(this)
     void this.#read()
     void this.#readRunning()
+    // What was told before we listened and is stored with the next heartbeat was in neither.
+    this.#storedTimer = setTimeout(() => void this.#readRunning(), STORED_WITHIN_MS)
   }
 
   /** Adds a client that has seen everything up to `cursor`. */
@@ -132,6 +137,7 @@ export class Channel implements Follower {
     this.#closed = true
     this.#unsubscribe()
     clearTimeout(this.#progressTimer)
+    clearTimeout(this.#storedTimer)
     this.#onEmpty()
   }
 

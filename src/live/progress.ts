@@ -9,7 +9,7 @@ const ENDED_REMEMBERED = 2_000
 /** The latest progress of each running job, numbered by when it came. */
 export class ProgressFrames {
   /** In the order of their versions. */
-  readonly #frames = new Map<string, { version: number; bytes: Uint8Array }>()
+  readonly #frames = new Map<string, { version: number; bytes: Uint8Array; data: string; stored: boolean }>()
   /** Jobs that ended lately: their end must not be followed by an "80 %" that was on its way. */
   readonly #ended = new Set<string>()
   #version = 0
@@ -21,7 +21,16 @@ export class ProgressFrames {
   }
 
   /** Takes in how far a job is. */
-  put(batchId: string, { jobId, sequence, percent, message, stage }: Progress): void {
+  put(batchId: string, progress: Progress): void {
+    this.#put(batchId, progress, false)
+  }
+
+  /** Takes in what was stored, which is older than what was put, and newer than what was stored before. */
+  putStored(batchId: string, progress: Progress): void {
+    if (this.#frames.get(progress.jobId)?.stored !== false) this.#put(batchId, progress, true)
+  }
+
+  #put(batchId: string, { jobId, sequence, percent, message, stage }: Progress, stored: boolean): void {
     if (this.#ended.has(jobId)) return
     const body = {
       type: 'job_progress',
@@ -32,14 +41,15 @@ export class ProgressFrames {
       progressPercent: percent,
       progressMessage: message,
     }
+    const data = JSON.stringify(body)
+    if (stored && this.#frames.get(jobId)?.data === data) return
     this.#frames.delete(jobId)
-    const bytes = encodeEvent({ event: 'job_progress', data: JSON.stringify(body) })
-    this.#frames.set(jobId, { version: ++this.#version, bytes })
-  }
-
-  /** Takes in what was stored, which is older than what was put since. */
-  putStored(batchId: string, progress: Progress): void {
-    if (!this.#frames.has(progress.jobId)) this.put(batchId, progress)
+    this.#frames.set(jobId, {
+      version: ++this.#version,
+      bytes: encodeEvent({ event: 'job_progress', data }),
+      data,
+      stored,
+    })
   }
 
   /** Forgets a job that ended. */
