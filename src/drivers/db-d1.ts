@@ -1,0 +1,167 @@
+/**
+ * The Database port on Cloudflare D1. D1 takes 100 parameters, 100 KB of SQL and 2 MB a value in a statement, and so many statements in one
+ * invocation of a Worker; what would go over is refused here, by name, before it is sent. What D1 fails at in passing is tried again where
+ * that is safe.
+ */
+import type { D1Database, D1PreparedStatement, D1Result } from '@cloudflare/workers-types'
+import { drizzle } from 'drizzle-orm/d1'
+import { MillraceError } from '../errors.ts'
+import type { Database } from '../ports.ts'
+
+/** D1's limits, from developers.cloudflare.com/d1/platform/limits (read in November 2026). */
+export const D1_LIMITS = { parameters: 100, sqlBytes: 100_000, valueBytes: 2_000_000, statements: 1_000 } as const
+
+/** What an invocation has asked of D1. Retries count, and every statement of a batch does. */
+export interface StatementMeter {
+  readonly used: number
+  /** What may still be asked before the platform would refuse. Whatever can go on in a fresh invocation ends before this is 0. */
+  readonly left: number
+}
+
+/** How the driver is made. */
+export interface D1Options {
+  /** Statements that one invocation may send: 1,000 by Workers Paid, 50 by the free plan. */
+  readonly statements?: number
+  /** Waits between tries, in milliseconds; tests make it short. */
+  readonly pause?: (ms: number) => Promise<void>
+}
+
+const TRIES = 5
+const FIRST_PAUSE_MS = 50
+
+/**
+ * Errors that say that D1 never began: whatever was asked may be asked again. From the error list of
+ * developers.cloudflare.com/d1/observability/debug-d1.
+ */
+const NEVER_BEGAN = [
+  'Cannot resolve D1 DB due to transient issue on remote node',
+  'Internal error while starting up D1 DB storage caused object to be reset',
+  'D1 DB is overloaded. Requests queued for too long',
+  'D1 DB is overloaded. Too many requests queued',
+]
+
+/** Errors of the same list that leave open whether a write was kept: only what reads may be asked again. */
+const CUT_OFF = [
+  'Network connection lost',
+  'reset because its code was updated',
+  'Internal error in D1 DB storage caused object to be reset',
+  "Can't read from request stream because client disconnected",
+]
+
+const utf8 = new TextEncoder()
+const pauseFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/**
+ * Makes the port for one invocation of a Worker, since that is what D1's limit on statements is counted by. Costs nothing: it opens nothing.
+ * @param d1 the binding; its schema is brought up to date by `wrangler d1 migrations apply`
+ * @returns the database, and what was asked of it so far. Statements throw MillraceError SERVICE_UNAVAILABLE when nothing is left, TypeError
+ * when one is larger than D1 takes, which is a fault of ours, else what D1 throws
+ */
+export function openD1(d1: D1Database, options: D1Options = {}): { db: Database; meter: StatementMeter } {
+  const client = new BoundedClient(d1, options)
+  return { db: drizzle(client), meter: client.meter }
+}
+
+/** The part of D1 that drizzle uses, within the limits. */
+class BoundedClient {
+  readonly #d1: D1Database
+  readonly #most: number
+  readonly #pause: (ms: number) => Promise<void>
+  #used = 0
+  readonly meter: StatementMeter
+
+  constructor(d1: D1Database, { statements = D1_LIMITS.statements, pause = pauseFor }: D1Options) {
+    this.#d1 = d1
+    this.#most = statements
+    this.#pause = pause
+    const used = () => this.#used
+    this.meter = {
+      get used() {
+        return used()
+      },
+      get left() {
+        return Math.max(0, statements - used())
+      },
+    }
+  }
+
+  prepare(sql: string): BoundedStatement {
+    return new BoundedStatement(this, this.#d1.prepare(sql), sql)
+  }
+
+  async batch(statements: readonly BoundedStatement[]): Promise<D1Result[]> {
+    return this.ask(statements, () => this.#d1.batch(statements.map(({ prepared }) => prepared)))
+  }
+
+  /** Asks D1, again where that is safe. Of a write that may or may not have been kept, whoever asked must hear. */
+  async ask<T>(statements: readonly BoundedStatement[], send: () => Promise<T>): Promise<T> {
+    const readsOnly = statements.every(({ reads }) => reads)
+    for (let tries = 1; ; tries++) {
+      this.#count(statements.length)
+      try {
+        return await send()
+      } catch (error) {
+        const text = String(error)
+        const passing = [...NEVER_BEGAN, ...(readsOnly ? CUT_OFF : [])].some((message) => text.includes(message))
+        if (!passing || tries === TRIES || this.meter.left < statements.length) throw error
+        await this.#pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()))
+      }
+    }
+  }
+
+  #count(statements: number): void {
+    if (this.#used + statements > this.#most) {
+      throw new MillraceError('SERVICE_UNAVAILABLE', `This took more than the ${this.#most} queries it may take.`)
+    }
+    this.#used += statements
+  }
+}
+
+class BoundedStatement {
+  readonly prepared: D1PreparedStatement
+  readonly #client: BoundedClient
+  readonly #sql: string
+
+  constructor(client: BoundedClient, prepared: D1PreparedStatement, sql: string) {
+    this.#client = client
+    this.prepared = prepared
+    this.#sql = sql
+  }
+
+  /** Whether it changes nothing. A common table expression may belong to a write, so those do not count as reads. */
+  get reads(): boolean {
+    return /^\s*select\b/i.test(this.#sql)
+  }
+
+  bind(...values: unknown[]): BoundedStatement {
+    checkSize(this.#sql, values)
+    return new BoundedStatement(this.#client, this.prepared.bind(...values), this.#sql)
+  }
+
+  run(): Promise<D1Result> {
+    return this.#client.ask([this], () => this.prepared.run())
+  }
+
+  all(): Promise<D1Result> {
+    return this.#client.ask([this], () => this.prepared.all())
+  }
+
+  raw(): Promise<unknown[]> {
+    return this.#client.ask([this], () => this.prepared.raw())
+  }
+}
+
+function checkSize(sql: string, values: readonly unknown[]): void {
+  const refuse = (what: string) => new TypeError(`D1 takes no ${what}: ${sql.trim().slice(0, 80)} …`)
+  if (values.length > D1_LIMITS.parameters) throw refuse(`${values.length} parameters in one statement`)
+  if (isLonger(sql, D1_LIMITS.sqlBytes)) throw refuse(`statement of more than ${D1_LIMITS.sqlBytes} bytes`)
+  if (values.some((value) => isLonger(value, D1_LIMITS.valueBytes))) {
+    throw refuse(`value of more than ${D1_LIMITS.valueBytes} bytes`)
+  }
+}
+
+/** Whether a text or some bytes are longer than so many bytes. No character takes more than three: most texts need no counting. */
+function isLonger(value: unknown, bytes: number): boolean {
+  if (typeof value === 'string') return value.length * 3 > bytes && utf8.encode(value).byteLength > bytes
+  return value instanceof Uint8Array && value.byteLength > bytes
+}
