@@ -1,13 +1,5 @@
-/** An engine on a database file of its own, for tests: real parts, a clock that tests may turn. */
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { createFsBlobStore } from '../../src/drivers/blob-fs.ts'
-import { openLibsql } from '../../src/drivers/db-libsql.ts'
+/** An engine on a database of its own, for tests: real parts, a clock that tests may turn. */
 import { createLocalDispatcher } from '../../src/drivers/dispatch-local.ts'
-import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
 import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
 import { Meter } from '../../src/engine/meter.ts'
 import { submit } from '../../src/engine/submit.ts'
@@ -15,8 +7,7 @@ import { Worker, type WorkerDeps, type WorkerOptions } from '../../src/engine/wo
 import { type PublicEvent, readPage } from '../../src/live/log.ts'
 import { echo } from '../../src/operations/echo.ts'
 import type { Clock, Compute, Log, Operation } from '../../src/ports.ts'
-
-export const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+import { openHome } from './home.ts'
 
 /** Says what goes wrong only when a test asks; kept so that tests can look at it. */
 export function quietLog(): Log & { lines: string[] } {
@@ -42,12 +33,11 @@ const noCompute: Compute = {
   run: () => Promise.reject(new Error('the operations of these tests compute nothing')),
 }
 
-/** Opens an engine in a folder of its own. */
+/** Opens an engine in a home of its own. */
 export async function openEngine(
   options: { folder?: string; operations?: readonly Operation[]; allowPrivate?: boolean } = {},
 ) {
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'millrace-')))
-  const { db, close } = await openLibsql(pathToFileURL(join(folder, 'millrace.db')).href, { migrations: MIGRATIONS })
+  const { db, blobs, fetcher, folder, close } = await openHome(options)
   const operations = Object.fromEntries([echo, ...(options.operations ?? [])].map((one) => [one.name, one]))
   const clock = turnableClock()
   const log = quietLog()
@@ -59,8 +49,8 @@ export async function openEngine(
     meter: new Meter(),
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
-    blobs: createFsBlobStore(join(folder, 'blobs')),
-    fetcher: createNodeFetcher({ allowPrivate: options.allowPrivate ?? false }),
+    blobs,
+    fetcher,
     compute: noCompute,
   }
   const workers: Worker[] = []
@@ -83,7 +73,7 @@ export async function openEngine(
       }
     },
     async work(turned: Partial<WorkerOptions> = {}): Promise<Worker> {
-      const identity = { id: randomUUID(), host: 'test', pid: process.pid }
+      const identity = { id: crypto.randomUUID(), host: 'test', pid: process.pid }
       const worker = new Worker(deps, {
         ...identity,
         concurrency: 8,
@@ -100,8 +90,7 @@ export async function openEngine(
     },
     async close(): Promise<void> {
       await Promise.all(workers.map((worker) => worker.stop(0)))
-      close()
-      if (options.folder === undefined) await rm(folder, { recursive: true })
+      await close()
     },
   }
 }

@@ -20,7 +20,8 @@ import type { Database, Notifier } from '../../src/ports.ts'
 import { ChunkStore } from '../../src/reads/chunk-store.ts'
 import { CHUNK_PREFIXES } from '../../src/reads/chunks.ts'
 import { batches } from '../../src/schema/batches.ts'
-import { MIGRATIONS, quietLog } from '../engine/rig.ts'
+import { MIGRATIONS } from '../engine/home.ts'
+import { quietLog } from '../engine/rig.ts'
 
 /** What a server under test may differ in. */
 export interface LiveOptions {

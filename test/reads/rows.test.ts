@@ -13,7 +13,7 @@ import { type Candidate, historyPoints, holdsAge, scoreOccasion, toScore } from 
 import { isoWeek } from '../../src/reads/weeks.ts'
 import { TABLE_RESOURCES } from '../../src/schema/resources.ts'
 import { Activity, NewActivity, NewParticipation } from '../../src/wire/activities.ts'
-import { MIGRATIONS } from '../engine/rig.ts'
+import { MIGRATIONS } from '../engine/home.ts'
 
 let folder: string
 let db: Database
