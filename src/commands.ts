@@ -1,49 +1,117 @@
 /** What an operator does from the command line, apart from starting the server. */
 import { ConfigError } from './config.ts'
-import { createKey, listKeys, revokeKey } from './http/auth.ts'
+import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey } from './http/keys.ts'
 import type { Clock, Database } from './ports.ts'
+import { isScope, SCOPES, type Scope } from './wire/scopes.ts'
 
 const USAGE = `Usage:
-  npm run keys -- create OWNER [NAME] [--days N]   makes a key; it is shown once
+  npm run keys -- create OWNER [NAME] [--scopes SCOPE,SCOPE] [--days N]   makes a key; it is shown once
   npm run keys -- list
-  npm run keys -- revoke ID`
+  npm run keys -- rotate ID [--grace HOURS]   makes another in its place; the old one works for so many hours more
+  npm run keys -- revoke ID
+Scopes: ${SCOPES.join(', ')}. Without --scopes a key may do everything (*).`
 
-const DAY_MS = 24 * 60 * 60 * 1_000
+const HOUR_MS = 60 * 60 * 1_000
+const DAY_MS = 24 * HOUR_MS
+/** A date of JavaScript ends here. */
+const LAST_MS = 8.64e15
+
+type Deps = { readonly db: Database; readonly clock: Clock }
 
 /**
  * Runs one command on API keys.
  * @returns what to print
  * @throws ConfigError saying how the command is used
  */
-export async function keysCommand(deps: { db: Database; clock: Clock }, args: readonly string[]): Promise<string> {
-  const [command, ...rest] = args
+export async function keysCommand(deps: Deps, [command, ...rest]: readonly string[]): Promise<string> {
   if (command === 'create') return create(deps, rest)
-  if (command === 'list') return list(deps)
-  if (command === 'revoke' && rest[0] !== undefined) {
-    if (await revokeKey(deps, rest[0])) return `Revoked ${rest[0]}.`
-    throw new ConfigError(`No key in force has the id ${rest[0]}. "npm run keys -- list" shows them.`)
-  }
+  if (command === 'list' && rest.length === 0) return list(deps)
+  if (command === 'rotate') return rotate(deps, rest)
+  if (command === 'revoke') return revoke(deps, rest)
   throw new ConfigError(USAGE)
 }
 
-async function create(deps: { db: Database; clock: Clock }, args: readonly string[]): Promise<string> {
-  const at = args.indexOf('--days')
-  const days = at === -1 ? null : Number(args[at + 1])
-  const [owner, name] = at === -1 ? args : [...args.slice(0, at), ...args.slice(at + 2)]
-  if (owner === undefined || (days !== null && !(days > 0))) throw new ConfigError(USAGE)
-  const expiresAt = days === null ? null : deps.clock.now() + days * DAY_MS
-  const { id, secret } = await createKey(deps, { owner, name: name ?? '', expiresAt })
-  return `Key ${id} for ${owner}. It is shown this once:\n\n  ${secret}\n`
+/** Splits arguments into words and `--option value` pairs. */
+function parse(args: readonly string[], known: readonly string[]): { words: string[]; options: Map<string, string> } {
+  const words: string[] = []
+  const options = new Map<string, string>()
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at] ?? ''
+    if (!word.startsWith('--')) {
+      words.push(word)
+      continue
+    }
+    const value = args[++at]
+    if (!known.includes(word) || value === undefined) throw new ConfigError(USAGE)
+    options.set(word, value)
+  }
+  return { words, options }
 }
 
-async function list(deps: { db: Database; clock: Clock }): Promise<string> {
+/** A number of something that an option gives; null where it is not given. */
+function numberOf(text: string | undefined): number | null {
+  if (text === undefined) return null
+  const number = Number(text)
+  if (!(number > 0) || number * DAY_MS > LAST_MS / 2) throw new ConfigError(USAGE)
+  return number
+}
+
+function scopesOf(text: string | undefined): readonly Scope[] {
+  if (text === undefined) return ['*']
+  const words = text.split(',').map((word) => word.trim())
+  const wrong = words.find((word) => !isScope(word))
+  if (wrong !== undefined) throw new ConfigError(`There is no scope "${wrong}".\n\n${USAGE}`)
+  return words.filter(isScope)
+}
+
+async function create(deps: Deps, args: readonly string[]): Promise<string> {
+  const { words, options } = parse(args, ['--days', '--scopes'])
+  const [owner, name = '', ...more] = words
+  if (owner === undefined || owner === '' || more.length > 0) throw new ConfigError(USAGE)
+  const days = numberOf(options.get('--days'))
+  const scopes = scopesOf(options.get('--scopes'))
+  const expiresAt = days === null ? null : Math.floor(deps.clock.now() + days * DAY_MS)
+  return shown(await createKey(deps, { owner, name, scopes, expiresAt }))
+}
+
+const shown = ({ id, owner, secret }: NewKey) => `Key ${id} for ${owner}. It is shown this once:\n\n  ${secret}\n`
+
+async function rotate(deps: Deps, args: readonly string[]): Promise<string> {
+  const { words, options } = parse(args, ['--grace'])
+  const [id, ...more] = words
+  if (id === undefined || more.length > 0) throw new ConfigError(USAGE)
+  const hours = numberOf(options.get('--grace'))
+  const made = await rotateKey(deps, id, Math.floor((hours ?? 0) * HOUR_MS))
+  if (made === null) {
+    throw new ConfigError(
+      `No key in force that was not replaced yet has the id ${id}. "npm run keys -- list" shows them.`,
+    )
+  }
+  const old = hours === null ? 'The old one is revoked.' : `The old one works for another ${hours} hours.`
+  return `${shown(made)}\n${old}`
+}
+
+async function revoke(deps: Deps, [id, ...more]: readonly string[]): Promise<string> {
+  if (id === undefined || more.length > 0) throw new ConfigError(USAGE)
+  if (await revokeKey(deps, id)) return `Revoked ${id}.`
+  throw new ConfigError(`No key in force has the id ${id}. "npm run keys -- list" shows them.`)
+}
+
+async function list(deps: Deps): Promise<string> {
   const rows = await listKeys(deps.db)
   if (rows.length === 0) return 'There are no keys yet. "npm run keys -- create OWNER" makes one.'
+  const day = (at: number) => new Date(at).toISOString().slice(0, 10)
   return rows
-    .map(({ id, owner, name, createdAt, expiresAt, revokedAt }) => {
-      const expired = expiresAt !== null && expiresAt <= deps.clock.now()
-      const state = revokedAt !== null ? 'revoked' : expired ? 'expired' : 'in force'
-      return [id, owner, state, new Date(createdAt).toISOString().slice(0, 10), name].join('  ')
+    .map((key) => {
+      const ends = key.expiresAt === null ? 'no end' : `until ${new Date(key.expiresAt).toISOString().slice(0, 16)}Z`
+      const state = stateOf(key, deps.clock.now())
+      return [key.id, key.owner, state, key.scopes.join(','), day(key.createdAt), ends, key.name].join('  ').trimEnd()
     })
     .join('\n')
+}
+
+function stateOf({ revokedAt, expiresAt, replacedBy }: KeyFacts, now: number): string {
+  if (revokedAt !== null) return replacedBy === null ? 'revoked' : 'replaced'
+  if (expiresAt !== null && expiresAt <= now) return replacedBy === null ? 'expired' : 'replaced'
+  return 'in force'
 }

@@ -4,11 +4,14 @@ import type { Meter } from '../engine/meter.ts'
 import type { Hub } from '../live/hub.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 import type { Chunks } from '../reads/chunks.ts'
+import type { Scope } from '../wire/scopes.ts'
 
 /** Who calls. */
 export interface Caller {
   /** Whose rows it may see. */
   readonly owner: string
+  /** What it may do. */
+  readonly scopes: readonly Scope[]
   /** False for calls that brought no key, as owner `local` on a laptop. */
   readonly authenticated: boolean
 }
@@ -32,6 +35,12 @@ export interface AuthConfig {
   readonly apiKey: string | null
   /** Verifies JWTs (HS256) that somebody else issued; null where none are taken. At least 32 bytes. */
   readonly jwtSecret: string | null
+  /** Where the keys are that verify JWTs signed with private ones (RFC 7517); absent where none are taken. */
+  readonly jwksUrl?: string | null
+  /** What `iss` of a JWT must be; absent: anything. */
+  readonly jwtIssuer?: string | null
+  /** What `aud` of a JWT must be or hold; absent: anything. */
+  readonly jwtAudience?: string | null
   /** Signs tokens for streams; at least 32 bytes of randomness. */
   readonly signingKey: string
   /** Browser origins that may call, beside loopback ones under `open`; `*` for all. */

@@ -65,7 +65,8 @@ export function errorBody(path: string, error: MillraceError): object {
 export function errorHandler(log: Log): ErrorHandler<Env> {
   return (thrown, c) => {
     const error = asMillraceError(thrown, log, c.get('requestId'))
-    if (error.code === 'UNAUTHORIZED') c.header('WWW-Authenticate', 'Bearer')
+    const seconds = error.details?.retryAfter
+    if (typeof seconds === 'number') c.header('Retry-After', String(seconds))
     // The rest of the body is not read, so that nothing more can come over this connection.
     if (error.code === 'TOO_LARGE') c.header('Connection', 'close')
     return c.json(errorBody(c.req.path, error), error.status)

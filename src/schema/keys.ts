@@ -13,6 +13,8 @@ export const keys = sqliteTable(
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at'),
     revokedAt: integer('revoked_at'),
+    /** The key that was made in its place. */
+    replacedBy: text('replaced_by'),
   },
   (t) => [uniqueIndex('keys_hash').on(t.hash)],
 )

@@ -1,7 +1,7 @@
 /** What ended tasks of the card surface came to, in its words. */
 import { z } from 'zod'
-import { artifactUrl } from '../../http/auth.ts'
 import type { AppDeps } from '../../http/context.ts'
+import { artifactUrl } from '../../http/tokens.ts'
 import type { CardTask, CardTaskResult } from '../../reads/card-tasks.ts'
 import { earned } from '../../reads/cards.ts'
 import {
