@@ -70,7 +70,7 @@ export interface Fetcher {
   ): Promise<Sent>
 }
 
-/** CPU-heavy functions by name. On Node they run in worker threads, so that the event loop stays free. */
+/** CPU-heavy functions by name. On Node they run in processes of their own, so that the event loop stays free. */
 export type ComputeTask = (input: unknown, ctx: { progress(value: unknown): void }) => Promise<unknown>
 
 /** Loads each task's code when it is first asked for. */
@@ -79,8 +79,9 @@ export type ComputeTasks = Readonly<Record<string, () => Promise<ComputeTask>>>
 /** Runs CPU-heavy tasks by name. Inputs and outputs are structured-cloned; ArrayBuffers in `transfer` are moved. */
 export interface Compute {
   /**
-   * @throws MillraceError as the task threw it (code and message cross the thread), UNKNOWN when the task ran out of memory
-   * or its thread died, CANCELLED when `signal` aborts (the thread is ended)
+   * @throws MillraceError as the task threw it (code and message cross over), TOO_LARGE when the task took too much memory or time,
+   * UNKNOWN when what it ran in died, SERVICE_UNAVAILABLE when that was none of its doing, CANCELLED when `signal` aborts (the task is
+   * ended)
    */
   run(
     task: string,
@@ -121,8 +122,15 @@ export interface Progress {
   readonly stage: string | null
 }
 
-/** What a process tells the others about a batch: its log now reaches `seq`, or some of its jobs moved on. */
-export type Notice = { readonly seq: number } | { readonly progress: readonly Progress[] }
+/** What a process tells the others about a batch. */
+export type Notice =
+  /**
+   * Its log now reaches `seq`; 0 tells that the batch is gone. Where somebody has read the log for all who follow, `page` is what was
+   * read, as plain JSON.
+   */
+  | { readonly seq: number; readonly page?: unknown }
+  /** Some of its jobs moved on. */
+  | { readonly progress: readonly Progress[] }
 
 /** Spreads notices. They may be lost, doubled or out of order; whoever follows reads the log. */
 export interface Notifier {

@@ -1,7 +1,7 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
 import type { Meter } from '../engine/meter.ts'
-import type { Hub } from '../live/hub.ts'
+import type { Following } from '../live/following.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 import type { Chunks } from '../reads/chunks.ts'
 import type { Scope } from '../wire/scopes.ts'
@@ -57,7 +57,7 @@ export interface AppDeps {
   readonly dispatcher: Dispatcher
   readonly notifier: Notifier
   readonly operations: Operations
-  readonly hub: Hub
+  readonly hub: Following
   readonly meter: Meter
   readonly openSink: OpenSink
   readonly log: Log

@@ -1,7 +1,7 @@
 /** Answers that stay open: server-sent events. */
 import type { Context } from 'hono'
 import { MillraceError } from '../errors.ts'
-import type { Hub } from '../live/hub.ts'
+import type { Following } from '../live/following.ts'
 import type { Sink } from '../ports.ts'
 import type { Env, OpenSink } from './context.ts'
 
@@ -22,7 +22,7 @@ export const RETRY_AFTER_SECONDS = 5
  */
 export function openEventStream(
   c: Context<Env>,
-  deps: { readonly hub: Hub; readonly openSink: OpenSink },
+  deps: { readonly hub: Following; readonly openSink: OpenSink },
   follow: (sink: Sink) => void,
 ): Response {
   if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)

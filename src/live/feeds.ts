@@ -3,6 +3,7 @@ import type { Database, Notifier, Operations } from '../ports.ts'
 import type { Feed, Follower } from './channel.ts'
 import { type Page, readOwnersPage, readPage } from './log.ts'
 import { readRunning, readRunningOf, readUnfinished } from './state.ts'
+import { ToldPages } from './told-pages.ts'
 
 /** Running jobs whose progress a joining client is told. */
 const SNAPSHOT_JOBS = 500
@@ -16,9 +17,10 @@ export interface FeedDeps {
 
 /** The events of one batch, under their numbers within it. */
 export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string }): Feed {
+  const told = new ToldPages()
   return {
     label: { batchId: batch.id },
-    page: (after) => readPage(deps.db, deps.operations, batch, after),
+    page: async (after) => told.after(after) ?? (await readPage(deps.db, deps.operations, batch, after)),
     async running() {
       const running = await readRunning(deps.db, batch.id, SNAPSHOT_JOBS)
       return running.map((progress) => ({ ...progress, batchId: batch.id }))
@@ -28,7 +30,10 @@ export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string
         if ('progress' in notice) follower.progress(batch.id, notice.progress)
         // 0 is no event: it tells that the batch was deleted.
         else if (notice.seq === 0) follower.look()
-        else follower.reaches(notice.seq)
+        else {
+          if (notice.page !== undefined) told.put(notice.page)
+          follower.reaches(notice.seq)
+        }
       }),
   }
 }

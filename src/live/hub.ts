@@ -3,13 +3,14 @@ import { encodeComment, encodeEvent, encodeRetry } from '../formats/sse.ts'
 import type { Log, Sink } from '../ports.ts'
 import { Channel, type Feed } from './channel.ts'
 import { batchFeed, type FeedDeps, ownerFeed } from './feeds.ts'
+import type { FollowedBatch, Following } from './following.ts'
 import { readEnd } from './log.ts'
 import { join } from './ring.ts'
-import { type BatchHead, readHeads } from './state.ts'
+import { readHeads } from './state.ts'
 import { type KnownState, Waiters } from './waiting.ts'
 
 /** Every write shows whether the client is still there. */
-const COMMENT_EVERY_MS = 15_000
+export const COMMENT_EVERY_MS = 15_000
 /** A notice that was lost costs this long. */
 const COMPARE_EVERY_MS = 1_000
 /** Clients that were cut off together should not come back together. */
@@ -20,10 +21,13 @@ export interface HubDeps extends FeedDeps {
   readonly log: Log
 }
 
-type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
+/** What a stream begins with: how long to wait before a next try, and a first byte at once. */
+export function opening(): Uint8Array {
+  return join([encodeRetry(RETRY_MS.least + Math.random() * RETRY_MS.spread), encodeComment('millrace')])
+}
 
-/** Follows batches for the clients of this process. */
-export class Hub {
+/** Follows batches for the clients of this process: one reader and one ring of frames a batch, however many watch. */
+export class Hub implements Following {
   readonly #deps: HubDeps
   readonly #maxStreams: number
   /** By batch. */
@@ -47,54 +51,37 @@ export class Hub {
     ]
   }
 
-  /** Streams open now. */
   get streams(): number {
     return this.#streams
   }
 
-  /** Requests that wait now. */
   get waiting(): number {
     return this.#waiters.size
   }
 
-  /** Batches followed now, and owners of whom all are. */
   get watched(): number {
     return this.#channels.size + this.#owners.size
   }
 
   /**
-   * Whether another stream would be one too many. Ask right before `follow`. Not so while the server stops: a client that comes back on a
-   * connection that is still open gets a stream that ends, since `EventSource` would give up for good at any other answer.
+   * Not so while the server stops: a client that comes back on a connection that is still open gets a stream that ends, since
+   * `EventSource` would give up for good at any other answer.
    */
   get full(): boolean {
     return this.#streams + this.#waiters.size >= this.#maxStreams
   }
 
-  /**
-   * Sends a batch's events after `cursor` to a sink, then what follows, until the batch is over or the client is gone.
-   * @param batch as just read
-   * @param cursor number of the last event the client has; at most `batch.lastSeq`
-   */
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
     if (!this.#open(sink)) return
     this.#join(this.#channels, batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq).join(sink, cursor)
   }
 
-  /**
-   * Sends a client whose cursor is of no use the state as it is now, then what follows from there.
-   * @param state the polling answer, not older than `batch`
-   */
   resync(batch: FollowedBatch, sink: Sink, state: unknown): void {
     if (!this.#open(sink)) return
     sink.write(encodeEvent({ id: batch.lastSeq, event: 'resync', data: JSON.stringify(state) }))
     this.#join(this.#channels, batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq).join(sink, batch.lastSeq)
   }
 
-  /**
-   * Sends the events of all batches of an owner, numbered as events of all batches are, until the client is gone.
-   * @param end how far the log of all batches reaches, as just read
-   * @param from number of the last event the client has, at most `end`; or the state that it begins with, not older than `end`
-   */
   followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void {
     if (!this.#open(sink)) return
     if ('state' in from) sink.write(encodeEvent({ id: end, event: 'resync', data: JSON.stringify(from.state) }))
@@ -102,12 +89,6 @@ export class Hub {
     this.#join(this.#owners, owner, () => ownerFeed(this.#deps, owner), end).join(sink, cursor)
   }
 
-  /**
-   * Waits until a batch is no longer as `known`.
-   * @param ms at most this long; a full hub does not wait
-   * @param signal aborts when the caller went away
-   * @returns whether to look again
-   */
   async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
     return !this.#ended && !this.full && (await this.#waiters.wait(known, ms, signal))
   }
@@ -124,7 +105,7 @@ export class Hub {
   #open(sink: Sink): boolean {
     this.#streams++
     sink.onClose(() => this.#streams--)
-    sink.write(join([encodeRetry(RETRY_MS.least + Math.random() * RETRY_MS.spread), encodeComment('millrace')]))
+    sink.write(opening())
     if (this.#ended) sink.end()
     return !this.#ended
   }

@@ -1,0 +1,76 @@
+/**
+ * The Dispatcher port on Cloudflare Queues. A message says nothing but that there may be work: whoever gets it claims by turn. Due times
+ * are kept by the alarm of one Durable Object, of which there is only ever one: delayed messages would multiply, one a wake-up.
+ */
+import type { DurableObjectNamespace, DurableObjectState, Queue } from '@cloudflare/workers-types'
+import type { Dispatcher, Log } from '../ports.ts'
+
+/** Wakes workers by a message. Nothing listens within a Worker: the platform hands messages to its `queue` handler. */
+export function createQueueDispatcher(
+  queue: Queue,
+  options: { keepAlive: (work: Promise<unknown>) => void; log: Log },
+): Dispatcher {
+  let waking = false
+  return {
+    wake() {
+      // Of wake-ups within one turn of the event loop, one is enough.
+      if (waking) return
+      waking = true
+      const sent = Promise.resolve()
+        .then(() => {
+          waking = false
+          return queue.send('wake')
+        })
+        .catch((error: unknown) =>
+          options.log.warn({ err: error }, 'a wake-up was not sent; the sweep finds the work within a minute'),
+        )
+      options.keepAlive(sent)
+    },
+    onWake: () => () => {},
+  }
+}
+
+/** Under this name the one timer is found. */
+const TIMER = 'timer'
+
+/** Sees to it that workers are woken at a time. */
+export interface Timer {
+  /** @param at milliseconds since the epoch; takes the place of the time that was set before. Null for never */
+  set(at: number | null): Promise<void>
+}
+
+/** The timer behind a namespace of {@link TimerObject}. */
+export function createTimer(namespace: DurableObjectNamespace): Timer {
+  return {
+    async set(at) {
+      const stub = namespace.get(namespace.idFromName(TIMER))
+      const answer = await stub.fetch(`https://timer/${at ?? ''}`, { method: 'PUT' })
+      await answer.arrayBuffer()
+      if (!answer.ok) throw new Error(`The timer answered ${answer.status}.`)
+    },
+  }
+}
+
+/** What a timer's Durable Object does. Its alarm is kept on disk, so it goes off whatever happens to the object. */
+export class TimerObject {
+  readonly #state: DurableObjectState
+  readonly #wake: () => Promise<unknown>
+
+  /** @param wake sends a wake-up; the platform tries again where it fails */
+  constructor(state: DurableObjectState, wake: () => Promise<unknown>) {
+    this.#state = state
+    this.#wake = wake
+  }
+
+  /** `PUT /1700000000000` sets the time, `PUT /` none. */
+  async fetch(request: Request): Promise<Response> {
+    const at = Number(new URL(request.url).pathname.slice(1))
+    if (at > 0) await this.#state.storage.setAlarm(at)
+    else await this.#state.storage.deleteAlarm()
+    return new Response()
+  }
+
+  async alarm(): Promise<void> {
+    await this.#wake()
+  }
+}
