@@ -8,10 +8,10 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, mkdir, open, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { BlobInfo, BlobStore } from '../ports.ts'
+import { checkRange, isSegment, prefixOf, segmentsOf } from './blob-key.ts'
 
 // Keys are made of [A-Za-z0-9._-], so no key can name a file in here.
 const INCOMING = '~incoming'
-const SEGMENT = /^[A-Za-z0-9._-]+$/
 const READ_BYTES = 256 * 1024
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
@@ -34,15 +34,8 @@ export function createFsBlobStore(folder: string): BlobStore {
   }
 }
 
-/** Keys come from Millrace, never from a caller, so a bad one is a fault of ours: TypeError, not a MillraceError. */
 function pathOf(root: string, key: string): string {
-  const segments = key.split('/')
-  if (!segments.every(isSegment)) throw new TypeError(`Not a blob key: ${JSON.stringify(key)}`)
-  return join(root, ...segments)
-}
-
-function isSegment(segment: string): boolean {
-  return SEGMENT.test(segment) && segment !== '.' && segment !== '..'
+  return join(root, ...segmentsOf(key))
 }
 
 async function put(root: string, path: string, body: ReadableStream<Uint8Array> | Uint8Array): Promise<BlobInfo> {
@@ -113,8 +106,8 @@ async function get(
   path: string,
   range: { offset: number; length?: number } = { offset: 0 },
 ): Promise<ReadableStream<Uint8Array> | null> {
+  checkRange(range)
   const { offset, length = Number.MAX_SAFE_INTEGER } = range
-  if (!isCount(offset) || !isCount(length)) throw new RangeError('offset and length are whole numbers from 0')
   const file = await open(path, 'r').catch(nullIfAbsent)
   if (file === null) return null
   try {
@@ -126,10 +119,6 @@ async function get(
   }
   await file.close()
   return null
-}
-
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
 }
 
 /** Reads only when asked; holds the file open until read to the end or cancelled. */
@@ -174,11 +163,7 @@ async function remove(root: string, path: string): Promise<void> {
 }
 
 async function* list(root: string, prefix: string): AsyncGenerator<{ key: string; modifiedAt: number }> {
-  const segments = prefix.split('/')
-  const partial = segments.pop() ?? ''
-  if (!segments.every(isSegment) || (partial !== '' && !SEGMENT.test(partial))) {
-    throw new TypeError(`Not a prefix of blob keys: ${JSON.stringify(prefix)}`)
-  }
+  const { segments, partial } = prefixOf(prefix)
   yield* walk(root, segments.map((segment) => `${segment}/`).join(''), partial)
 }
 
