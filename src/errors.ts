@@ -72,7 +72,7 @@ export class MillraceError extends Error {
   }
 }
 
-/** Whether a value read from outside (a message of a worker thread, a row) is a code of the table. */
+/** Whether a value read from outside (a message of another process, a row) is a code of the table. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(CODES, value)
 }

@@ -12,7 +12,7 @@ import { keysCommand } from './commands.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { BackupError, backUp, restore } from './drivers/backup-fs.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
-import { createThreadCompute } from './drivers/compute-threads.ts'
+import { createProcessCompute } from './drivers/compute-processes.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
@@ -31,8 +31,10 @@ import { CHUNK_PREFIXES } from './reads/chunks.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
-/** Memory a thread that reads documents may use. */
-const THREAD_MEMORY_MB = 512
+/** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
+const COMPUTE_MEMORY_MB = 512
+/** CPU time that one document may take; a dense sheet of 500 pages takes some 8 s. */
+const COMPUTE_CPU_SECONDS = 60
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
 /** Between looks for connections that fell idle while the server stops. */
@@ -82,10 +84,12 @@ async function start(config: Config): Promise<void> {
   const { db, close } = await openDatabase(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
-  const compute = createThreadCompute({
+  const compute = createProcessCompute({
     tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
-    threads: availableParallelism(),
-    memoryMb: THREAD_MEMORY_MB,
+    code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
+    processes: availableParallelism(),
+    memoryMb: COMPUTE_MEMORY_MB,
+    cpuSeconds: COMPUTE_CPU_SECONDS,
   })
   const ports = {
     db,

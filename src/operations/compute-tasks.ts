@@ -1,4 +1,4 @@
-/** CPU-heavy work of the operations, loaded when first asked for; on Node inside worker threads. */
+/** CPU-heavy work of the operations, loaded when first asked for; on Node in processes of their own. */
 import type { ComputeTasks } from '../ports.ts'
 
 /** Every task by the name that operations call it by. */

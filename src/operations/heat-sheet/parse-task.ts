@@ -1,4 +1,4 @@
-/** Reading a PDF is heavy, so it runs in a thread of its own: bytes in, a sheet out. */
+/** Reading a PDF is heavy, so it runs in a process of its own: bytes in, a sheet out. */
 import { MillraceError } from '../../errors.ts'
 import { readPdfText, type TextPage } from '../../formats/pdf-text.ts'
 import type { ComputeTask } from '../../ports.ts'

@@ -1,6 +1,8 @@
-/** Tasks that misbehave in every way a thread must survive. */
+/** Tasks that misbehave in every way a server must survive. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { threadId } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../../src/errors.ts'
 import type { ComputeTask, ComputeTasks } from '../../src/ports.ts'
 
@@ -11,12 +13,12 @@ function burn(ms: number): void {
 
 const tasks: Record<string, ComputeTask> = {
   echo: async (input) => input,
-  thread: async () => threadId,
+  pid: async () => process.pid,
   burn: async (input) => {
     burn(Number(input))
-    return threadId
+    return process.pid
   },
-  sleep: async (input) => await setTimeout(Number(input), threadId),
+  sleep: async (input) => await setTimeout(Number(input), process.pid),
   forever: async (_, { progress }) => {
     progress('begun')
     for (;;);
@@ -28,6 +30,7 @@ const tasks: Record<string, ComputeTask> = {
   lateProgress: async (_, { progress }) => {
     void setTimeout(50).then(() => progress('late'))
   },
+  never: () => new Promise(() => {}),
   noText: async () => {
     throw new MillraceError('NO_TEXT', 'This PDF holds pictures only.')
   },
@@ -71,9 +74,30 @@ const tasks: Record<string, ComputeTask> = {
     }
     return size
   },
+  growAtOnce: async () => new Uint8Array(4_000_000_000).fill(1).length,
+  environment: async () => process.env,
+  /** What a document might do that got control of the process: each answers what came of it. */
+  escape: async (input) => {
+    const path = String(input)
+    const outcome = (attempt: () => unknown) => {
+      try {
+        return attempt()
+      } catch (error) {
+        return error instanceof Error && 'code' in error ? error.code : String(error)
+      }
+    }
+    return {
+      write: outcome(() => writeFileSync(path, 'x')),
+      read: outcome(() => readFileSync('/etc/passwd').length),
+      spawn: outcome(() => spawnSync('true').error?.message ?? 'spawned'),
+      thread: outcome(() => new Worker('', { eval: true, execArgv: [] }).threadId),
+      addon: outcome(() => process.dlopen({ exports: {} }, path)),
+      evaluate: outcome(() => new Function('return 1')()),
+    }
+  },
   hoard: async (input) => {
     Object.assign(globalThis, { hoard: new Uint8Array(Number(input)).fill(1) })
-    return threadId
+    return process.pid
   },
 }
 

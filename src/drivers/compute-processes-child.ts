@@ -1,0 +1,256 @@
+/** One process of compute-processes.ts as its parent sees it: started without rights, watched while it works, ended by SIGKILL. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { isErrorCode, MillraceError } from '../errors.ts'
+import type { Compute } from '../ports.ts'
+import type { Order, Report, ReportedError } from './compute-processes-entry.ts'
+
+/** What processes run, and what each may take. */
+export interface ChildOptions {
+  /** A module whose export `computeTasks` is a ComputeTasks. */
+  readonly tasks: URL
+  /** Files, and folders ending in `/`, that the tasks' code is in, as far as they exist. Nothing else can be read from inside. */
+  readonly code: readonly URL[]
+  /** Resident memory of one process, Node's own some 80 MB included. */
+  readonly memoryMb: number
+  /** CPU time of one task; where the system does not tell (other than Linux), time that goes by. */
+  readonly cpuSeconds: number
+}
+
+/** A task with those who wait for it. */
+export interface Job {
+  readonly order: Order
+  readonly options: NonNullable<Parameters<Compute['run']>[2]>
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+const MB = 1024 * 1024
+// Built for publishing, both modules end in .js.
+const ENTRY = new URL(`./compute-processes-entry${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+/** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
+const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
+/** How Node ends itself when the heap is full (SIGABRT), or when V8 can't make so large a thing (the others, by machine). */
+const OUT_OF_MEMORY = new Set<NodeJS.Signals | null>(['SIGABRT', 'SIGTRAP', 'SIGILL'])
+
+/** A process that runs one task at a time. */
+export class Child {
+  /** What it runs; null while idle. */
+  job: Job | null = null
+  readonly #options: ChildOptions
+  readonly #process: ChildProcess
+  readonly #on: { onIdle(): void; onGone(): void }
+  readonly #ended: Promise<void>
+  #began = { cpuMs: 0, at: 0 }
+  #gone = false
+
+  /** @param on `onIdle`: it may be given the next task. `onGone`: it runs nothing any more, though the system may take a moment to end it */
+  constructor(options: ChildOptions, on: { onIdle(): void; onGone(): void }) {
+    this.#options = options
+    this.#on = on
+    this.#process = fork(ENTRY, [options.tasks.href], {
+      execArgv: flags(options),
+      // No secret of the server's gets in.
+      env: { TZ: 'UTC' },
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // A Ctrl-C is meant for the server, which lets work under way end.
+      detached: true,
+    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#ended = promise
+    this.#process.on('message', (message) => this.#take(message))
+    this.#process.on('error', (error) => {
+      // It could not be started, or a message could not be handed over to it.
+      if (this.#process.pid === undefined) resolve()
+      void this.end(unavailable('No process could be started to read the document.', error))
+    })
+    this.#process.on('exit', (code, signal) => {
+      resolve()
+      void this.end(this.#whyEnded(code, signal))
+    })
+    this.#hold(false)
+  }
+
+  /** Null until it runs, and once it does no more. */
+  get pid(): number | null {
+    return this.#gone ? null : (this.#process.pid ?? null)
+  }
+
+  /** Begins a task. */
+  give(job: Job): void {
+    this.job = job
+    this.#began = { cpuMs: this.#cpuMs(), at: performance.now() }
+    try {
+      this.#process.send(job.order)
+    } catch (error) {
+      // Input that can't be cloned. The process never saw it.
+      this.#settle((failed) => failed.reject(error))
+      return
+    }
+    // They were copied; whoever handed them over must not go on using them, and their memory is free at once.
+    for (const buffer of job.options.transfer ?? []) buffer.transfer(0)
+    this.#hold(true)
+  }
+
+  /** Ends the process when its task takes too much. */
+  look(): void {
+    if (this.job === null) return
+    const { memoryMb, cpuSeconds } = this.#options
+    if (this.#residentBytes() > memoryMb * MB) void this.end(tooMuchMemory(memoryMb))
+    else if (this.#spentMs() > cpuSeconds * 1_000) void this.end(tooMuchTime(cpuSeconds))
+  }
+
+  /** Kills the process, failing what it runs. Resolves when the system has ended it. */
+  async end(error: MillraceError): Promise<void> {
+    if (!this.#gone) {
+      this.#gone = true
+      this.#process.kill('SIGKILL')
+      this.#settle((job) => job.reject(error))
+      this.#hold(false)
+      this.#on.onGone()
+    }
+    await this.#ended
+  }
+
+  #take(message: unknown): void {
+    const { job } = this
+    const report = reportOf(message)
+    if (this.#gone || job === null || report?.id !== job.order.id) return
+    if (report.kind === 'progress') {
+      try {
+        job.options.onProgress?.(report.value)
+      } catch (error) {
+        void this.end(died(error))
+      }
+      return
+    }
+    this.#settle(() => {
+      if (report.kind === 'completed') job.resolve(report.result)
+      else job.reject(errorFrom(report.error))
+    })
+    this.#hold(false)
+    // What a large document leaves behind must not count against the next one.
+    const held = this.#residentBytes() || report.residentBytes
+    if (held > (this.#options.memoryMb * MB) / 2) void this.end(unavailable('The process is being replaced.'))
+    else this.#on.onIdle()
+  }
+
+  #settle(how: (job: Job) => void): void {
+    const { job } = this
+    this.job = null
+    if (job !== null) how(job)
+  }
+
+  /** Only a process that works keeps this one alive. */
+  #hold(working: boolean): void {
+    const verb = working ? 'ref' : 'unref'
+    this.#process[verb]()
+    this.#process.channel?.[verb]()
+  }
+
+  #spentMs(): number {
+    const cpuMs = this.#cpuMs()
+    return cpuMs > 0 ? cpuMs - this.#began.cpuMs : performance.now() - this.#began.at
+  }
+
+  /** Swapped-out pages included; 0 where the system does not tell. See proc_pid_status(5). */
+  #residentBytes(): number {
+    const status = this.#proc('status')
+    const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+    return (kilobytes('VmRSS') + kilobytes('VmSwap')) * 1024
+  }
+
+  /** In user and kernel mode, by all threads; 0 where the system does not tell. See proc_pid_stat(5): fields 14 and 15, in 1/100 s. */
+  #cpuMs(): number {
+    const fields = this.#proc('stat').replace(/^.*\)/s, '').split(' ')
+    return (Number(fields[12] ?? 0) + Number(fields[13] ?? 0)) * 10
+  }
+
+  #proc(file: 'status' | 'stat'): string {
+    try {
+      return readFileSync(`/proc/${this.#process.pid}/${file}`, 'utf8')
+    } catch {
+      // No Linux, or the process is gone; its exit tells the rest.
+      return ''
+    }
+  }
+
+  #whyEnded(code: number | null, signal: NodeJS.Signals | null): MillraceError {
+    const cause = new Error(`A process ended with ${signal ?? `code ${code}`}`)
+    if (OUT_OF_MEMORY.has(signal)) return tooMuchMemory(this.#options.memoryMb)
+    if (FROM_OUTSIDE.has(signal))
+      return unavailable('The process that read the document was ended from outside.', cause)
+    return died(cause)
+  }
+}
+
+/**
+ * Half the memory for the heap, so that garbage is collected before it counts as too much; the rest is for buffers and Node itself. No
+ * permission but to read the code: what gets control of a process can't write files, start programs or load native code.
+ */
+function flags({ code, memoryMb }: ChildOptions): string[] {
+  return [
+    `--max-old-space-size=${Math.floor(memoryMb / 2)}`,
+    '--max-semi-space-size=8',
+    '--permission',
+    ...[ENTRY, ...code].flatMap((url) => readable(url) ?? []).map((path) => `--allow-fs-read=${path}`),
+    '--no-addons',
+    '--disable-proto=delete',
+    '--disallow-code-generation-from-strings',
+  ]
+}
+
+/** The permission model goes by real paths. Null for what is not there. */
+function readable(url: URL): string | null {
+  if (!existsSync(url)) return null
+  const path = realpathSync(fileURLToPath(url))
+  return url.pathname.endsWith('/') ? `${path}/*` : path
+}
+
+/** What a process says is checked: a document may have got control of it. */
+function reportOf(message: unknown): Report | null {
+  if (typeof message !== 'object' || message === null || !('id' in message) || typeof message.id !== 'number')
+    return null
+  const { id } = message
+  const kind = 'kind' in message ? message.kind : null
+  if (kind === 'progress') return { id, kind, value: 'value' in message ? message.value : undefined }
+  const residentBytes = 'residentBytes' in message ? Number(message.residentBytes) : 0
+  if (kind === 'completed') return { id, kind, result: 'result' in message ? message.result : undefined, residentBytes }
+  const error = 'error' in message ? message.error : null
+  return kind === 'failed' ? { id, kind, error: errorIn(error), residentBytes } : null
+}
+
+function errorIn(error: unknown): ReportedError {
+  const { code, message, stack }: { code?: unknown; message?: unknown; stack?: unknown } =
+    typeof error === 'object' && error !== null ? error : {}
+  return {
+    code: typeof code === 'string' ? code : null,
+    message: String(message),
+    stack: typeof stack === 'string' ? stack : undefined,
+  }
+}
+
+function errorFrom({ code, message, stack }: ReportedError): MillraceError {
+  if (isErrorCode(code)) return new MillraceError(code, message)
+  const cause = new Error(message)
+  if (stack !== undefined) cause.stack = stack
+  return new MillraceError('UNKNOWN', 'The task failed unexpectedly.', { cause })
+}
+
+function tooMuchMemory(memoryMb: number): MillraceError {
+  return new MillraceError('TOO_LARGE', `The document needs too much memory: more than ${memoryMb} MB.`)
+}
+
+function tooMuchTime(seconds: number): MillraceError {
+  return new MillraceError('TOO_LARGE', `The document takes too long to read: more than ${seconds} seconds.`)
+}
+
+function died(cause: unknown): MillraceError {
+  return new MillraceError('UNKNOWN', 'The task failed unexpectedly: its process ended.', { cause })
+}
+
+function unavailable(message: string, cause?: unknown): MillraceError {
+  return new MillraceError('SERVICE_UNAVAILABLE', message, { cause })
+}

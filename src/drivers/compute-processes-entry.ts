@@ -1,0 +1,73 @@
+/** What runs inside a process of compute-processes.ts: loads the tasks, runs one at a time, tells of it by messages. */
+import { MillraceError } from '../errors.ts'
+import type { ComputeTasks } from '../ports.ts'
+
+/** A task to run. `id` is said again in every message about it. */
+export interface Order {
+  readonly id: number
+  readonly task: string
+  readonly input: unknown
+}
+
+/** What a process says of a task. `residentBytes` is what the whole process still holds once the task has ended. */
+export type Report =
+  | { readonly id: number; readonly kind: 'progress'; readonly value: unknown }
+  | { readonly id: number; readonly kind: 'completed'; readonly result: unknown; readonly residentBytes: number }
+  | { readonly id: number; readonly kind: 'failed'; readonly error: ReportedError; readonly residentBytes: number }
+
+/** An error as it crosses between processes; `code` is null for anything but a MillraceError. */
+export interface ReportedError {
+  readonly code: string | null
+  readonly message: string
+  readonly stack: string | undefined
+}
+
+const tasksUrl = String(process.argv[2])
+
+async function load(): Promise<ComputeTasks> {
+  const module: unknown = await import(tasksUrl)
+  const tasks = isObject(module) ? module.computeTasks : undefined
+  if (!isComputeTasks(tasks)) throw new Error(`${tasksUrl} does not export computeTasks`)
+  return tasks
+}
+
+async function run({ id, task, input }: Order): Promise<void> {
+  // A task that waits for what never comes then ends the process, for nothing else is left to wait for.
+  process.channel?.unref()
+  try {
+    const tasks = await loading
+    const begin = Object.hasOwn(tasks, task) ? tasks[task] : undefined
+    if (begin === undefined) throw new MillraceError('UNKNOWN', `There is no task "${task}".`)
+    const execute = await begin()
+    const result = await execute(input, { progress: (value) => say({ id, kind: 'progress', value }) })
+    say({ id, kind: 'completed', result, residentBytes: process.memoryUsage.rss() })
+  } catch (error) {
+    say({ id, kind: 'failed', error: reported(error), residentBytes: process.memoryUsage.rss() })
+  } finally {
+    process.channel?.ref()
+  }
+}
+
+function say(report: Report): void {
+  process.send?.(report)
+}
+
+function reported(error: unknown): ReportedError {
+  if (!(error instanceof Error)) return { code: null, message: String(error), stack: undefined }
+  return { code: error instanceof MillraceError ? error.code : null, message: error.message, stack: error.stack }
+}
+
+function isComputeTasks(value: unknown): value is ComputeTasks {
+  return isObject(value) && Object.values(value).every((load) => typeof load === 'function')
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+// Who stops a server may signal all its processes. When these end is the server's to say: what they do is then still wanted.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+process.on('disconnect', () => process.exit())
+const loading = load()
+loading.catch(() => {})
+process.on('message', (order: Order) => void run(order))

@@ -1,0 +1,37 @@
+/**
+ * Sees to it that no process outlives the one that started it, even where that one is killed and the others are in a loop that never
+ * looks at its channel: a shell that waits at a pipe, which the kernel closes when the other end dies. POSIX has no other way that needs
+ * no native code; Linux's PR_SET_PDEATHSIG can't be asked for from Node.
+ */
+import { spawn } from 'node:child_process'
+import { Socket } from 'node:net'
+
+/** Each line is every process that is to be killed at the end. */
+const SCRIPT = `trap '' INT TERM HUP
+while read -r line; do pids=$line; done
+[ -z "$pids" ] || kill -KILL $pids`
+
+/** Kills what it was last told of when this process ends, however it ends. */
+export class Guard {
+  readonly #stdin: Socket | null
+
+  /** Starts the shell. Without one at /bin/sh (Windows, images without a shell), it guards nothing. */
+  constructor() {
+    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, env: {} })
+    shell.on('error', () => {})
+    shell.stdin.on('error', () => {})
+    shell.unref()
+    this.#stdin = shell.stdin instanceof Socket ? shell.stdin : null
+    this.#stdin?.unref()
+  }
+
+  /** Tells which processes there are, in place of those told of before. */
+  watch(pids: readonly number[]): void {
+    this.#stdin?.write(`${pids.join(' ')}\n`)
+  }
+
+  /** Guards no more. */
+  end(): void {
+    this.#stdin?.end('\n')
+  }
+}
