@@ -201,10 +201,22 @@ function toSql(value: InValue): unknown {
   if (typeof value === 'boolean') return Number(value)
   if (value instanceof Date) return value.valueOf()
   if (value instanceof ArrayBuffer) return Buffer.from(value)
+  if (typeof value === 'string') return value.includes('\\ud') ? withoutHalves(value) : value
   if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
     throw new TypeError(`${value} can't be passed to the database.`)
   }
   return value
+}
+
+/**
+ * Halves of surrogate pairs in JSON, as JSON.stringify writes them, become U+FFFD. SQLite would make bytes of them that are no UTF-8, and
+ * reading such bytes ends the process: the library panics. A backslash that is itself escaped begins nothing.
+ */
+function withoutHalves(value: string): string {
+  if (!/^[[{"]/.test(value)) return value
+  return value.replace(/(\\+)ud[89a-f][0-9a-f]{2}/g, (whole, slashes: string) =>
+    slashes.length % 2 === 0 ? whole : `${slashes}ufffd`,
+  )
 }
 
 function partsOf(statement: InStatement | [string, InArgs?]): readonly [string, InArgs] {

@@ -47,6 +47,19 @@ describe('a file client', () => {
     await expect(client.execute({ sql: 'SELECT ?', args: [Number.NaN] })).rejects.toThrow("NaN can't be passed")
   })
 
+  it('takes JSON with half of a surrogate pair, which as text would end the process', async () => {
+    const rows = JSON.stringify(['half \ud800', 'a pair \ud83d\ude00', 'spelled out: \\ud800', 'whole'])
+    const found = await client.execute({ sql: 'SELECT value AS v FROM json_each(?)', args: [rows] })
+    expect(found.rows.map(({ v }) => v)).toEqual([
+      'half \ufffd',
+      'a pair \ud83d\ude00',
+      'spelled out: \\ud800',
+      'whole',
+    ])
+    const plain = await client.execute({ sql: 'SELECT ? AS v', args: ['no JSON: \\ud800'] })
+    expect(plain.rows[0]?.v).toBe('no JSON: \\ud800')
+  })
+
   it('says what a write changed, and gives what it returns', async () => {
     const inserted = await client.execute({ sql: 'INSERT INTO t (b) VALUES (?), (?)', args: ['x', 'y'] })
     expect(inserted).toMatchObject({ rowsAffected: 2, lastInsertRowid: 2n })
