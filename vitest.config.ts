@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
@@ -7,6 +8,14 @@ const SHARED = {
   // Many tests watch real processes on a machine that others may be using; a second failure is no accident, and both are reported.
   retry: process.env.CI === undefined ? 0 : 1,
 }
+
+/** Suites that run on Node and inside workerd. */
+const BOTH = ['control', 'engine', 'running'].map((name) => `test/engine/${name}.test.ts`)
+
+/** Suites that talk to a server over HTTP, and run against both homes. */
+const SERVED = [
+  ...['extract', 'native', 'refusals', 'stream', 'auth', 'job-codes', 'cache'].map((name) => `server/${name}`),
+].map((name) => `test/${name}.test.ts`)
 
 export default defineConfig({
   test: {
@@ -33,7 +42,26 @@ export default defineConfig({
             },
           })),
         ],
-        test: { name: 'workerd', include: ['test/edge/**/*.test.ts'], ...SHARED },
+        // Suites that know no home take the edge's parts.
+        resolve: {
+          alias: [{ find: /^.*\/engine\/home\.ts$|^\.\/home\.ts$/, replacement: resolve('test/edge/home.ts') }],
+        },
+        test: {
+          name: 'workerd',
+          include: ['test/edge/**/*.test.ts', ...BOTH],
+          globalSetup: ['test/edge/servers.ts'],
+          ...SHARED,
+        },
+      },
+      {
+        // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
+        test: {
+          name: 'edge',
+          include: SERVED,
+          globalSetup: ['test/server/edge-build.ts'],
+          env: { MILLRACE_TEST_HOME: 'edge' },
+          ...SHARED,
+        },
       },
     ],
   },

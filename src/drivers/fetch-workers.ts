@@ -1,0 +1,142 @@
+/**
+ * The guarded Fetcher with a Worker's own fetch. The rules for URLs are asked of the URL and of each redirect; the name look-up and the
+ * connection are the platform's, so no address can be pinned here. What stands behind a public name is left to the platform: a deployed Worker
+ * reaches the public internet alone, and with the flag `global_fetch_strictly_public` its own zone only as strangers do.
+ */
+import { MillraceError } from '../errors.ts'
+import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
+import { checkRedirect, checkUrl, refusal, type UrlPolicy } from './fetch-address.ts'
+import { type Exchange, limitedBody, openExchange } from './fetch-exchange.ts'
+import {
+  declaredSize,
+  failureOf,
+  filenameOf,
+  isRedirect,
+  mediaType,
+  secondsToWait,
+  tooLarge,
+} from './fetch-response.ts'
+
+/** How a Workers Fetcher is made. */
+export interface WorkersFetcherOptions extends UrlPolicy {
+  /** Tells how long a Retry-After date is away. */
+  readonly clock?: Clock
+}
+
+type Guard = UrlPolicy & { readonly clock: Clock }
+type Limits = Parameters<Fetcher['fetch']>[1]
+
+const MAX_REDIRECTS = 5
+/** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
+const MAX_DROPPED = 16 * 1024
+const USER_AGENT = 'Millrace/0.1'
+
+/** Codings that the runtime undoes by itself. */
+const UNDONE = new Set(['', 'identity', 'gzip', 'br'])
+
+/** Makes the Fetcher of a Worker. `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; for tests. */
+export function createWorkersFetcher(options: WorkersFetcherOptions = {}): Fetcher {
+  const guard: Guard = { allowPrivate: options.allowPrivate, clock: options.clock ?? Date }
+  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
+}
+
+async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> {
+  const exchange = openExchange(limits)
+  try {
+    const { url, answer } = await follow(guard, exchange, checkUrl(raw, guard))
+    const header = (name: string) => answer.headers.get(name) ?? undefined
+    const failure = failureOf(answer.status, header('retry-after'), guard.clock.now())
+    if (failure !== null) throw failure
+    if ((declaredSize(header('content-length')) ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes)
+    exchange.answered()
+    return {
+      url: url.href,
+      contentType: mediaType(header('content-type')),
+      filename: filenameOf(header('content-disposition'), url),
+      body: limitedBody(decoded(answer), exchange, limits.maxBytes, brokenOff),
+    }
+  } catch (error) {
+    exchange.end()
+    throw exchange.signal.aborted ? exchange.signal.reason : unreachable(error)
+  }
+}
+
+async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send']>[1]): Promise<Sent> {
+  const exchange = openExchange(message)
+  try {
+    const headers = { 'user-agent': USER_AGENT, ...message.headers }
+    const answer = await hop(exchange, checkUrl(raw, guard), { method: 'POST', headers, body: message.body })
+    // The status is the answer: an error in what follows it changes nothing.
+    await exchange.race(drop(answer)).catch(() => {})
+    const retryAfterSeconds = secondsToWait(answer.headers.get('retry-after') ?? undefined, guard.clock.now())
+    return { status: answer.status, retryAfterSeconds }
+  } catch (error) {
+    throw exchange.signal.aborted ? exchange.signal.reason : unreachable(error)
+  } finally {
+    exchange.end()
+  }
+}
+
+/** Follows redirects by hand, so that each hop passes the same gate as the first. */
+async function follow(guard: Guard, exchange: Exchange, start: URL): Promise<{ url: URL; answer: Response }> {
+  let url = start
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
+    const answer = await hop(exchange, url, {
+      // Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for.
+      headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' },
+    })
+    const location = answer.headers.get('location')
+    if (!isRedirect(answer.status) || location === null) return { url, answer }
+    exchange.release()
+    url = checkRedirect(url, location, guard)
+  }
+  throw refusal(`The website forwards this link more than ${MAX_REDIRECTS} times.`)
+}
+
+/** One request. `url` has passed `checkUrl` or `checkRedirect`. What one caller fetched is never another's answer: nothing is cached. */
+async function hop(exchange: Exchange, url: URL, init: RequestInit): Promise<Response> {
+  const hangUp = new AbortController()
+  exchange.onRelease(() => hangUp.abort())
+  return exchange.race(fetch(url, { ...init, redirect: 'manual', cache: 'no-store', signal: hangUp.signal }))
+}
+
+/**
+ * The body without its content coding. The runtime undoes the codings of the web by itself; what came over the wire can't be counted then,
+ * so a coding of nothing but empty pieces ends by the time limit.
+ */
+function decoded(answer: Response): ReadableStream<Uint8Array> {
+  const coding = (answer.headers.get('content-encoding') ?? '').trim().toLowerCase()
+  const body = answer.body ?? new Blob([]).stream()
+  if (UNDONE.has(coding)) return body
+  if (coding === 'x-gzip') return body.pipeThrough(new DecompressionStream('gzip'))
+  if (coding === 'deflate') return body.pipeThrough(new DecompressionStream('deflate'))
+  throw new MillraceError('NETWORK_ERROR', 'The website sent the file packed in a way that cannot be read.')
+}
+
+async function drop(answer: Response): Promise<void> {
+  let bytes = 0
+  for await (const chunk of answer.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > MAX_DROPPED) return
+  }
+}
+
+/** What a failure before the answer is to the person who sent the link. The runtime says little of why; that stays in `cause`. */
+function unreachable(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error
+  return new MillraceError(
+    'NETWORK_ERROR',
+    'The website could not be reached. Check the link for typing errors, try again later, or send the file itself.',
+    { cause: error },
+  )
+}
+
+/** The same of a failure after it. */
+function brokenOff(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error
+  return new MillraceError(
+    'NETWORK_ERROR',
+    'The connection broke off before the whole file had arrived. Try again later.',
+    { cause: error },
+  )
+}

@@ -1,0 +1,32 @@
+/** The parts of an engine inside workerd: D1, R2, the runtime's own fetch. Takes the place of test/engine/home.ts there. */
+import { applyD1Migrations } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { createR2BlobStore } from '../../src/drivers/blob-r2.ts'
+import { openD1 } from '../../src/drivers/db-d1.ts'
+import { createWorkersFetcher } from '../../src/drivers/fetch-workers.ts'
+import type { Home } from '../engine/home.ts'
+
+/** Statements a whole test may take: the platform counts by request, and a test is many. */
+const STATEMENTS = 1_000_000
+
+/** Opens the one home there is, emptied. */
+export async function openHome(options: { allowPrivate?: boolean } = {}): Promise<Home> {
+  await emptyDatabase()
+  const { db } = openD1(env.DB, { statements: STATEMENTS })
+  return {
+    db,
+    folder: '',
+    blobs: createR2BlobStore(env.BLOBS),
+    fetcher: createWorkersFetcher({ allowPrivate: options.allowPrivate ?? false }),
+    close: async () => {},
+  }
+}
+
+/** Every table of the schema, with nothing in it. */
+export async function emptyDatabase(): Promise<void> {
+  await applyD1Migrations(env.DB, env.MIGRATIONS)
+  const tables = await env.DB.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'd1_%' AND name NOT LIKE '_cf_%' AND name NOT LIKE 'sqlite_%'",
+  ).all<{ name: string }>()
+  await env.DB.batch(tables.results.map(({ name }) => env.DB.prepare(`DELETE FROM "${name}"`)))
+}
