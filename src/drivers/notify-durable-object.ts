@@ -48,8 +48,9 @@ async function tell(namespace: DurableObjectNamespace, batchId: string, notices:
 
 /** A batch that nobody watches is not told of progress for this long. */
 const UNWATCHED_MS = 2_000
-/** Between notices about one batch: what comes meanwhile goes together. */
-const TELL_EVERY_MS = 50
+/** Between notices about one batch: what comes meanwhile goes together. Longer when there have been many: each is a subrequest. */
+const TELL_EVERY_MS = { first: 50, later: 500 }
+const TOLD_SWIFTLY = 100
 
 /** What is yet to be told of one batch. */
 interface Untold {
@@ -59,9 +60,13 @@ interface Untold {
 
 /**
  * Tells for a worker: its notices about one batch come many a second, so at most one is on its way at a time and what comes meanwhile
- * goes together with the next. For one invocation, since it keeps what is on its way. It does not listen.
+ * goes together with the next. For one invocation, since it keeps what is on its way. It does not listen. `told` counts its subrequests.
  */
-export function createGatheringNotifier(namespace: DurableObjectNamespace, options: ObjectNotifierOptions): Notifier {
+export function createGatheringNotifier(
+  namespace: DurableObjectNamespace,
+  options: ObjectNotifierOptions,
+): Notifier & { readonly told: number } {
+  let told = 0
   const batches = new Map<string, Untold>()
   const quietUntil = new Map<string, number>()
   const tellAll = async (batchId: string, gathered: Untold) => {
@@ -72,17 +77,22 @@ export function createGatheringNotifier(namespace: DurableObjectNamespace, optio
       if (seq !== null) notices.push({ seq })
       gathered.seq = null
       gathered.progress = new Map()
+      told++
       try {
         const watchers = await tell(namespace, batchId, notices)
         if (watchers === 0) quietUntil.set(batchId, Date.now() + UNWATCHED_MS)
       } catch (error) {
         untold(options, batchId, error)
       }
-      await new Promise((resolve) => setTimeout(resolve, TELL_EVERY_MS))
+      const pause = told < TOLD_SWIFTLY ? TELL_EVERY_MS.first : TELL_EVERY_MS.later
+      await new Promise((resolve) => setTimeout(resolve, pause))
     }
     batches.delete(batchId)
   }
   return {
+    get told() {
+      return told
+    },
     publish(batchId, notice) {
       if ('progress' in notice && Date.now() < (quietUntil.get(batchId) ?? 0)) return
       const known = batches.get(batchId)

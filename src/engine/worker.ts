@@ -70,6 +70,8 @@ export class Worker {
   #asked = 0
   #pumping: Promise<void> | null = null
   #pumpAgain = false
+  /** Looks for due jobs that are under way. */
+  #looks = 0
   #stopping = false
   #orphansDueAt = 0
   #timers: (() => void)[] = []
@@ -124,6 +126,24 @@ export class Worker {
     clearTimeout(this.#dueTimer)
     this.#board.stop()
     await signOut(this.#deps.db, [this.#options.id])
+  }
+
+  /** Jobs that run now. */
+  get running(): number {
+    return this.#running.size
+  }
+
+  /**
+   * Starts, works until nothing is ready or running, and stops: for homes where a worker lives no longer than there is work. What falls
+   * due later is not waited for (see `nextDue`).
+   * @param goOn asked many times a second; once it says no, nothing more is claimed
+   * @param graceMs what runs then gets to end by itself
+   */
+  async drain(goOn: () => boolean, graceMs: number): Promise<void> {
+    await this.start()
+    await this.#sweep()
+    while ((this.#running.size > 0 || this.#pumping !== null || this.#looks > 0) && goOn()) await pause(20)
+    await this.stop(graceMs)
   }
 
   /** Claims while there are places and something to claim. At most one claim at a time. */
@@ -259,7 +279,9 @@ export class Worker {
 
   #wakeAtNextDue(): void {
     if (this.#stopping) return
-    readyDue(this.#deps).then(
+    this.#looks++
+    const look = readyDue(this.#deps).finally(() => this.#looks--)
+    look.then(
       (due) => {
         clearTimeout(this.#dueTimer)
         if (due !== null && !this.#stopping) {

@@ -1,13 +1,22 @@
-/** A real server for tests: `src/node.ts` as a child process on a free loopback port, with a data folder of its own. */
+/**
+ * A real server for tests as a child process on a free loopback port, with a data folder of its own: `src/node.ts`, or, for suites that run
+ * in the project `edge`, the Worker in the platform's own runtime.
+ */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { EdgeAnswer, type EdgeQuestion } from './edge-questions.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const ENTRY = join(ROOT, 'src', 'node.ts')
+/** Where these tests run: set by the project in vitest.config.ts. */
+export const ON_EDGE = process.env.MILLRACE_TEST_HOME === 'edge'
+const ENTRY = ON_EDGE ? join(import.meta.dirname, 'edge-process.ts') : join(ROOT, 'src', 'node.ts')
+
+/** Servers at the edge by their folders: what Node does by command, they are asked to do. */
+const edgeServers = new Map<string, TestServer>()
 
 /** How a server is started. */
 export interface StartOptions {
@@ -26,7 +35,8 @@ export interface Exit {
 
 /** Only what a test sets reaches the server, not what happens to be set around the tests. */
 function environment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: 'info', ...env }
+  const { PATH, HOME, EDGE_BUILD } = process.env
+  return { PATH, HOME, ...(ON_EDGE ? { EDGE_BUILD } : {}), LOG_LEVEL: 'info', ...env }
 }
 
 /** A server that listens. */
@@ -63,10 +73,24 @@ export class TestServer {
     return this.#output.text
   }
 
-  /** Sends a signal and waits until the process has ended. */
+  /** Sends a signal and waits until the process has ended. At the edge whatever signal ends the runtime at once. */
   async end(signal: NodeJS.Signals): Promise<Exit> {
-    this.#child.kill(signal)
+    this.#child.kill(ON_EDGE ? 'SIGTERM' : signal)
     return this.#exit
+  }
+
+  /** The process that runs the server's code. */
+  async processId(): Promise<number> {
+    if (!ON_EDGE) return this.pid
+    return Number((await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')).split(' ')[0])
+  }
+
+  /** Asks a server at the edge for what is not served over HTTP. */
+  async ask(question: EdgeQuestion): Promise<EdgeAnswer> {
+    const answered = once(this.#child, 'message')
+    this.#child.send(question)
+    const [answer] = await answered
+    return EdgeAnswer.parse(answer)
   }
 
   /** Ends it, whatever it does, and removes the folder it was given. */
@@ -79,8 +103,9 @@ export class TestServer {
     return fetch(new URL(path, this.url), init)
   }
 
-  /** Every file in its blob folder, what is only half written included. */
+  /** Every file in its blob folder, what is only half written included; at the edge, every key of its bucket. */
   async blobs(): Promise<string[]> {
+    if (ON_EDGE) return (await this.ask({ do: 'blobs' })).lines
     const entries = await readdir(join(this.dataDir, 'blobs'), { recursive: true, withFileTypes: true })
     return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   }
@@ -95,46 +120,56 @@ function launch(args: readonly string[], env: Readonly<Record<string, string>>) 
   const child = spawn(process.execPath, [ENTRY, ...args], {
     cwd: ROOT,
     env: environment(env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // At the edge the end of its input tells that the tests are gone.
+    stdio: ON_EDGE ? ['pipe', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
   })
+  if (child.stdout === null || child.stderr === null) throw new Error('The server has no output to be read.')
+  const { stdout, stderr } = child
   const output = { text: '' }
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [stdout, stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output.text += text
     })
   }
-  const endWithTests = () => void child.kill('SIGKILL')
+  const endWithTests = () => void child.kill(ON_EDGE ? 'SIGTERM' : 'SIGKILL')
   process.once('exit', endWithTests)
   const exit = once(child, 'close').then(([code, signal]): Exit => {
     process.off('exit', endWithTests)
     return { code, signal }
   })
-  return { child, output, exit }
+  return { child, stdout, output, exit }
 }
 
 /** Starts a server and waits until it listens. */
 export async function startServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await freshFolder())
-  const { child, output, exit } = launch([], {
+  const { child, stdout, output, exit } = launch([], {
     DATA_DIR: dataDir,
     PORT: String(options.port ?? 0),
     ...options.env,
   })
   const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', () => {
+    stdout.on('data', () => {
       const found = /listens on (http:\/\/\S+)\n/.exec(output.text)?.[1]
       if (found !== undefined) resolve(found)
     })
     void exit.then(({ code }) => reject(new Error(`The server ended with code ${code}: ${output.text}`)))
   })
-  return new TestServer({ url, dataDir, ownsFolder: options.dataDir === undefined, child, exit, output })
+  const server = new TestServer({ url, dataDir, ownsFolder: options.dataDir === undefined, child, exit, output })
+  if (ON_EDGE) edgeServers.set(dataDir, server)
+  return server
 }
 
-/** Runs the entry to its end: a command, or a start that is refused. */
+/** Runs the entry to its end: a command, or a start that is refused. At the edge a server that runs does what the command would. */
 export async function runEntry(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<Exit & { output: string }> {
+  const server = edgeServers.get(env.DATA_DIR ?? '')
+  if (server !== undefined) {
+    const { lines, code } = await server.ask({ do: 'command', args: [...args] })
+    return { code, signal: null, output: lines.join('\n') }
+  }
   const { output, exit } = launch(args, env)
   const { code, signal } = await exit
   return { code, signal, output: output.text }

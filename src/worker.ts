@@ -1,0 +1,255 @@
+/**
+ * The edge home: Cloudflare Workers, with D1 (or libSQL by URL), Queues, Durable Objects and R2. Reads the environment and chooses the
+ * drivers.
+ *
+ * I/O belongs to one request here, so everything that does any is made anew for each request, message or object. Only what is plain data
+ * is kept between them: the configuration and the signing key.
+ */
+import type {
+  D1Database,
+  DurableObjectNamespace,
+  DurableObjectState,
+  ExecutionContext,
+  MessageBatch,
+  Queue,
+  R2Bucket,
+  ScheduledController,
+} from '@cloudflare/workers-types'
+import { createApp } from './app.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { createR2BlobStore } from './drivers/blob-r2.ts'
+import { openD1 } from './drivers/db-d1.ts'
+import { openLibsqlWeb } from './drivers/db-libsql-web.ts'
+import { createQueueDispatcher, createTimer, TimerObject } from './drivers/dispatch-queues.ts'
+import { createGatheringNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
+import { BatchObject } from './drivers/notify-durable-object-batch.ts'
+import { openWorkerSink } from './drivers/sink-worker.ts'
+import { nextDue } from './engine/due.ts'
+import { Meter } from './engine/meter.ts'
+import { sweepOrphans, sweepRetention } from './engine/retention.ts'
+import { Worker } from './engine/worker.ts'
+import { loadSigningKey } from './http/secrets.ts'
+import { IsolatedHub, type RequestDatabase } from './live/isolated-hub.ts'
+import { readPage } from './live/log.ts'
+import { readHeads } from './live/state.ts'
+import { computeTasks } from './operations/compute-tasks.ts'
+import { operations } from './operations/index.ts'
+import type { Clock, Compute, Fetcher, Log } from './ports.ts'
+import { ChunkStore } from './reads/chunk-store.ts'
+import { ChunkUpstream } from './reads/chunk-upstream.ts'
+import { CHUNK_PREFIXES } from './reads/chunks.ts'
+
+// TEMPORARY until drivers/{compute-inline,fetch-workers,log-console}.ts land.
+const createConsoleLog = (_level: string): Log => {
+  const say = (level: string) => (fields: Readonly<Record<string, unknown>>, msg: string) =>
+    console.log(JSON.stringify({ level, ...fields, ...('err' in fields ? { err: String(fields.err) } : {}), msg }))
+  return { info: say('info'), warn: say('warn'), error: say('error') }
+}
+const createInlineCompute = (tasks: typeof computeTasks): Compute => ({
+  async run(task, input, options) {
+    const run = await tasks[task]?.()
+    return run?.(input, { progress: (value) => options?.onProgress?.(value) })
+  },
+})
+const createWorkersFetcher = (_options: { allowPrivate: boolean }): Fetcher => ({
+  async fetch(url) {
+    const answer = await fetch(url)
+    return { url, contentType: '', filename: null, body: answer.body ?? new Blob([]).stream() }
+  },
+  async send(url, { body, headers }) {
+    const answer = await fetch(url, { method: 'POST', body, headers, redirect: 'manual' })
+    return { status: answer.status, retryAfterSeconds: null }
+  },
+})
+
+/** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
+interface Bindings {
+  readonly DB: D1Database
+  readonly BLOBS: R2Bucket
+  readonly WAKE: Queue
+  readonly BATCHES: DurableObjectNamespace
+  readonly TIMER: DurableObjectNamespace
+}
+
+const clock: Clock = { now: Date.now }
+const DAY_MS = 24 * 60 * 60 * 1_000
+
+/** A message is done within 15 minutes. Claiming ends long before, so that what runs can end by itself. */
+const CLAIM_MS = 5 * 60 * 1_000
+const GRACE_MS = 2 * 60 * 1_000
+/** Queries kept for what runs when claiming ends, and notices told up to then; both count against 1,000 an invocation. */
+const CLAIM_RESERVE = 400
+const MOST_TOLD = 500
+/** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
+const WORKER_TIMES = { leaseMs: 30_000, beatMs: 2_000, sweepMs: 10_000, retentionMs: DAY_MS }
+/** An alarm is never set sooner, so that what can't be done at once is not tried without a pause. */
+const SOONEST_MS = 500
+
+let config: Config | undefined
+let signingKey: string | undefined
+
+/** An edge is never this machine, so open calls are refused unless `HOST` says that this is `wrangler dev`. */
+function configOf(env: Bindings): Config {
+  const texts = Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  config ??= readConfig({ HOST: '0.0.0.0', CONCURRENCY: '24', ...Object.fromEntries(texts) })
+  return config
+}
+
+function openDatabase(env: Bindings): RequestDatabase {
+  const { databaseUrl, databaseAuthToken } = configOf(env)
+  return databaseUrl === null ? openD1(env.DB) : openLibsqlWeb(databaseUrl, databaseAuthToken)
+}
+
+/** What every request, message and object is given. */
+function portsOf(env: Bindings, ctx: ExecutionContext) {
+  const { allowPrivateUrls, logLevel } = configOf(env)
+  const log = createConsoleLog(logLevel)
+  const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
+  const { db, meter: queries } = openDatabase(env)
+  return {
+    db,
+    queries,
+    clock,
+    log,
+    keepAlive,
+    operations,
+    blobs: createR2BlobStore(env.BLOBS),
+    fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls }),
+    compute: createInlineCompute(computeTasks),
+    meter: new Meter(),
+    dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),
+    notifier: createObjectNotifier(env.BATCHES, { keepAlive, log }),
+  }
+}
+
+async function respond(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
+  const read = configOf(env)
+  const ports = portsOf(env, ctx)
+  signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
+  const app = createApp({
+    ...ports,
+    hub: new IsolatedHub({ ...ports, openDatabase: () => openDatabase(env) }),
+    openSink: openWorkerSink,
+    ...(read.publicUrl === null ? {} : { publicUrl: read.publicUrl }),
+    chunks: {
+      source:
+        read.chunksUpstreamUrl === null ? new ChunkStore(ports) : new ChunkUpstream({ url: read.chunksUpstreamUrl }),
+      prefixes: new Map([...CHUNK_PREFIXES, ...read.chunkPrefixes]),
+    },
+    auth: {
+      mode: read.auth,
+      apiKey: read.apiKey,
+      signingKey,
+      jwtSecret: read.jwtSecret,
+      corsOrigins: read.corsOrigins,
+      publicHosts: read.publicUrl === null ? [] : [new URL(read.publicUrl).hostname],
+    },
+  })
+  return app.fetch(request, env)
+}
+
+/** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
+async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
+  const ports = portsOf(env, ctx)
+  const { concurrency, retentionDays } = configOf(env)
+  const notifier = createGatheringNotifier(env.BATCHES, ports)
+  const timer = createTimer(env.TIMER)
+  const worker = new Worker(
+    { ...ports, notifier },
+    {
+      id: crypto.randomUUID(),
+      host: 'edge',
+      pid: 0,
+      ...WORKER_TIMES,
+      concurrency,
+      keepMs: retentionDays * DAY_MS,
+    },
+  )
+  const until = clock.now() + CLAIM_MS
+  let watched = false
+  let shared = false
+  await worker.drain(() => {
+    if (!watched && worker.running > 0) {
+      watched = true
+      // Whatever becomes of this invocation, somebody looks at its leases.
+      ports.keepAlive(timer.set(clock.now() + WORKER_TIMES.leaseMs))
+    }
+    if (!shared && worker.running === concurrency) {
+      shared = true
+      // There may be more than one invocation can run at once.
+      ports.dispatcher.wake()
+    }
+    return ports.queries.left > CLAIM_RESERVE && notifier.told < MOST_TOLD && clock.now() < until
+  }, GRACE_MS)
+  const due = await nextDue(ports.db)
+  if (due === 0) ports.dispatcher.wake()
+  else if (watched || due !== null) await timer.set(due === null ? null : Math.max(due, clock.now() + SOONEST_MS))
+}
+
+async function sweep(env: Bindings, ctx: ExecutionContext, at: Date): Promise<void> {
+  const ports = portsOf(env, ctx)
+  await sweepRetention(ports, configOf(env).retentionDays * DAY_MS)
+  if (at.getUTCMinutes() === 0) await sweepOrphans(ports)
+}
+
+/** Nobody waits for what a handler throws, so it is said in the log. */
+async function logged(what: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    createConsoleLog('info').error({ err: error }, `${what} failed; the next minute tries again`)
+  }
+}
+
+/** A Durable Object a batch: see `notify-durable-object-batch.ts`. */
+export class MillraceBatch extends BatchObject {
+  constructor(state: DurableObjectState, env: Bindings) {
+    const known = new Map<string, string>()
+    const head = async (id: string) => {
+      const [found] = await readHeads(openDatabase(env).db, [id])
+      if (found !== undefined) known.set(id, found.operation)
+      return found
+    }
+    const reader = {
+      end: async (id: string) => (await head(id))?.lastSeq ?? 0,
+      async page(id: string, after: number) {
+        const operation = known.get(id) ?? (await head(id))?.operation
+        return operation === undefined ? null : readPage(openDatabase(env).db, operations, { id, operation }, after)
+      },
+    }
+    super(state, reader, createConsoleLog(configOf(env).logLevel))
+  }
+}
+
+/** The one Durable Object that wakes workers at a time: see `dispatch-queues.ts`. */
+export class MillraceTimer extends TimerObject {
+  constructor(state: DurableObjectState, env: Bindings) {
+    super(state, () => env.WAKE.send('wake'))
+  }
+}
+
+export default {
+  async fetch(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
+    try {
+      return await respond(request, env, ctx)
+    } catch (error) {
+      // What a route throws is answered by the app; this is a start that failed.
+      const message = error instanceof ConfigError ? error.message : 'The server could not start.'
+      createConsoleLog('info').error({ err: error }, message)
+      const body = { success: false, error: 'UNAVAILABLE', message: 'The server could not start. Its log says why.' }
+      return Response.json(body, { status: 503 })
+    }
+  },
+
+  /** Messages say nothing but that there may be work, so all are taken at once, whatever comes of it. */
+  async queue(messages: MessageBatch, env: Bindings, ctx: ExecutionContext): Promise<void> {
+    messages.ackAll()
+    await logged('work', () => work(env, ctx))
+  },
+
+  /** Every minute: what wake-ups and alarms did not see to. */
+  async scheduled(event: ScheduledController, env: Bindings, ctx: ExecutionContext): Promise<void> {
+    await logged('work', () => work(env, ctx))
+    await logged('sweeping', () => sweep(env, ctx, new Date(event.scheduledTime)))
+  },
+}
