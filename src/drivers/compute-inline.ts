@@ -1,0 +1,46 @@
+/**
+ * CPU-heavy tasks where there is nowhere else to run them: Compute in a Worker, which has one thread. A task runs in place, so it must hand
+ * over between its steps by itself, and can be stopped only there; its memory is the Worker's.
+ */
+import { MillraceError } from '../errors.ts'
+import type { Compute, ComputeTasks } from '../ports.ts'
+
+/** Makes the Compute. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start. */
+export function createInlineCompute(tasks: ComputeTasks): Compute {
+  return {
+    async run(name, input, { signal, onProgress, transfer } = {}) {
+      if (signal?.aborted) throw cancelled(signal)
+      const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined
+      if (load === undefined) throw new MillraceError('UNKNOWN', `There is no task "${name}".`)
+      const given = structuredClone(input, { transfer: [...(transfer ?? [])] })
+      let running = true
+      const progress = (value: unknown) => {
+        // Thrown into the task itself: of what is aborted, no further step is done.
+        if (signal?.aborted) throw cancelled(signal)
+        if (running) onProgress?.(structuredClone(value))
+      }
+      const { promise: aborted, reject } = Promise.withResolvers<never>()
+      const abort = () => reject(cancelled(signal))
+      signal?.addEventListener('abort', abort, { once: true })
+      try {
+        const task = async () => structuredClone(await (await load())(given, { progress }))
+        return await Promise.race([task(), aborted])
+      } catch (error) {
+        throw asMillraceError(error)
+      } finally {
+        running = false
+        signal?.removeEventListener('abort', abort)
+      }
+    },
+  }
+}
+
+function asMillraceError(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error
+  const cause = error instanceof Error ? error : new Error(String(error))
+  return new MillraceError('UNKNOWN', 'The task failed unexpectedly.', { cause })
+}
+
+function cancelled(signal: AbortSignal | undefined): MillraceError {
+  return new MillraceError('CANCELLED', 'The task was cancelled.', { cause: signal?.reason })
+}

@@ -1,0 +1,59 @@
+/** The server's log as lines of JSON on the console, which is where Cloudflare collects them. The fields are pino's, so that one reader reads both homes. */
+import type { Log } from '../ports.ts'
+
+/** Pino's numbers. */
+const LEVELS: Readonly<Record<string, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 }
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * Makes the log. Never throws, whatever the fields hold.
+ * @param level entries below it are left out: `trace` … `fatal`; anything else, such as `silent`, leaves all out
+ * @param write takes a line; the console's method of that level unless told
+ */
+export function createConsoleLog(
+  level: string,
+  write: (level: 'info' | 'warn' | 'error', line: string) => void = (name, line) => console[name](line),
+): Log {
+  const least = LEVELS[level] ?? Number.POSITIVE_INFINITY
+  const say = (name: 'info' | 'warn' | 'error') => (fields: Fields, msg: string) => {
+    const number = LEVELS[name] ?? 0
+    if (number < least) return
+    write(name, lineOf({ level: number, time: Date.now() }, fields, msg))
+  }
+  return { info: say('info'), warn: say('warn'), error: say('error') }
+}
+
+function lineOf(head: Fields, fields: Fields, msg: string): string {
+  try {
+    return JSON.stringify({ ...head, ...fields, msg }, plain)
+  } catch (error) {
+    // A circle, or a getter that throws. That something happened is worth more than what its fields were.
+    return JSON.stringify({ ...head, unwritable: String(error), msg })
+  }
+}
+
+/** What JSON has no word for. */
+function plain(_: string, value: unknown): unknown {
+  if (value instanceof Error) return told(value)
+  return typeof value === 'bigint' ? String(value) : value
+}
+
+/** An error with those that caused it, as pino-std-serializers writes it. */
+function told(error: Error): Fields {
+  const chain = [...causes(error)]
+  return {
+    type: error.name,
+    message: chain.map(({ message }) => message).join(': '),
+    stack: chain.map(({ stack, message }) => stack ?? message).join('\ncaused by: '),
+    ...Object.fromEntries(Object.entries(error).filter(([name]) => name !== 'cause' && name !== 'name')),
+  }
+}
+
+function* causes(error: unknown): Generator<Error> {
+  const seen = new Set<unknown>()
+  for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
+    seen.add(at)
+    yield at
+  }
+}
