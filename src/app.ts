@@ -7,8 +7,10 @@ import { authenticate } from './http/auth.ts'
 import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
+import { limitRequests } from './http/limits.ts'
 import { logRequests } from './http/logging.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
+import { Quotas } from './http/quotas.ts'
 import { extractRoutes } from './routes/batch/extract.ts'
 import { nativeRoutes } from './routes/batch/native.ts'
 import { batchReadRoutes } from './routes/batch/reads.ts'
@@ -23,10 +25,12 @@ import { artifactRoutes } from './routes/export/artifacts.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { rateLimits } from './wire/limits.ts'
 
 /** Makes the app of what an entry chose. */
 export function createApp(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>()
+  const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
   app.onError(errorHandler(deps.log))
   app.notFound(notFoundHandler)
   app.use(requestId())
@@ -40,6 +44,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
         'X-RateLimit-Limit',
         'X-RateLimit-Remaining',
         'X-RateLimit-Reset',
+        'RateLimit',
+        'RateLimit-Policy',
         'Retry-After',
         'ETag',
         'Content-Disposition',
@@ -49,6 +55,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   )
   app.use(refuseForeign(deps.auth))
   app.use(authenticate(deps))
+  app.use(limitRequests(deps, quotas))
   for (const prefix of ['/api/v1/*', '/api/chunks/*']) app.use(prefix, boundRequests(READ_BOUNDS))
   app.route('/', healthRoutes(deps))
   app.route('/', metricsRoutes(deps))
@@ -64,7 +71,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route('/api/chunks', chunkRoutes(deps))
   app.route('/bulk', cardRoutes(deps))
   app.route('/bulk', taskRoutes(deps))
-  app.route('/cards', cardPageRoutes(deps))
+  app.route('/cards', cardPageRoutes(deps, quotas))
   app.route('/exports', artifactRoutes(deps))
   return app
 }

@@ -1,5 +1,7 @@
 /** Configuration: read and checked in one place. A wrong value stops the start with a sentence. */
+import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './wire/limits.ts'
 
 /** A wrong value in the environment. The message names the variable and what would be right. */
 export class ConfigError extends Error {
@@ -33,6 +35,25 @@ const prefixes = list
   .transform((items) =>
     items.map((item): [string, string] => [item.slice(0, item.indexOf('=')), item.slice(item.indexOf('=') + 1)]),
   )
+/** `batch.create=100,rag.status=none`. */
+const limits = list.transform((items, ctx) =>
+  items.map((item): [RateClass, number | null] => {
+    const [, name = '', number = ''] = /^([\w.]+)=(none|[1-9]\d{0,8})$/.exec(item) ?? []
+    if (isRateClass(name)) return [name, number === 'none' ? null : Number(number)]
+    const names = Object.keys(RATE_CLASSES).join(', ')
+    ctx.addIssue(`a list such as batch.create=100,rag.status=none; the classes are ${names}`)
+    return z.NEVER
+  }),
+)
+/** `1`, `10.0.0.0/8,::1`. */
+const proxies = list.transform((items, ctx): number | readonly string[] => {
+  if (items.length === 1 && /^\d{1,2}$/.test(items[0] ?? '')) return Number(items[0])
+  if (items.length > 0 && items.every(isNetwork)) return items
+  ctx.addIssue(
+    'the number of proxies in front of the server, such as 1, or a list of their addresses such as 10.0.0.0/8',
+  )
+  return z.NEVER
+})
 const PLACES = 'a whole number from 1 to 1000'
 const STREAMS = 'a whole number from 1'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
@@ -53,6 +74,13 @@ const Variables = z.object({
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
   JWT_SECRET: z.string().min(32, 'at least 32 characters').optional(),
+  JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'an address such as https://id.example.com/.well-known/jwks.json' })
+    .optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  RATE_LIMITS: limits.default([]),
+  TRUST_PROXY: proxies.default(0),
   CHUNK_PREFIXES: prefixes.default([]),
   CHUNKS_UPSTREAM_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
@@ -68,6 +96,10 @@ const Variables = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'fatal, error, warn, info, debug or silent')
     .default('info'),
 })
+
+function isNetwork(text: string): boolean {
+  return ipaddr.isValidCIDR(text) || ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
+}
 
 /** What a server is told from outside. */
 export interface Config {
@@ -86,6 +118,15 @@ export interface Config {
   readonly allowPrivateUrls: boolean
   readonly signingKey: string | null
   readonly jwtSecret: string | null
+  /** Where the keys are that JWTs may be signed with. */
+  readonly jwksUrl: string | null
+  /** What a JWT must say of itself; null for anything. */
+  readonly jwtIssuer: string | null
+  readonly jwtAudience: string | null
+  /** How many requests an hour an owner has of each class that is limited. */
+  readonly rateLimits: RateLimits
+  /** How many proxies stand in front of the server, or where they are. */
+  readonly trustProxy: number | readonly string[]
   /** Prefixes of chunk ids beside the built-in ones, with the kind of source each stands for. */
   readonly chunkPrefixes: readonly (readonly [prefix: string, sourceType: string])[]
   /** Where chunks are fetched from; null for those that are kept here. */
@@ -138,6 +179,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
     signingKey: v.SIGNING_KEY ?? null,
     jwtSecret: v.JWT_SECRET ?? null,
+    jwksUrl: v.JWKS_URL ?? null,
+    jwtIssuer: v.JWT_ISSUER ?? null,
+    jwtAudience: v.JWT_AUDIENCE ?? null,
+    rateLimits: rateLimits(v.RATE_LIMITS),
+    trustProxy: v.TRUST_PROXY,
     chunkPrefixes: v.CHUNK_PREFIXES,
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     maxStreams: v.MAX_STREAMS,

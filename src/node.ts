@@ -17,6 +17,7 @@ import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
+import { nodePeerAddress } from './drivers/peer-node.ts'
 import { openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
@@ -119,6 +120,9 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    peerAddress: nodePeerAddress,
+    trustProxy: config.trustProxy,
+    limits: { perHour: config.rateLimits, blocks: true },
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
     chunks: {
       source:
@@ -132,6 +136,9 @@ async function start(config: Config): Promise<void> {
       apiKey: config.apiKey,
       signingKey: config.signingKey ?? (await loadSigningKey(db)),
       jwtSecret: config.jwtSecret,
+      jwksUrl: config.jwksUrl,
+      jwtIssuer: config.jwtIssuer,
+      jwtAudience: config.jwtAudience,
       corsOrigins: config.corsOrigins,
       publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
     },

@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { BlobStore, Clock, Database, Log, Operations } from '../ports.ts'
 import { WEBHOOK_OPERATION } from '../schema/webhooks.ts'
+import { WINDOW_MS } from './quotas.ts'
 
 interface Deps {
   readonly db: Database
@@ -71,6 +72,17 @@ async function deleteInSlices(
     const rows = await db.all(sql`DELETE FROM ${table} WHERE ${slice} RETURNING 1`)
     if (rows.length < ROWS_A_COMMIT) return
   }
+}
+
+/** Deletes what was counted in hours that are over. */
+export async function sweepRateWindows({ db, clock }: Pick<Deps, 'db' | 'clock'>): Promise<void> {
+  // An hour more than needed: the clocks of several machines need not agree.
+  const before = clock.now() - 2 * WINDOW_MS
+  await deleteInSlices(
+    db,
+    sql`rate_windows`,
+    sql`rowid IN (SELECT rowid FROM rate_windows WHERE started_at < ${before} ORDER BY started_at LIMIT ${ROWS_A_COMMIT})`,
+  )
 }
 
 /**

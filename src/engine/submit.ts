@@ -47,7 +47,15 @@ export interface Submission {
   readonly options?: BatchOptions
   /** The caller's own id for it. `content` is what was asked, in a form that is the same whenever the same is asked. */
   readonly idempotency?: { readonly key: string; readonly content: unknown } | undefined
+  /** Asked just before anything is made, never for what was accepted before. */
+  readonly admit?: Admit | undefined
 }
+
+/**
+ * Counts something that is about to be made; what it gives back takes that back, should nothing come of it.
+ * @throws MillraceError when there is no more to be made
+ */
+export type Admit = () => Promise<() => Promise<void>>
 
 /** What was accepted. */
 export interface Accepted {
@@ -61,19 +69,24 @@ type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher }
 
 /**
  * Accepts a submission and wakes the workers. Under an idempotency key, the same content answers the batch it made the first time.
- * @throws MillraceError as the operation's `plan` does; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
+ * @throws MillraceError as the operation's `plan` and `admit` do; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
  */
 export async function submit(deps: Deps, submission: Submission): Promise<Accepted> {
   const fingerprint = submission.idempotency === undefined ? null : await sha256(submission.idempotency.content)
   const earlier = await findEarlier(deps.db, submission, fingerprint)
   if (earlier !== null) return earlier
+  let takeBack: Awaited<ReturnType<Admit>> | undefined
+  const admit = async () => {
+    takeBack = await submission.admit?.()
+  }
   try {
-    return await create(deps, submission, fingerprint)
+    return await create(deps, submission, fingerprint, admit)
   } catch (error) {
     // Of creates that race under one key, one is written; the others find it here.
     const winner = error instanceof MillraceError ? null : await findEarlier(deps.db, submission, fingerprint)
-    if (winner !== null) return winner
-    throw error
+    if (winner === null) throw error
+    await takeBack?.()
+    return winner
   }
 }
 
@@ -98,13 +111,19 @@ async function findEarlier(db: Database, submission: Submission, fingerprint: st
   return { batchId: row.id, totalJobs: row.total, created: false }
 }
 
-async function create(deps: Deps, submission: Submission, fingerprint: string | null): Promise<Accepted> {
+async function create(
+  deps: Deps,
+  submission: Submission,
+  fingerprint: string | null,
+  admit: () => Promise<void>,
+): Promise<Accepted> {
   const { db } = deps
   const { owner, operation, options = {} } = submission
   const plan = operation.plan(submission.request)
   const total = plan.jobs.length
   const open = options.openUntil !== undefined
   if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  await admit()
   const batchId = uuidv7()
   const now = deps.clock.now()
   const webhook = options.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)

@@ -6,7 +6,7 @@ import { Committer } from './committer.ts'
 import { heartbeat, keepCheckpoint } from './heartbeat.ts'
 import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
-import { sweepOrphans, sweepRetention } from './retention.ts'
+import { sweepOrphans, sweepRateWindows, sweepRetention } from './retention.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
 
 /** What a worker needs of the world. */
@@ -271,6 +271,7 @@ export class Worker {
 
   async #retain(): Promise<void> {
     await sweepRetention(this.#deps, this.#options.keepMs)
+    await sweepRateWindows(this.#deps)
     const now = this.#deps.clock.now()
     if (now < this.#orphansDueAt) return
     this.#orphansDueAt = now + ORPHANS_EVERY_MS

@@ -1,10 +1,13 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
 import type { Meter } from '../engine/meter.ts'
+import type { Admit } from '../engine/submit.ts'
 import type { Following } from '../live/following.ts'
 import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 import type { Chunks } from '../reads/chunks.ts'
+import type { RateLimits } from '../wire/limits.ts'
 import type { Scope } from '../wire/scopes.ts'
+import type { TrustProxy } from './client-address.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -18,7 +21,12 @@ export interface Caller {
 
 /** The variables of a request. */
 export interface Env {
-  Variables: { caller: Caller; requestId: string }
+  Variables: {
+    caller: Caller
+    requestId: string
+    /** Counts what the request is about to make, where that is limited. */
+    admit?: Admit
+  }
 }
 
 /** Begins a streamed answer: the headers go out, the sink takes the rest. `binding` is what the runtime handed to the app. */
@@ -49,6 +57,9 @@ export interface AuthConfig {
   readonly publicHosts: readonly string[]
 }
 
+/** The address of the connection that a request came over, as the runtime knows it; null where it does not say. */
+export type PeerAddress = (binding: unknown, request: Request) => string | null
+
 /** Everything a server is made of, chosen by an entry. */
 export interface AppDeps {
   readonly db: Database
@@ -65,4 +76,14 @@ export interface AppDeps {
   readonly chunks: Chunks
   /** Address under which the world reaches this server; absent: whatever a request calls it. */
   readonly publicUrl?: string
+  /** Absent: the limits that hold by themselves, a unit at a time. */
+  readonly limits?: {
+    readonly perHour: RateLimits
+    /** Whether this process may hold blocks of them that requests share: not where each request has its own I/O. */
+    readonly blocks: boolean
+  }
+  /** Absent: all callers without a name count as one. */
+  readonly peerAddress?: PeerAddress
+  /** Proxies in front of this server that say whom they speak for. Absent: none. */
+  readonly trustProxy?: TrustProxy
 }

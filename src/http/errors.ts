@@ -22,13 +22,14 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
 }
 
 /** The body of the heat-sheet and native surfaces. */
-function coded(error: MillraceError): ErrorBody {
+function coded(error: MillraceError, requestId: string): ErrorBody {
   const field = error.details?.field
   return {
     success: false,
     error: error.code,
     message: error.message,
     ...(typeof field === 'string' ? { field } : {}),
+    requestId,
   }
 }
 
@@ -55,10 +56,10 @@ const SURFACES: readonly (readonly [prefix: string, body: (error: MillraceError)
   ['/bulk', sentence],
 ]
 
-/** The body that an error has on the surface a path belongs to. */
-export function errorBody(path: string, error: MillraceError): object {
+/** The body that an error has on the surface a path belongs to. Where its shape has room, it names the request; the header always does. */
+export function errorBody(path: string, error: MillraceError, requestId: string): object {
   const surface = SURFACES.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
-  return (surface?.[1] ?? coded)(error)
+  return (surface?.[1] ?? coded)(error, requestId)
 }
 
 /** Answers whatever a route throws. */
@@ -69,10 +70,12 @@ export function errorHandler(log: Log): ErrorHandler<Env> {
     if (typeof seconds === 'number') c.header('Retry-After', String(seconds))
     // The rest of the body is not read, so that nothing more can come over this connection.
     if (error.code === 'TOO_LARGE') c.header('Connection', 'close')
-    return c.json(errorBody(c.req.path, error), error.status)
+    return c.json(errorBody(c.req.path, error, c.get('requestId')), error.status)
   }
 }
 
 /** Answers paths that nothing is at. */
-export const notFoundHandler: NotFoundHandler<Env> = (c) =>
-  c.json(errorBody(c.req.path, new MillraceError('NOT_FOUND', `Nothing is at ${c.req.method} ${c.req.path}.`)), 404)
+export const notFoundHandler: NotFoundHandler<Env> = (c) => {
+  const error = new MillraceError('NOT_FOUND', `Nothing is at ${c.req.method} ${c.req.path}.`)
+  return c.json(errorBody(c.req.path, error, c.get('requestId')), 404)
+}

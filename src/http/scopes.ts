@@ -17,10 +17,17 @@ const SURFACES: readonly (readonly [prefix: string, read: Scope, write: Scope])[
 const READS =
   /^\/api\/(chunks\/bulk|v1\/batch\/get|v1\/batch\/activities\/recommendations|batch\/(?:[^/]+\/)?stream-token)$/
 
+/** Whether a request changes nothing. */
+export function readsOnly(method: string, path: string): boolean {
+  return method === 'GET' || method === 'HEAD' || (method === 'POST' && READS.test(path))
+}
+
+/** Whether a path is a prefix, or below it. */
+export const isUnder = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
+
 /** The scope that a request needs. What belongs to no surface takes a broad one, so that a new route is not open to narrow keys. */
 export function scopeOf(method: string, path: string): Scope {
-  const reads = method === 'GET' || method === 'HEAD' || READS.test(path)
-  const surface = SURFACES.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
+  const surface = SURFACES.find(([prefix]) => isUnder(path, prefix))
   const [, read, write] = surface ?? ['', 'read', 'write']
-  return reads ? read : write
+  return readsOnly(method, path) ? read : write
 }

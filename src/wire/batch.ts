@@ -10,6 +10,8 @@ export const ErrorBody = z.object({
   message: z.string(),
   /** The field that was wrong, where one was. */
   field: z.string().optional(),
+  /** Names the request in the server's log; `X-Request-Id` as well. */
+  requestId: z.string().optional(),
 })
 export type ErrorBody = z.infer<typeof ErrorBody>
 
@@ -92,3 +94,13 @@ export const PolledEvents = z.object({
   eventsTo: z.int(),
 })
 export type PolledEvents = z.infer<typeof PolledEvents>
+
+/** `POST /api/batch/stream-token`, `POST /api/batch/:id/stream-token`. */
+export const StreamLink = z.object({
+  success: z.literal(true),
+  /** From the root of the server, with its token where calls need a key. */
+  streamUrl: z.string(),
+  /** Null where it does not end. */
+  expiresAt: z.iso.datetime().nullable(),
+})
+export type StreamLink = z.infer<typeof StreamLink>

@@ -60,7 +60,11 @@ export async function resultsOf(server: TestServer, batchId: string): Promise<Me
   return MergedResults.parse(await response.json())
 }
 
-/** The status and the body of an answer that is an error in this surface's shape. */
-export async function errorOf(response: Response): Promise<ErrorBody & { status: number }> {
-  return { status: response.status, ...ErrorBody.parse(await response.json()) }
+/** What an error says, apart from the id of the request, which must be that of the header. */
+export async function errorOf(response: Response): Promise<Omit<ErrorBody, 'requestId'> & { status: number }> {
+  const { requestId, ...body } = ErrorBody.parse(await response.json())
+  if (requestId === undefined || requestId !== response.headers.get('X-Request-Id')) {
+    throw new Error(`The error names the request ${requestId}, its header ${response.headers.get('X-Request-Id')}.`)
+  }
+  return { status: response.status, ...body }
 }

@@ -286,7 +286,12 @@ describe('polling', () => {
   it.each(['', '/stream', '/results'])('for a batch that is not there is a 404 at %j', async (path) => {
     const response = await server.fetch(`/api/batch/0198a000-0000-7000-8000-000000000000${path}`)
     expect(response.status).toBe(404)
-    expect(await response.json()).toEqual({ success: false, error: 'NOT_FOUND', message: expect.any(String) })
+    expect(await response.json()).toEqual({
+      success: false,
+      error: 'NOT_FOUND',
+      message: expect.any(String),
+      requestId: response.headers.get('X-Request-Id'),
+    })
   })
 })
 

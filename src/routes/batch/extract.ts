@@ -48,7 +48,7 @@ async function take(c: Context<Env>, deps: AppDeps): Promise<Accepted> {
     const { uploads, ...request } = form.checked()
     const idempotency = idempotencyKey(c, form.content())
     kept = uploads
-    const batch = await submit(deps, { owner, operation, request, uploads, idempotency })
+    const batch = await submit(deps, { owner, operation, request, uploads, idempotency, admit: c.get('admit') })
     if (!batch.created) kept = []
     return batch
   } catch (error) {

@@ -71,6 +71,7 @@ async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
     request: operation.fromItems(body.input ?? {}, body.items ?? []),
     options: optionsOf(body, deps.clock.now()),
     idempotency: idempotencyKey(c, body),
+    admit: c.get('admit'),
   })
   const url = `/api/batch/${batchId}`
   c.header('Location', url)

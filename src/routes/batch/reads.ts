@@ -94,6 +94,7 @@ function totals(results: readonly { status: string }[]) {
 /** Up to 100 are written before the answer; more become a batch on the engine. */
 async function write(c: Context<Env>, deps: AppDeps, request: Write, webhook?: WebhookRequest): Promise<Response> {
   if (request.items.length > MOST_IDS) return writeLater(c, deps, request, webhook)
+  await c.get('admit')?.()
   const results = await writeNow(deps, c.get('caller').owner, request)
   return c.json({ resource_type: request.resource_type, results, ...totals(results), ...processedAt(deps) })
 }
@@ -106,6 +107,7 @@ async function writeLater(c: Context<Env>, deps: AppDeps, request: Write, webhoo
     request,
     options: webhook === undefined ? {} : { webhook },
     idempotency: idempotencyKey(c, { ...request, webhook }),
+    admit: c.get('admit'),
   })
   const url = `/api/batch/${batchId}`
   const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''

@@ -4,9 +4,10 @@ import { readQuery } from '../../http/body.ts'
 import { isKnown } from '../../http/conditional.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { openEventStream, RETRY_AFTER_SECONDS, readCursor } from '../../http/streaming.ts'
+import { streamUrl } from '../../http/tokens.ts'
 import { readEnd, readPage } from '../../live/log.ts'
 import { type BatchState, readJobItems, readUnfinished } from '../../live/state.ts'
-import { PollBatch } from '../../wire/batch.ts'
+import { PollBatch, type StreamLink } from '../../wire/batch.ts'
 import type { BatchStatus } from '../../wire/extract.ts'
 import { findBatch } from './find.ts'
 
@@ -19,10 +20,12 @@ const FURTHEST_BACK = 10_000
 /** Proxies commonly cut off what is silent for 30 seconds. */
 const LONGEST_WAIT_SECONDS = 25
 
-/** `GET /stream`, `GET /:id`, `GET /:id/stream`. */
+/** `GET /stream`, `GET /:id`, `GET /:id/stream`; `POST /stream-token` and `POST /:id/stream-token` give their addresses for `EventSource`. */
 export function statusRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>()
     .get('/stream', (c) => streamAll(c, deps))
+    .post('/stream-token', (c) => link(c, deps, null))
+    .post('/:id/stream-token', async (c) => link(c, deps, (await findBatch(c, deps)).id))
     .get('/:id/stream', (c) => stream(c, deps))
     .get('/:id', (c) => poll(c, deps))
 }
@@ -53,6 +56,17 @@ async function streamAll(c: Context<Env, '/stream'>, deps: AppDeps): Promise<Res
   const batches = (await readUnfinished(deps.db, owner, MOST_BATCHES)).map(batchOf)
   const state = { success: true, batches }
   return openEventStream(c, deps, (sink) => deps.hub.followOwner(owner, end, sink, { state }))
+}
+
+/** An address that needs no header, good for a day: of one batch's stream, or of the stream of all. */
+async function link(c: Context<Env>, deps: AppDeps, batchId: string | null): Promise<Response> {
+  const { owner, authenticated } = c.get('caller')
+  const { url, expiresAt } = await streamUrl(deps, owner, batchId)
+  c.header('Cache-Control', 'no-store')
+  const answer: StreamLink = authenticated
+    ? { success: true, streamUrl: url, expiresAt: new Date(expiresAt).toISOString() }
+    : { success: true, streamUrl: new URL(url, 'http://local').pathname, expiresAt: null }
+  return c.json(answer)
 }
 
 /** The state of a batch; with `If-None-Match` and `?wait=`, held back until it is another. */

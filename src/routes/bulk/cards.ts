@@ -92,6 +92,7 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
     uploads: task.upload === undefined ? [] : [task.upload],
     options,
     idempotency: idempotencyKey(c, task.content),
+    admit: c.get('admit'),
   })
   const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''
   const answer: TaskAccepted = {
