@@ -9,6 +9,7 @@ import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
 import { limitRequests } from './http/limits.ts'
 import { logRequests } from './http/logging.ts'
+import { answerOptions, methodsOf, refuseOtherMethods } from './http/methods.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
 import { Quotas } from './http/quotas.ts'
 import { extractRoutes } from './routes/batch/extract.ts'
@@ -21,6 +22,7 @@ import { cardPageRoutes } from './routes/bulk/page.ts'
 import { taskRoutes } from './routes/bulk/tasks.ts'
 import { chunkRoutes } from './routes/chunks.ts'
 import { collectionRoutes } from './routes/collections.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { artifactRoutes } from './routes/export/artifacts.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
@@ -36,9 +38,12 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.use(requestId())
   app.use(logRequests(deps.log, deps.clock))
   app.use(secureHeaders())
+  const methods = methodsOf(app)
+  app.use(answerOptions(methods))
   app.use(
     cors({
       origin: (origin) => (isAllowedOrigin(deps.auth, origin) ? origin : null),
+      allowMethods: (_, c) => [...(methods(c.req.path) ?? [])],
       exposeHeaders: [
         'X-Request-Id',
         'X-RateLimit-Limit',
@@ -55,8 +60,10 @@ export function createApp(deps: AppDeps): Hono<Env> {
   )
   app.use(refuseForeign(deps.auth))
   app.use(authenticate(deps))
+  app.use(refuseOtherMethods(methods))
   app.use(limitRequests(deps, quotas))
   for (const prefix of ['/api/v1/*', '/api/chunks/*']) app.use(prefix, boundRequests(READ_BOUNDS))
+  app.route('/', docsRoutes(deps))
   app.route('/', healthRoutes(deps))
   app.route('/', metricsRoutes(deps))
   app.route('/api/batch', extractRoutes(deps))

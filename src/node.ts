@@ -1,27 +1,28 @@
 /** The Node home: one process, one libSQL file, blobs in a folder. Reads the environment and chooses the drivers. */
 import { randomUUID } from 'node:crypto'
 import { access, constants, mkdir } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import { availableParallelism, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { serve } from '@hono/node-server'
 import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { keysCommand } from './commands.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { createNodeAssets } from './drivers/assets-node.ts'
 import { BackupError, backUp, restore } from './drivers/backup-fs.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
+import { drain, listen } from './drivers/listen-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
 import { openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
+import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations/index.ts'
@@ -38,10 +39,6 @@ const COMPUTE_MEMORY_MB = 512
 const COMPUTE_CPU_SECONDS = 60
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
-/** Between looks for connections that fell idle while the server stops. */
-const IDLE_MS = 20
-/** A large upload over a slow line takes its time; Node would cut it off after five minutes. */
-const UPLOAD_MS = 60 * 60 * 1_000
 
 async function openDatabase(config: Config) {
   try {
@@ -120,6 +117,7 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
     trustProxy: config.trustProxy,
     limits: { perHour: config.rateLimits, blocks: true },
@@ -144,7 +142,7 @@ async function start(config: Config): Promise<void> {
     },
   })
   // First, so that a start that fails at a port has claimed nothing.
-  const servers = await listen(config, app.fetch)
+  const servers = await listen({ ...config, fetch: app.fetch, body: (error) => errorBody('/', error) })
   await worker.start()
   onStopSignal(async () => {
     const drained = servers.map((server) => drain(server, GRACE_MS))
@@ -155,56 +153,7 @@ async function start(config: Config): Promise<void> {
   }, log)
 }
 
-/** Listens on every port asked for; of ports nobody asked for, on those that are free. */
-async function listen(config: Config, fetch: (request: Request, env: unknown) => Response | Promise<Response>) {
-  const servers: Server[] = []
-  for (const port of config.ports) {
-    try {
-      servers.push(await listenOn(config.host, port, fetch))
-    } catch (error) {
-      if (config.portsGiven || (port === config.ports.at(-1) && servers.length === 0)) throw error
-    }
-  }
-  return servers
-}
-
-function listenOn(
-  host: string,
-  port: number,
-  fetch: (request: Request, env: unknown) => Response | Promise<Response>,
-): Promise<Server> {
-  return new Promise((resolveServer, reject) => {
-    const server = serve({ fetch, hostname: host, port, serverOptions: { requestTimeout: UPLOAD_MS } }, (address) => {
-      const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address
-      console.log(`Millrace listens on http://${shown}:${address.port}`)
-      if ('closeIdleConnections' in server && 'requestTimeout' in server) resolveServer(server)
-    })
-    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
-  })
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
-  return new ConfigError(
-    error.code === 'EADDRINUSE'
-      ? `PORT=${port} is taken by another program. Choose another, for example PORT=8080.`
-      : `HOST=${host} PORT=${port} can not be listened on: ${error.message}.`,
-  )
-}
-
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
-
-/**
- * Takes no more connections and lets the requests under way be answered, for at most `ms`. What falls idle is closed at once: a client that
- * came back on such a connection would be cut off once more.
- */
-async function drain(server: Server, ms: number): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS)
-  const late = setTimeout(() => server.closeAllConnections(), ms)
-  await closed
-  clearInterval(idle)
-  clearTimeout(late)
-}
 
 /** Stops in order on SIGTERM or SIGINT; a second signal stops at once. */
 function onStopSignal(stop: () => Promise<void>, log: Log): void {

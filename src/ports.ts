@@ -33,6 +33,12 @@ export interface BlobStore {
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>
 }
 
+/** Scripts and styles of our own pages, by name. A home that serves them by itself needs none of this. */
+export interface Assets {
+  /** The bytes; null when there is no such file. */
+  read(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null>
+}
+
 /** What a guarded fetch brought. */
 export interface Fetched {
   /** The address that answered, after redirects. */
@@ -88,6 +94,12 @@ export interface Compute {
     input: unknown,
     options?: { signal?: AbortSignal; onProgress?: (value: unknown) => void; transfer?: readonly ArrayBuffer[] },
   ): Promise<unknown>
+  /**
+   * Does `work`, which loads what a task needs and runs it, when it is its turn: as many at once as tasks run at once, so that what waits
+   * holds nothing in memory. Not to be called from inside itself.
+   * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before its turn
+   */
+  inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>
 }
 
 /** One statement of a commit. */

@@ -13,9 +13,9 @@ import { ownerOfToken } from './tokens.ts'
 /** Owner of what is done without a key on a laptop. */
 const LOCAL = 'local'
 /** Paths that need no key. */
-const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health'])
-/** Pages for everybody: published cards. */
-const PUBLIC_PAGES = '/cards/'
+const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health', '/openapi.json', '/docs', '/robots.txt'])
+/** Pages for everybody: published cards, what the page at /docs is made of. */
+const PUBLIC_PAGES = ['/cards/', '/docs/']
 
 type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 
@@ -23,7 +23,7 @@ type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 export function authenticate(deps: Deps): MiddlewareHandler<Env> {
   const verifyJwt = createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) })
   return async (c, next) => {
-    const isPublic = PUBLIC_PATHS.has(c.req.path) || c.req.path.startsWith(PUBLIC_PAGES)
+    const isPublic = PUBLIC_PATHS.has(c.req.path) || PUBLIC_PAGES.some((prefix) => c.req.path.startsWith(prefix))
     if (!isPublic) {
       const caller = await identify(c, deps, verifyJwt)
       c.set('caller', caller)

@@ -3,7 +3,7 @@
 import type { Meter } from '../engine/meter.ts'
 import type { Admit } from '../engine/submit.ts'
 import type { Following } from '../live/following.ts'
-import type { BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
+import type { Assets, BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
 import type { Chunks } from '../reads/chunks.ts'
 import type { RateLimits } from '../wire/limits.ts'
 import type { Scope } from '../wire/scopes.ts'
@@ -76,6 +76,8 @@ export interface AppDeps {
   readonly chunks: Chunks
   /** Address under which the world reaches this server; absent: whatever a request calls it. */
   readonly publicUrl?: string
+  /** Scripts and styles of our own pages; absent where the home serves them by itself. */
+  readonly assets?: Assets
   /** Absent: the limits that hold by themselves, a unit at a time. */
   readonly limits?: {
     readonly perHour: RateLimits

@@ -1,22 +1,16 @@
 /** The chunk surface, `/api/chunks`: chunks by reference, many at once or one. */
 import { type Context, Hono } from 'hono'
-import { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { AppDeps, Env } from '../http/context.ts'
 import { taggedJson } from '../http/etag.ts'
 import { readBody } from '../http/fields.ts'
 import { ChunkStore } from '../reads/chunk-store.ts'
 import { bulkChunks, type Chunks, findChunks, sourceTypeOf } from '../reads/chunks.ts'
-import type { ChunksLoaded } from '../wire/chunks.ts'
+import { type ChunksLoaded, ListChunks } from '../wire/chunks.ts'
 import { Id } from '../wire/fields.ts'
 
 /** Bytes that one chunk may have as JSON; a database takes 2 MB a value. */
 const MAX_CHUNK_BYTES = 1_000_000
-
-const PageQuery = z.object({
-  cursor: z.string().max(128).default(''),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
-})
 
 /** `POST /bulk`, `GET /:id`, `POST /` (loads), `GET /` (lists). */
 export function chunkRoutes(deps: AppDeps): Hono<Env> {
@@ -36,7 +30,7 @@ export function chunkRoutes(deps: AppDeps): Hono<Env> {
     })
     .get('/', async (c) => {
       const store = storeOf(c, chunks)
-      const query = PageQuery.safeParse(c.req.query())
+      const query = ListChunks.safeParse(c.req.query())
       if (!query.success) throw invalid('limit must be a whole number from 1 to 1000, cursor the next_cursor of a page')
       const { rows, next } = await store.page(c.get('caller').owner, {
         after: query.data.cursor,

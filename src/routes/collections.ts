@@ -8,16 +8,8 @@ import { checkFields, readFields } from '../http/fields.ts'
 import { createRows } from '../reads/create.ts'
 import { findRows, readPage } from '../reads/rows.ts'
 import { TABLE_RESOURCES, type TableResource, type TableResourceName } from '../schema/resources.ts'
+import { ListRows, MOST_CREATED } from '../wire/activities.ts'
 import { list } from '../wire/fields.ts'
-
-/** Most that one request makes. */
-const MOST_CREATED = 1_000
-
-const PageQuery = z.object({
-  /** `next_cursor` of the page before. */
-  cursor: z.string().max(128).default(''),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
-})
 
 /**
  * `POST /` (`{<key>: […]}` answers the same with ids), `GET /:id`, `GET /` (`{<key>: […], next_cursor}`).
@@ -33,7 +25,7 @@ export function collectionRoutes(deps: AppDeps, name: TableResourceName, key: st
       return c.json({ [key]: await createRows(deps, name, c.get('caller').owner, items) }, 201)
     })
     .get('/', async (c) => {
-      const { cursor, limit } = checkFields('query', c.req.query(), PageQuery)
+      const { cursor, limit } = checkFields('query', c.req.query(), ListRows)
       const { rows, next } = await readPage(deps.db, resource, c.get('caller').owner, { after: cursor, limit })
       return taggedJson(c, { [key]: rows, next_cursor: next })
     })

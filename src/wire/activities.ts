@@ -5,6 +5,9 @@ import { Id, Instant, list, optional, text, withDefault } from './fields.ts'
 /** Kinds of activity that are known from the start. The list is open: an activity may be of another. */
 export const ACTIVITY_TYPES = ['cognitive', 'motor', 'social', 'language', 'creative', 'sensory'] as const
 
+/** Most activities, participations or notes that one request makes. */
+export const MOST_CREATED = 1_000
+
 const Months = z.int().min(0).max(1200)
 const People = z.int().min(1).max(10_000)
 
@@ -40,42 +43,46 @@ const Name = text({ min: 1, max: 200 })
 const LongText = text({ max: 10_000 })
 
 /** An activity as it is read. */
-export const Activity = z.object({
-  id: z.string(),
-  name: z.string(),
-  description: z.string(),
-  activity_type: z.string(),
-  difficulty: Difficulty,
-  duration_minutes: z.int(),
-  materials_needed: z.array(z.string()),
-  /** Null: for all ages. */
-  age_range: AgeRange.nullable(),
-  special_needs_adaptations: z.string().nullable(),
-  /** Null: not stated. */
-  setting: Setting.nullable(),
-  /** Null: not stated. */
-  group_size: GroupSize.nullable(),
-  is_active: z.boolean(),
-  created_at: z.iso.datetime(),
-  updated_at: z.iso.datetime(),
-})
+export const Activity = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string(),
+    activity_type: z.string(),
+    difficulty: Difficulty,
+    duration_minutes: z.int(),
+    materials_needed: z.array(z.string()),
+    /** Null: for all ages. */
+    age_range: AgeRange.nullable(),
+    special_needs_adaptations: z.string().nullable(),
+    /** Null: not stated. */
+    setting: Setting.nullable(),
+    /** Null: not stated. */
+    group_size: GroupSize.nullable(),
+    is_active: z.boolean(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Activity' })
 export type Activity = z.infer<typeof Activity>
 
 /** An activity to be made. */
-export const NewActivity = z.object({
-  id: optional(Id),
-  name: Name,
-  description: withDefault(LongText, ''),
-  activity_type: ActivityType,
-  difficulty: withDefault(Difficulty, 'medium'),
-  duration_minutes: withDefault(Minutes, 30),
-  materials_needed: withDefault(Materials, []),
-  age_range: withDefault(AgeRange, null),
-  special_needs_adaptations: withDefault(LongText, null),
-  setting: withDefault(Setting, null),
-  group_size: withDefault(GroupSize, null),
-  is_active: withDefault(z.boolean(), true),
-})
+export const NewActivity = z
+  .object({
+    id: optional(Id),
+    name: Name,
+    description: withDefault(LongText, ''),
+    activity_type: ActivityType,
+    difficulty: withDefault(Difficulty, 'medium'),
+    duration_minutes: withDefault(Minutes, 30),
+    materials_needed: withDefault(Materials, []),
+    age_range: withDefault(AgeRange, null),
+    special_needs_adaptations: withDefault(LongText, null),
+    setting: withDefault(Setting, null),
+    group_size: withDefault(GroupSize, null),
+    is_active: withDefault(z.boolean(), true),
+  })
+  .meta({ id: 'NewActivity' })
 
 /** Changes to an activity: fields that are left out stay; `null` empties those that may be empty. Unknown fields are ignored. */
 export const ActivityChanges = z.object({
@@ -115,4 +122,36 @@ export const NewCoachingNote = z.object({
 export const CoachingNoteChanges = z.object({
   author: optional(Name),
   text: optional(text({ min: 1, max: 10_000 })),
+})
+
+/** A participation as it is read. */
+export const Participation = z
+  .object({
+    id: z.string(),
+    child_id: z.string(),
+    activity_id: z.string(),
+    participated_at: z.iso.datetime(),
+    duration_minutes: z.int().nullable(),
+    notes: z.string().nullable(),
+    created_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Participation' })
+
+/** A coaching note as it is read. */
+export const CoachingNote = z
+  .object({
+    id: z.string(),
+    child_id: z.string(),
+    author: z.string(),
+    text: z.string(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'CoachingNote' })
+
+/** The query string of lists. */
+export const ListRows = z.object({
+  /** `next_cursor` of the page before. */
+  cursor: z.string().max(128).default(''),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
 })

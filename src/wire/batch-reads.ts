@@ -49,16 +49,18 @@ export const BatchDeleteRequest = z.object({
 })
 
 /** What became of one id. */
-export const ItemResult = z.discriminatedUnion('status', [
-  z.object({
-    id: z.string(),
-    status: z.literal('success'),
-    /** The resource, or the part of it that `fields` selects; absent for what was deleted. */
-    data: z.record(z.string(), z.unknown()).optional(),
-    status_code: z.literal(200),
-  }),
-  z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
-])
+export const ItemResult = z
+  .discriminatedUnion('status', [
+    z.object({
+      id: z.string(),
+      status: z.literal('success'),
+      /** The resource, or the part of it that `fields` selects; absent for what was deleted. */
+      data: z.record(z.string(), z.unknown()).optional(),
+      status_code: z.literal(200),
+    }),
+    z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
+  ])
+  .meta({ id: 'ItemOutcome' })
 export type ItemResult = z.infer<typeof ItemResult>
 
 const Totals = {
@@ -73,57 +75,65 @@ export const BatchResults = z.object({ resource_type: z.string(), results: z.arr
 export type BatchResults = z.infer<typeof BatchResults>
 
 /** An activity for a child, and why. */
-export const Recommendation = z.object({
-  activity: Activity,
-  /** 0–1, three places. */
-  relevance_score: z.number(),
-  /** Sentences joined by `; `. */
-  reasoning: z.string(),
-})
+export const Recommendation = z
+  .object({
+    activity: Activity,
+    /** 0–1, three places. */
+    relevance_score: z.number(),
+    /** Sentences joined by `; `. */
+    reasoning: z.string(),
+  })
+  .meta({ id: 'BatchResults' })
 export type Recommendation = z.infer<typeof Recommendation>
 
 /** The answer to `recommendations`. */
-export const RecommendationResults = z.object({
-  results: z.array(
-    z.object({
-      id: z.string(),
-      status: z.literal('success'),
-      data: z.object({
-        child_id: z.string(),
-        recommendations: z.array(Recommendation),
-        generated_at: z.iso.datetime(),
+export const RecommendationResults = z
+  .object({
+    results: z.array(
+      z.object({
+        id: z.string(),
+        status: z.literal('success'),
+        data: z.object({
+          child_id: z.string(),
+          recommendations: z.array(Recommendation),
+          generated_at: z.iso.datetime(),
+        }),
+        status_code: z.literal(200),
       }),
-      status_code: z.literal(200),
-    }),
-  ),
-  ...Totals,
-})
+    ),
+    ...Totals,
+  })
+  .meta({ id: 'Recommendation' })
 export type RecommendationResults = z.infer<typeof RecommendationResults>
 
 /** The answer (202) to `update` and `delete` of more than 100: a batch that goes on by itself. */
-export const WriteAccepted = z.object({
-  resource_type: z.string(),
-  batch_id: z.string(),
-  status: z.literal('pending'),
-  total_requested: z.int(),
-  message: z.string(),
-  status_url: z.string(),
-  stream_url: z.string(),
-  results_url: z.string(),
-  /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
-  webhook_secret: z.string().optional(),
-})
+export const WriteAccepted = z
+  .object({
+    resource_type: z.string(),
+    batch_id: z.string(),
+    status: z.literal('pending'),
+    total_requested: z.int(),
+    message: z.string(),
+    status_url: z.string(),
+    stream_url: z.string(),
+    results_url: z.string(),
+    /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
+    webhook_secret: z.string().optional(),
+  })
+  .meta({ id: 'WriteAccepted' })
 export type WriteAccepted = z.infer<typeof WriteAccepted>
 
 /** One thing that was wrong with a request, in the list of a 422. */
-export const FieldIssue = z.object({
-  /** Where: `["body", "ids", 0]`. */
-  loc: z.array(z.union([z.string(), z.int()])),
-  msg: z.string(),
-  type: z.string(),
-})
+export const FieldIssue = z
+  .object({
+    /** Where: `["body", "ids", 0]`. */
+    loc: z.array(z.union([z.string(), z.int()])),
+    msg: z.string(),
+    type: z.string(),
+  })
+  .meta({ id: 'FieldIssue' })
 export type FieldIssue = z.infer<typeof FieldIssue>
 
 /** The error body of everything under `/api/v1`: a sentence, or for 422 a list. */
-export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) })
+export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) }).meta({ id: 'DetailError' })
 export type DetailBody = z.infer<typeof DetailBody>

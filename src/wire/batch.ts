@@ -2,29 +2,33 @@
 import { z } from 'zod'
 
 /** The error body of the heat-sheet and native surfaces. */
-export const ErrorBody = z.object({
-  success: z.literal(false),
-  /** A code of upper-case words; stable. */
-  error: z.string(),
-  /** A sentence for the person who reads it. */
-  message: z.string(),
-  /** The field that was wrong, where one was. */
-  field: z.string().optional(),
-  /** Names the request in the server's log; `X-Request-Id` as well. */
-  requestId: z.string().optional(),
-})
+export const ErrorBody = z
+  .object({
+    success: z.literal(false),
+    /** A code of upper-case words; stable. */
+    error: z.string(),
+    /** A sentence for the person who reads it. */
+    message: z.string(),
+    /** The field that was wrong, where one was. */
+    field: z.string().optional(),
+    /** Names the request in the server's log; `X-Request-Id` as well. */
+    requestId: z.string().optional(),
+  })
+  .meta({ id: 'CodedError' })
 export type ErrorBody = z.infer<typeof ErrorBody>
 
 const JobFields = { jobId: z.string(), sequence: z.int() }
 
 /** A job in `batch_completed` and in lists. */
-export const JobResult = z.looseObject({
-  ...JobFields,
-  filename: z.string().nullable(),
-  status: z.string(),
-  errorCode: z.string().nullable(),
-  errorMessage: z.string().nullable(),
-})
+export const JobResult = z
+  .looseObject({
+    ...JobFields,
+    filename: z.string().nullable(),
+    status: z.string(),
+    errorCode: z.string().nullable(),
+    errorMessage: z.string().nullable(),
+  })
+  .meta({ id: 'JobResult' })
 export type JobResult = z.infer<typeof JobResult>
 
 /** Fields of every logged event. An operation adds fields, never types. */
@@ -61,13 +65,9 @@ export const BatchCompleted = z.looseObject({
 })
 
 /** An event of a batch's stream. */
-export const BatchEvent = z.discriminatedUnion('type', [
-  BatchStarted,
-  JobProgress,
-  JobCompleted,
-  JobFailed,
-  BatchCompleted,
-])
+export const BatchEvent = z
+  .discriminatedUnion('type', [BatchStarted, JobProgress, JobCompleted, JobFailed, BatchCompleted])
+  .meta({ id: 'BatchEvent' })
 export type BatchEvent = z.infer<typeof BatchEvent>
 
 /** `GET /api/batch/:id`. */
@@ -94,6 +94,12 @@ export const PolledEvents = z.object({
   eventsTo: z.int(),
 })
 export type PolledEvents = z.infer<typeof PolledEvents>
+
+/** The query string of streams. */
+export const FollowBatch = z.object({
+  /** Number of the last event the caller has, for callers that can't send `Last-Event-ID`; the header wins. */
+  lastEventId: z.string().optional(),
+})
 
 /** `POST /api/batch/stream-token`, `POST /api/batch/:id/stream-token`. */
 export const StreamLink = z.object({

@@ -12,25 +12,36 @@ export const MOST_CARD_BYTES = 1_000_000
 /** Failures that a result lists; all are counted. */
 export const MOST_ERRORS = 100
 
+/** How deep metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
+export const MOST_METADATA_DEPTH = 100
+
+/** Whether a JSON value is nested no deeper than that. */
+export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1))
+}
+
 const Tag = z
   .string()
   .trim()
   .pipe(text({ max: 200 }))
 
 /** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
-export const NewCard = z.object({
-  title: text({ min: 1, max: 1_000 }),
-  body: text({ max: 250_000 }),
-  category: text({ min: 1, max: 200 }),
-  privacy_level: text({ min: 1, max: 100 }),
-  /** Without blanks around them, and without those that are nothing else. */
-  tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), []).transform((tags) =>
-    tags.filter((tag) => tag !== ''),
-  ),
-  source_platform: optional(text({ max: 200 })),
-  source_url: optional(text({ max: 4_000 })),
-  metadata: withDefault(z.record(z.string(), z.unknown()), {}),
-})
+export const NewCard = z
+  .object({
+    title: text({ min: 1, max: 1_000 }),
+    body: text({ max: 250_000 }),
+    category: text({ min: 1, max: 200 }),
+    privacy_level: text({ min: 1, max: 100 }),
+    /** Without blanks around them, and without those that are nothing else. */
+    tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), []).transform((tags) =>
+      tags.filter((tag) => tag !== ''),
+    ),
+    source_platform: optional(text({ max: 200 })),
+    source_url: optional(text({ max: 4_000 })),
+    metadata: withDefault(z.record(z.string(), z.unknown()), {}),
+  })
+  .meta({ id: 'NewCard' })
 export type NewCard = z.infer<typeof NewCard>
 
 /** What every task may be told. */
@@ -66,7 +77,7 @@ export const ImportQuery = ImportOptions.extend({
   webhook: optional(WebhookRequest.shape.url).transform((url) => (url === undefined ? undefined : { url })),
 })
 
-/** `POST /bulk/import` as JSON. What a card may hold is checked card by card. */
+/** `POST /bulk/import` as JSON. What a card may hold is checked card by card, later. */
 export const ImportRequest = ImportOptions.extend({
   cards: withDefault(z.array(z.unknown(), 'Input should be an array of cards'), []),
 })
@@ -74,7 +85,12 @@ export const ImportRequest = ImportOptions.extend({
 export const EXPORT_FORMATS = ['json', 'ndjson', 'markdown', 'csv'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
-const CardId = z.string().min(1, 'Input should be the id of a card').max(128, 'Input should be the id of a card')
+const CARD_ID = 'Input should be the id of a card'
+const CardId = z
+  .string()
+  .min(1, CARD_ID)
+  .max(128, CARD_ID)
+  .refine((id) => id.isWellFormed(), CARD_ID)
 const words = z.array(text({ min: 1, max: 200 })).max(1_000)
 
 /** `POST /bulk/export`. */
@@ -110,79 +126,92 @@ export const ListTokens = z.object({
 })
 
 /** The answer to everything that begins a task. */
-export const TaskAccepted = z.object({
-  task_id: z.string(),
-  status: z.literal('PENDING'),
-  message: z.string(),
-  estimated_duration_seconds: z.int(),
-  check_status_url: z.string(),
-  stream_url: z.string(),
-  /** The secret made for its webhook, where none was given. */
-  webhook_secret: z.string().optional(),
-})
+export const TaskAccepted = z
+  .object({
+    task_id: z.string(),
+    status: z.literal('PENDING'),
+    message: z.string(),
+    estimated_duration_seconds: z.int(),
+    check_status_url: z.string(),
+    stream_url: z.string(),
+    /** The secret made for its webhook, where none was given. */
+    webhook_secret: z.string().optional(),
+  })
+  .meta({ id: 'TaskAccepted' })
 export type TaskAccepted = z.infer<typeof TaskAccepted>
 
 export const ImportError = z.object({ index: z.int(), title: z.string(), error: z.string() })
 export type ImportError = z.infer<typeof ImportError>
 export const CardError = z.object({ card_id: z.string(), error: z.string() })
 
-export const ImportResult = z.object({
-  cards_imported: z.int(),
-  cards_failed: z.int(),
-  cards_published: z.int(),
-  /** Duplicates passed over, by `on_duplicate: skip`. */
-  cards_skipped: z.int(),
-  /** Cards that were there and have the new fields, by `on_duplicate: update`. */
-  cards_updated: z.int(),
-  /** With `validate_only`, cards that would be imported; else 0. */
-  cards_valid: z.int(),
-  /** Eight decimals. */
-  extropy_earned: z.string(),
-  errors: z.array(ImportError),
-  duration_seconds: z.number(),
-})
+export const ImportResult = z
+  .object({
+    cards_imported: z.int(),
+    cards_failed: z.int(),
+    cards_published: z.int(),
+    /** Duplicates passed over, by `on_duplicate: skip`. */
+    cards_skipped: z.int(),
+    /** Cards that were there and have the new fields, by `on_duplicate: update`. */
+    cards_updated: z.int(),
+    /** With `validate_only`, cards that would be imported; else 0. */
+    cards_valid: z.int(),
+    /** Eight decimals. */
+    extropy_earned: z.string(),
+    errors: z.array(ImportError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'ImportResult' })
 export type ImportResult = z.infer<typeof ImportResult>
 
-export const ExportResult = z.object({
-  cards_exported: z.int(),
-  cards_failed: z.int(),
-  export_format: z.enum(EXPORT_FORMATS),
-  /** The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field. */
-  export_data: z.string().nullable().optional(),
-  /** Signed; good until `download_expires_at`. */
-  download_url: z.string(),
-  download_expires_at: z.iso.datetime(),
-  filename: z.string(),
-  file_size_bytes: z.int(),
-  sha256: z.string(),
-  errors: z.array(CardError),
-  duration_seconds: z.number(),
-})
+export const ExportResult = z
+  .object({
+    cards_exported: z.int(),
+    cards_failed: z.int(),
+    export_format: z.enum(EXPORT_FORMATS),
+    /** The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field. */
+    export_data: z.string().nullable().optional(),
+    /** Signed; good until `download_expires_at`. */
+    download_url: z.string(),
+    download_expires_at: z.iso.datetime(),
+    filename: z.string(),
+    file_size_bytes: z.int(),
+    sha256: z.string(),
+    errors: z.array(CardError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'ExportResult' })
 export type ExportResult = z.infer<typeof ExportResult>
 
 /** Of a delete and of a restore; each has the count of its own. */
-export const DeleteResult = z.object({
-  cards_deleted: z.int().optional(),
-  cards_restored: z.int().optional(),
-  cards_failed: z.int(),
-  errors: z.array(CardError),
-  duration_seconds: z.number(),
-})
+export const DeleteResult = z
+  .object({
+    cards_deleted: z.int().optional(),
+    cards_restored: z.int().optional(),
+    cards_failed: z.int(),
+    errors: z.array(CardError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'DeleteResult' })
 export type DeleteResult = z.infer<typeof DeleteResult>
+
+/** The answer to `POST /bulk/import/:task_id/resume`. */
+export const TaskResumed = TaskAccepted.pick({ task_id: true, status: true, message: true, check_status_url: true })
 
 export const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
 
 /** `GET /bulk/status/:task_id`. */
-export const TaskStatus = z.object({
-  task_id: z.string(),
-  status: z.enum(TASK_STATES),
-  progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
-  /** What was done, also of a task that failed. */
-  result: z.union([ImportResult, ExportResult, DeleteResult]).optional(),
-  /** Of FAILURE, and of RETRY: what went wrong. */
-  error: z.string().optional(),
-  completed_at: z.iso.datetime().optional(),
-})
+export const TaskStatus = z
+  .object({
+    task_id: z.string(),
+    status: z.enum(TASK_STATES),
+    progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
+    /** What was done, also of a task that failed. */
+    result: z.union([ImportResult, ExportResult, DeleteResult]).optional(),
+    /** Of FAILURE, and of RETRY: what went wrong. */
+    error: z.string().optional(),
+    completed_at: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'TaskStatus' })
 export type TaskStatus = z.infer<typeof TaskStatus>
 
 /** `GET /bulk/tokens`. Newest first; amounts have eight decimals. */
@@ -211,3 +240,6 @@ export const Health = z.object({
   worker_count: z.int(),
 })
 export type Health = z.infer<typeof Health>
+
+/** The error body of the card surface. */
+export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardSurfaceError' })

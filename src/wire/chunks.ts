@@ -1,8 +1,22 @@
 /** The chunk surface, `/api/chunks/*`: what its requests and answers hold, as its clients know them. */
 import { z } from 'zod'
+import { Id } from './fields.ts'
+
+/** `POST /api/chunks/bulk`. A reference that is no string is answered as an error under its `String()`. */
+export const ChunkReferences = z.object({ chunk_references: z.array(z.unknown()).min(1) })
+
+/** `POST /api/chunks`. Everything beside `id` and `text` is kept as it is; an id begins with one of the known prefixes. */
+export const LoadChunks = z.object({ chunks: z.array(z.looseObject({ id: Id, text: z.string() })).min(1) })
+
+/** `GET /api/chunks`. */
+export const ListChunks = z.object({
+  /** `next_cursor` of the page before. */
+  cursor: z.string().max(128).default(''),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+})
 
 /** A chunk as it is read: what was loaded, and the kind of source that its prefix stands for. */
-export const Chunk = z.looseObject({ id: z.string(), source_type: z.string() })
+export const Chunk = z.looseObject({ id: z.string(), source_type: z.string() }).meta({ id: 'Chunk' })
 
 /** The answer to `POST /api/chunks/bulk`; both objects are keyed by reference, one that is no string by its `String()`. */
 export const BulkChunks = z.object({
@@ -31,5 +45,5 @@ export const ChunkPage = z.object({
 })
 
 /** The error body of the chunk surface. */
-export const ChunkErrorBody = z.object({ error: z.string() })
+export const ChunkErrorBody = z.object({ error: z.string() }).meta({ id: 'ChunkError' })
 export type ChunkErrorBody = z.infer<typeof ChunkErrorBody>

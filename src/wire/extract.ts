@@ -1,5 +1,6 @@
 /** The heat-sheet surface, `/api/batch/*`: what its requests, answers and events hold, as its clients know them. */
 import { z } from 'zod'
+import { PolledEvents } from './batch.ts'
 
 /** One entry of a swimmer in a heat or psych sheet. Optional fields are absent where the sheet does not print them. */
 export const SwimEvent = z.object({
@@ -46,11 +47,21 @@ export const ExtractAccepted = z.object({
 })
 export type ExtractAccepted = z.infer<typeof ExtractAccepted>
 
-/** The polling answer of `GET /api/batch/:id`. */
-export const BatchStatus = z.object({
-  success: z.literal(true),
-  batch: z.looseObject({
+/** `POST /api/batch/extract`, a form: at least one document, at most 100, each at most 50 MB. */
+export const ExtractForm = z.object({
+  /** Whose events to look for, in either order of the names. */
+  swimmer: z.string().min(1).max(200),
+  /** A JSON array of links to PDFs. */
+  urls: z.string().optional(),
+  /** PDF files. */
+  pdfs: z.array(z.file()).max(100).optional(),
+})
+
+/** A batch in its state. What is left are facts of its operation, such as `swimmerName`. */
+export const BatchFacts = z
+  .looseObject({
     id: z.string(),
+    operation: z.string(),
     status: z.enum(['pending', 'processing', 'completed', 'failed', 'partial', 'cancelled']),
     totalJobs: z.int(),
     completedJobs: z.int(),
@@ -58,7 +69,15 @@ export const BatchStatus = z.object({
     cancelledJobs: z.int(),
     /** Number of its last event; where a stream from now on begins. */
     lastEventId: z.int(),
-  }),
+    createdAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'BatchFacts' })
+
+/** The polling answer of `GET /api/batch/:id`. */
+export const BatchStatus = z.object({
+  success: z.literal(true),
+  batch: BatchFacts,
   jobs: z.array(
     z.looseObject({
       id: z.string(),
@@ -74,6 +93,12 @@ export const BatchStatus = z.object({
   ),
 })
 export type BatchStatus = z.infer<typeof BatchStatus>
+
+/** The same, with what `?after=` adds. */
+export const PolledStatus = BatchStatus.extend(PolledEvents.partial().shape)
+
+/** The data of the `resync` with which a stream of all batches begins: those that have not ended. */
+export const OwnerState = z.object({ success: z.literal(true), batches: z.array(BatchFacts) })
 
 /** What one document gave for one swimmer; kept as the result of its job. */
 export const Extraction = z.object({
@@ -98,14 +123,16 @@ export const Source = z.object({
 })
 
 /** The merged answer of `GET /api/batch/:id/results`: events by session date, event number, heat. */
-export const MergedResults = z.object({
-  success: z.literal(true),
-  swimmerName: z.string(),
-  totalEvents: z.int(),
-  sources: z.array(Source),
-  events: z.array(
-    SwimEvent.extend({ source: Source.pick({ sequence: true, filename: true, meetName: true, resultCode: true }) }),
-  ),
-  warnings: z.array(z.string()),
-})
+export const MergedResults = z
+  .object({
+    success: z.literal(true),
+    swimmerName: z.string(),
+    totalEvents: z.int(),
+    sources: z.array(Source),
+    events: z.array(
+      SwimEvent.extend({ source: Source.pick({ sequence: true, filename: true, meetName: true, resultCode: true }) }),
+    ),
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: 'MergedResults' })
 export type MergedResults = z.infer<typeof MergedResults>

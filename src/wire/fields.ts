@@ -13,7 +13,10 @@ export function optional<T extends z.ZodType>(schema: T) {
 
 /** A field with a value of its own where it is left out or null. */
 export function withDefault<T extends z.ZodType, D>(schema: T, fallback: D) {
-  return schema.nullish().transform((value) => value ?? fallback)
+  return schema
+    .nullish()
+    .transform((value) => value ?? fallback)
+    .meta({ fallback })
 }
 
 /** Text that can be stored and given back as it came: no NUL, no half of a surrogate pair. */
@@ -34,5 +37,11 @@ export const Instant = z.iso
 
 /** A list whose length is looked at before its items, so that a far too long one costs nothing. */
 export function list<T extends z.ZodType>(item: T, max: number) {
-  return z.array(z.unknown()).max(max, `List should have at most ${max} items`).pipe(z.array(item))
+  const bounded = z.preprocess((value, ctx) => {
+    if (!Array.isArray(value) || value.length <= max) return value
+    const message = `List should have at most ${max} items`
+    ctx.addIssue({ code: 'too_big', origin: 'array', maximum: max, inclusive: true, input: value, message })
+    return z.NEVER
+  }, z.array(item))
+  return bounded.meta({ maxItems: max })
 }

@@ -4,6 +4,10 @@ import { WebhookRequest } from './webhooks.ts'
 
 const Label = z.string().trim().min(1).max(64)
 
+const Json = z.json()
+// Not by `meta`, which would name a copy: the original is what it holds again.
+z.globalRegistry.add(Json, { id: 'Json' })
+
 /** How a batch is to be run. */
 export const BatchOptions = z.strictObject({
   /** Head start over the owner's other jobs, in turns; negative to wait behind them. */
@@ -22,29 +26,33 @@ export const BatchOptions = z.strictObject({
 })
 
 /** `POST /api/batch`. */
-export const CreateBatch = z.strictObject({
-  operation: z.string(),
-  /** What holds for the whole batch; its operation says which. */
-  input: z.json().optional(),
-  /** One a job. Left out with `open`. */
-  items: z.array(z.json()).optional(),
-  /** Takes items later, by `POST /api/batch/:id/items`, until it is sealed. */
-  open: z.boolean().optional(),
-  options: BatchOptions.optional(),
-})
+export const CreateBatch = z
+  .strictObject({
+    operation: z.string(),
+    /** What holds for the whole batch; its operation says which. */
+    input: Json.optional(),
+    /** One a job. Left out with `open`. */
+    items: z.array(Json).optional(),
+    /** Takes items later, by `POST /api/batch/:id/items`, until it is sealed. */
+    open: z.boolean().optional(),
+    options: BatchOptions.optional(),
+  })
+  .meta({ id: 'CreateBatch' })
 export type CreateBatch = z.infer<typeof CreateBatch>
 
 /** The answer to `POST /api/batch`. */
-export const BatchAccepted = z.object({
-  success: z.literal(true),
-  batchId: z.string(),
-  totalJobs: z.int(),
-  streamUrl: z.string(),
-  /** False when the same request under the same `Idempotency-Key` was accepted before. */
-  created: z.boolean(),
-  /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
-  webhookSecret: z.string().optional(),
-})
+export const BatchAccepted = z
+  .object({
+    success: z.literal(true),
+    batchId: z.string(),
+    totalJobs: z.int(),
+    streamUrl: z.string(),
+    /** False when the same request under the same `Idempotency-Key` was accepted before. */
+    created: z.boolean(),
+    /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
+    webhookSecret: z.string().optional(),
+  })
+  .meta({ id: 'BatchAccepted' })
 export type BatchAccepted = z.infer<typeof BatchAccepted>
 
 const Page = {
@@ -87,15 +95,87 @@ export const AppendItems = z.object({
   from: z.coerce.number().int().min(0).max(100_000_000).default(0),
 })
 
-/** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
-export const ItemResult = z.object({
-  /** Place in the batch, from 0. */
-  index: z.int(),
-  jobId: z.string(),
-  set: z.enum(['succeeded', 'failed', 'untouched']),
-  item: z.unknown(),
-  result: z.unknown().optional(),
-  errorCode: z.string().optional(),
-  errorMessage: z.string().optional(),
+/** The answer to `GET /api/batch`. A batch also has the facts of its operation, such as `swimmerName`. */
+export const BatchList = z.object({
+  success: z.literal(true),
+  batches: z.array(
+    z.looseObject({
+      id: z.string(),
+      operation: z.string(),
+      status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']),
+      labels: z.array(z.string()),
+      totalJobs: z.int(),
+      completedJobs: z.int(),
+      failedJobs: z.int(),
+      cancelledJobs: z.int(),
+      paused: z.boolean(),
+      open: z.boolean(),
+      createdAt: z.iso.datetime(),
+      finishedAt: z.iso.datetime().nullable(),
+    }),
+  ),
+  /** What to send as `cursor` for the next page; null on the last. */
+  next: z.string().nullable(),
 })
+
+/** The answer to `GET /api/batch/:id/jobs`. A job also has what its operation sums up. */
+export const JobList = z.object({
+  success: z.literal(true),
+  batchId: z.string(),
+  jobs: z.array(
+    z.looseObject({
+      id: z.string(),
+      sequence: z.int(),
+      filename: z.string().nullable(),
+      status: z.string(),
+      progressPercent: z.int(),
+      progressMessage: z.string().nullable(),
+      errorCode: z.string().nullable(),
+      errorMessage: z.string().nullable(),
+    }),
+  ),
+  /** What to send as `cursor` for the next page; null on the last. */
+  next: z.int().nullable(),
+})
+
+/** The answer to seal, cancel, pause, resume and delete. */
+export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() })
+
+/** The answer to retry. */
+export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() })
+
+/** The answer to `POST /api/batch/:id/items`. */
+export const ItemsAppended = BatchSteered.extend({
+  received: z.int(),
+  /** Place of the item that comes next. */
+  next: z.int(),
+})
+
+/** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
+export const ItemResult = z
+  .object({
+    /** Place in the batch, from 0. */
+    index: z.int(),
+    jobId: z.string(),
+    set: z.enum(['succeeded', 'failed', 'untouched']),
+    item: z.unknown(),
+    result: z.unknown().optional(),
+    errorCode: z.string().optional(),
+    errorMessage: z.string().optional(),
+  })
+  .meta({ id: 'ItemResult' })
 export type ItemResult = z.infer<typeof ItemResult>
+
+/** The answer to `GET …/results` of operations that do not merge: a page of the jobs, in three sets, or the one asked for. */
+export const ResultSets = z
+  .object({
+    success: z.literal(true),
+    batchId: z.string(),
+    status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']),
+    succeeded: z.array(ItemResult).optional(),
+    failed: z.array(ItemResult).optional(),
+    untouched: z.array(ItemResult).optional(),
+    /** What to send as `cursor` for the next page; null on the last. */
+    next: z.int().nullable(),
+  })
+  .meta({ id: 'ResultSets' })

@@ -14,14 +14,16 @@ const ReceiverUrl = z
   .refine(hasNoPassword, 'Expected an address without a user name or password: the signature proves who sends')
 
 /** Who is to be told what becomes of a batch. */
-export const WebhookRequest = z.strictObject({
-  /** Gets a POST for every event. */
-  url: ReceiverUrl,
-  /** Signs what is sent. Made here, and given in the answer, where it is left out. */
-  secret: Secret.optional(),
-  /** Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one. */
-  events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).optional(),
-})
+export const WebhookRequest = z
+  .strictObject({
+    /** Gets a POST for every event. */
+    url: ReceiverUrl,
+    /** Signs what is sent. Made here, and given in the answer, where it is left out. */
+    secret: Secret.optional(),
+    /** Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one. */
+    events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).optional(),
+  })
+  .meta({ id: 'WebhookRequest' })
 export type WebhookRequest = z.infer<typeof WebhookRequest>
 
 /** The body of a delivery. */
@@ -38,25 +40,38 @@ const DeliveryStatus = z.enum(['pending', 'processing', 'completed', 'failed'])
 export type DeliveryStatus = z.infer<typeof DeliveryStatus>
 
 /** An event on its way to a receiver, or arrived. */
-export const Delivery = z.object({
-  /** The `webhook-id` under which it is sent, however often. */
-  id: z.string(),
-  batchId: z.string(),
-  event: z.enum(WEBHOOK_EVENTS),
-  url: z.string(),
-  status: DeliveryStatus,
-  /** Tries since it was made, or since it was last asked for again. */
-  attempts: z.int(),
-  /** HTTP status of the latest answer; null where there was none. */
-  responseStatus: z.int().nullable(),
-  /** What went wrong the last time; null when nothing did. */
-  error: z.string().nullable(),
-  createdAt: z.iso.datetime(),
-  lastAttemptAt: z.iso.datetime().nullable(),
-  nextAttemptAt: z.iso.datetime().nullable(),
-  finishedAt: z.iso.datetime().nullable(),
-})
+export const Delivery = z
+  .object({
+    /** The `webhook-id` under which it is sent, however often. */
+    id: z.string(),
+    batchId: z.string(),
+    event: z.enum(WEBHOOK_EVENTS),
+    url: z.string(),
+    status: DeliveryStatus,
+    /** Tries since it was made, or since it was last asked for again. */
+    attempts: z.int(),
+    /** HTTP status of the latest answer; null where there was none. */
+    responseStatus: z.int().nullable(),
+    /** What went wrong the last time; null when nothing did. */
+    error: z.string().nullable(),
+    createdAt: z.iso.datetime(),
+    lastAttemptAt: z.iso.datetime().nullable(),
+    nextAttemptAt: z.iso.datetime().nullable(),
+    finishedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Delivery' })
 export type Delivery = z.infer<typeof Delivery>
+
+/** The answer to `GET /api/webhooks/deliveries`. */
+export const DeliveryList = z.object({
+  success: z.literal(true),
+  deliveries: z.array(Delivery),
+  /** What to send as `cursor` for the next page; null on the last. */
+  next: z.string().nullable(),
+})
+
+/** The answer to `GET /api/webhooks/deliveries/:id`, and to sending it again. */
+export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Delivery })
 
 /** `GET /api/webhooks/deliveries`. */
 export const ListDeliveries = z.object({

@@ -23,17 +23,12 @@ const NOT_A_FILE =
 
 /** `POST /extract`. */
 export function extractRoutes(deps: AppDeps): Hono<Env> {
-  return new Hono<Env>()
-    .post('/extract', async (c) => {
-      const { owner, authenticated } = c.get('caller')
-      const { batchId, totalJobs } = await take(c, deps)
-      const token = authenticated ? await streamToken(deps.auth, deps.clock, owner, batchId) : null
-      return accepted(c, { batchId, totalJobs, token })
-    })
-    .all('/extract', (c) => {
-      c.header('Allow', 'POST')
-      throw new MillraceError('METHOD_NOT_ALLOWED', 'Send heat sheets here by POST, as multipart/form-data.')
-    })
+  return new Hono<Env>().post('/extract', async (c) => {
+    const { owner, authenticated } = c.get('caller')
+    const { batchId, totalJobs } = await take(c, deps)
+    const token = authenticated ? await streamToken(deps.auth, deps.clock, owner, batchId) : null
+    return accepted(c, { batchId, totalJobs, token })
+  })
 }
 
 /** Makes a batch of a form. Of a form that is refused, no file is kept. */

@@ -1,0 +1,196 @@
+/** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
+import { z } from 'zod'
+import { batch } from './batch.ts'
+import { cards, pages } from './cards.ts'
+import { chunks } from './chunks.ts'
+import {
+  type Answer,
+  type Content,
+  type Endpoint,
+  ERRORS,
+  type ErrorStatus,
+  REQUEST_HEADERS,
+  RESPONSE_HEADERS,
+  type Surface,
+} from './endpoint.ts'
+import { reads } from './reads.ts'
+import { type JsonSchema, jsonSchemas } from './schemas.ts'
+import { server } from './server.ts'
+import { exports, webhooks } from './webhooks.ts'
+
+/** Every surface, in the order in which the document tells of them. */
+export const SURFACES: readonly Surface[] = [batch, cards, pages, exports, reads, chunks, webhooks, server]
+
+const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surface. Every answer carries \`X-Request-Id\`.
+A method that a path does not have is answered 405 with \`Allow\`.`
+
+/** Statuses that any route may answer with; public ones ask for no key. */
+const ANYWHERE: readonly ErrorStatus[] = [401, 403, 429, 500]
+const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500]
+
+/**
+ * Makes the document.
+ * @param examples real answers, by operation and status (`createBatch 202`), and errors by surface and status (`Batch 404`)
+ */
+export function openApiDocument(examples: Readonly<Record<string, unknown>>) {
+  const requests = jsonSchemas(
+    SURFACES.flatMap(({ endpoints }) => endpoints.flatMap(sent)),
+    'input',
+  )
+  const answers = jsonSchemas(
+    SURFACES.flatMap(({ error, endpoints }) => [
+      error,
+      ...endpoints.flatMap(({ answers: given }) => Object.values(given).flatMap(came)),
+    ]),
+    'output',
+  )
+  const make = { request: requests.of, answer: answers.of, examples }
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const surface of SURFACES) {
+    for (const endpoint of surface.endpoints) {
+      const [method = '', path = ''] = endpoint.route.split(' ')
+      const key = path.replace(/:(\w+)/g, '{$1}')
+      paths[key] = { ...paths[key], [method.toLowerCase()]: operation(surface, endpoint, make) }
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Millrace', version: '1.0.0', description: ABOUT },
+    servers: [{ url: '/' }],
+    tags: SURFACES.map(({ name, description }) => ({ name, description })),
+    paths,
+    components: {
+      schemas: { ...requests.components, ...answers.components },
+      responses: Object.assign({}, ...SURFACES.map((surface) => errorAnswers(surface, make))),
+      headers: mapped(RESPONSE_HEADERS, (description) => ({ description, schema: { type: 'string' } })),
+      parameters: mapped(REQUEST_HEADERS, (description, name) => ({
+        name,
+        in: 'header',
+        description,
+        schema: { type: 'string' },
+      })),
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key, or a JWT. A server that runs openly on a laptop takes calls without.',
+        },
+        link: {
+          type: 'apiKey',
+          in: 'query',
+          name: 'token',
+          description:
+            'The token of a signed link (`streamUrl`, `download_url`): reads one batch or one file, for a day.',
+        },
+      },
+    },
+  }
+}
+
+type Make = {
+  readonly request: (schema: z.ZodType) => JsonSchema
+  readonly answer: (schema: z.ZodType) => JsonSchema
+  readonly examples: Readonly<Record<string, unknown>>
+}
+
+const sent = ({ query, body = {} }: Endpoint): z.ZodType[] => [
+  ...(query === undefined ? [] : [query]),
+  ...Object.values(body).map(({ schema }) => schema),
+]
+
+const came = ({ content = {} }: Answer): z.ZodType[] =>
+  Object.values(content).flatMap(({ schema, eventData }) => (eventData === undefined ? [schema] : [schema, eventData]))
+
+function operation(surface: Surface, endpoint: Endpoint, make: Make) {
+  const { id, summary, description, access, body, answers } = endpoint
+  const anywhere = access === 'public' ? ANYWHERE_PUBLIC : ANYWHERE
+  const errors = [...anywhere, ...(endpoint.errors ?? [])]
+    .filter((status) => !(status in answers))
+    .sort((a, b) => a - b)
+  return {
+    tags: [surface.name],
+    operationId: id,
+    summary,
+    ...(description === undefined ? {} : { description }),
+    security: access === 'public' ? [] : access === 'link' ? [{ bearer: [] }, { link: [] }] : [{ bearer: [] }],
+    parameters: parameters(endpoint, make),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: mapped(body, (one) => requestContent(one, make)) } }),
+    responses: {
+      ...mapped(answers, (answer, status) => present(answer, make, `${id} ${status}`)),
+      ...Object.fromEntries(
+        errors.map((status) => [status, { $ref: `#/components/responses/${surface.name}${status}` }]),
+      ),
+    },
+  }
+}
+
+function parameters({ path = {}, query, headers = [] }: Endpoint, make: Make): unknown[] {
+  return [
+    ...Object.entries(path).map(([name, description]) => ({
+      name,
+      in: 'path',
+      required: true,
+      description,
+      schema: { type: 'string' },
+    })),
+    ...(query === undefined ? [] : queryParameters(make.request(query))),
+    ...headers.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+  ]
+}
+
+const Properties = z.object({ properties: z.record(z.string(), z.looseObject({ description: z.string().optional() })) })
+const Nullable = z.looseObject({ anyOf: z.tuple([z.looseObject({}), z.strictObject({ type: z.literal('null') })]) })
+
+/** A parameter is there or not; it is never null. */
+function queryParameters(query: JsonSchema): unknown[] {
+  return Object.entries(Properties.parse(query).properties).map(([name, { description, ...schema }]) => {
+    const { anyOf, ...rest } = Nullable.safeParse(schema).data ?? { anyOf: [schema] }
+    return {
+      name,
+      in: 'query',
+      ...(description === undefined ? {} : { description }),
+      schema: { ...anyOf[0], ...rest },
+    }
+  })
+}
+
+function requestContent({ schema, examples = {} }: Content, make: Make) {
+  return { schema: make.request(schema), examples: mapped(examples, (value) => ({ value })) }
+}
+
+function present({ description, content, headers = [] }: Answer, make: Make, name: string) {
+  const example = name in make.examples ? { example: make.examples[name] } : {}
+  const one = ({ schema, eventData }: Content) => ({
+    schema: make.answer(schema),
+    ...(eventData === undefined ? {} : { 'x-event-data': make.answer(eventData) }),
+    ...example,
+  })
+  return {
+    description,
+    headers: Object.fromEntries(headers.map((header) => [header, { $ref: `#/components/headers/${header}` }])),
+    ...(content === undefined ? {} : { content: mapped(content, one) }),
+  }
+}
+
+/** The errors of a surface, by its name and their status. */
+function errorAnswers({ name, error, endpoints }: Surface, make: Make) {
+  const headers: Partial<Record<string, Answer['headers']>> = { 401: ['WWW-Authenticate'], 429: ['Retry-After'] }
+  const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap(({ errors = [] }) => errors)])
+  const described = Object.entries(ERRORS).filter(([status]) => used.has(Number(status)))
+  return Object.fromEntries(
+    described.map(([status, description]) => [
+      `${name}${status}`,
+      present(
+        { description, content: { 'application/json': { schema: error } }, headers: headers[status] ?? [] },
+        make,
+        `${name} ${status}`,
+      ),
+    ]),
+  )
+}
+
+function mapped<T, U>(of: Readonly<Record<string, T>>, make: (value: T, key: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(of).map(([key, value]) => [key, make(value, key)]))
+}

@@ -1,0 +1,104 @@
+/** How a route is described to those who call it. The document at `/openapi.json` is made of these. */
+import type { z } from 'zod'
+
+/** What a body may be sent as, or an answer come as. */
+export interface Content {
+  readonly schema: z.ZodType
+  /** Requests that a server takes as they stand here; a test sends each. A text stands for itself, anything else for its JSON. */
+  readonly examples?: Readonly<Record<string, unknown>>
+  /** Of `text/event-stream`: what the data of an event is. */
+  readonly eventData?: z.ZodType
+}
+
+/** An answer that is no error. */
+export interface Answer {
+  readonly description: string
+  /** By content type; absent where there is no body. */
+  readonly content?: Readonly<Record<string, Content>>
+  readonly headers?: readonly ResponseHeader[]
+}
+
+/** A route. */
+export interface Endpoint {
+  /** As Hono has it: `POST /api/batch/:id/items`. */
+  readonly route: `${'GET' | 'POST' | 'DELETE'} /${string}`
+  /** The operation's id: a word for generated clients. */
+  readonly id: string
+  readonly summary: string
+  readonly description?: string
+  /** Who may call. Default: callers with a key. `link`: also by the token that a signed link carries. */
+  readonly access?: 'public' | 'link'
+  /** What each parameter of the path is. */
+  readonly path?: Readonly<Record<string, string>>
+  readonly query?: z.ZodObject
+  readonly headers?: readonly RequestHeader[]
+  /** By content type. */
+  readonly body?: Readonly<Record<string, Content>>
+  readonly answers: Readonly<Record<number, Answer>>
+  /** Statuses of errors beside those that any route may answer with. */
+  readonly errors?: readonly ErrorStatus[]
+}
+
+/** Routes that word errors alike. */
+export interface Surface {
+  /** One upper-case word; names its errors. */
+  readonly name: string
+  readonly description: string
+  readonly error: z.ZodType
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** Headers that requests may carry beside those of HTTP that every client knows. */
+export const REQUEST_HEADERS = {
+  'Idempotency-Key':
+    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request sent again under it is answered with what the first began; another is refused (409). It may stand wherever an id is taken.',
+  'Last-Event-ID':
+    'Number of the last event the caller has; the stream goes on after it. Browsers send it when they come back.',
+  'If-None-Match': 'The `ETag` of the answer the caller has; answered 304 where nothing changed.',
+  Range: 'One range of bytes, such as `bytes=0-999`.',
+  'If-Range':
+    'The `ETag` or the `Last-Modified` of what the caller has a part of; where it is another now, all of it is sent.',
+  'Content-Encoding': '`gzip` where the body is packed.',
+} as const
+export type RequestHeader = keyof typeof REQUEST_HEADERS
+
+/** Headers that answers carry. */
+export const RESPONSE_HEADERS = {
+  ETag: 'A tag of what the answer says, for `If-None-Match`.',
+  Location: 'Where to look at what was begun.',
+  'Retry-After': 'Seconds after which to try again.',
+  'Content-Range': 'Which bytes these are, and of how many.',
+  'Content-Disposition': 'The name of the file.',
+  'WWW-Authenticate': 'What is wanted: a bearer token (RFC 6750).',
+} as const
+export type ResponseHeader = keyof typeof RESPONSE_HEADERS
+
+/** Statuses of errors. */
+export const ERRORS = {
+  400: 'Something in the request is not as it should be; the answer names the field.',
+  401: 'No valid key or token was sent.',
+  403: 'The key may not do this, or the page or host it came from may not call here.',
+  404: 'There is nothing with this id, or it belongs to someone else.',
+  405: 'The path has no such method; `Allow` lists those it has.',
+  409: 'What is there stands against it: another request under the same `Idempotency-Key`, an id that exists, a state that does not allow it.',
+  413: 'The body is larger than this route takes.',
+  415: 'The body is of a type this route does not take.',
+  422: 'The body is JSON, but its fields are not what they should be; each is named.',
+  429: 'More requests than the caller may send; `Retry-After` says when to go on.',
+  500: 'Something nobody foresaw. Report the request id.',
+  503: 'The server can not do it now; it may later.',
+} as const
+export type ErrorStatus = keyof typeof ERRORS
+
+/** An answer in JSON. */
+export function json(description: string, schema: z.ZodType, headers: readonly ResponseHeader[] = []): Answer {
+  return { description, content: { 'application/json': { schema } }, headers }
+}
+
+/** A JSON body. */
+export function jsonBody(schema: z.ZodType, examples: Readonly<Record<string, unknown>>): Record<string, Content> {
+  return { 'application/json': { schema, examples } }
+}
+
+/** The answer to `If-None-Match` that names what is there. */
+export const NOT_MODIFIED: Answer = { description: 'Nothing changed.', headers: ['ETag'] }

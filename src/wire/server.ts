@@ -1,0 +1,9 @@
+/** What the server says of itself. */
+import { z } from 'zod'
+
+/** `GET /healthz`. */
+export const Alive = z.object({ status: z.literal('ok') })
+
+/** `GET /readyz`: 200, or 503 with what does not answer. */
+export const Ready = z.object({ status: z.literal('ready') })
+export const NotReady = z.object({ status: z.literal('unavailable'), database: z.string() })

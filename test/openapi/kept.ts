@@ -1,0 +1,28 @@
+/** The examples of answers that the document gives: answers of a real server, as they came. `RECORD=1` keeps those that a test saw. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Contract } from './contract.ts'
+
+const FILE = join(import.meta.dirname, '..', '..', 'src', 'http', 'openapi', 'examples.json')
+
+/** The document holds itself otherwise. */
+const NONE = new Set(['readOpenApi 200'])
+
+/**
+ * Names of the answers in JSON that a test saw and the document gives no example of.
+ * @param own which of them are this test's to keep
+ */
+export async function withoutExample(contract: Contract, own: (name: string) => boolean): Promise<string[]> {
+  const seen = [...contract.seen].filter(
+    ([name, { headers, status }]) =>
+      own(name) && !NONE.has(name) && status !== 206 && headers.get('Content-Type')?.startsWith('application/json'),
+  )
+  const kept = z.record(z.string(), z.unknown()).parse(JSON.parse(await readFile(FILE, 'utf8')))
+  if (process.env.RECORD === '1') {
+    for (const [name, { text }] of seen) kept[name] = JSON.parse(text)
+    const sorted = Object.fromEntries(Object.entries(kept).sort(([a], [b]) => (a < b ? -1 : 1)))
+    await writeFile(FILE, `${JSON.stringify(sorted, null, 2)}\n`)
+  }
+  return seen.map(([name]) => name).filter((name) => !(name in kept))
+}

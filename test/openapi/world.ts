@@ -1,0 +1,151 @@
+/** An owner's full set of rows, made as a caller makes them, so that every path of the document has an id that exists. */
+import { z } from 'zod'
+import { until } from '../engine/rig.ts'
+
+/** Sends a request as one owner. */
+export type Send = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Response>
+
+const Made = z.looseObject({ batchId: z.string().optional(), task_id: z.string().optional() })
+const Batch = z.object({ batch: z.looseObject({ finishedAt: z.string().nullable() }) })
+const Deliveries = z.object({ deliveries: z.array(z.object({ id: z.string(), status: z.string() })) })
+const Exported = z.object({ result: z.object({ export_data: z.string() }) })
+const Published = z.tuple([z.looseObject({ id: z.string(), published_url: z.string() })]).rest(z.unknown())
+
+/** Makes things, and says what they are called. */
+export class World {
+  readonly #send: Send
+
+  constructor(send: Send) {
+    this.#send = send
+  }
+
+  async #made(path: string, body: unknown, headers: Record<string, string> = {}): Promise<string> {
+    const response = await this.#send('POST', path, body, headers)
+    const text = await response.text()
+    if (!response.ok) throw new Error(`POST ${path} answered ${response.status} ${text}`)
+    const { batchId, task_id } = Made.parse(JSON.parse(text))
+    return batchId ?? task_id ?? ''
+  }
+
+  #ended(id: string): Promise<true> {
+    return until(async () => {
+      const { batch } = Batch.parse(await (await this.#send('GET', `/api/batch/${id}`)).json())
+      return batch.finishedAt === null ? null : true
+    }, 30_000)
+  }
+
+  /** A batch that has ended, one of its jobs failed. */
+  async ended(headers: Record<string, string> = {}): Promise<string> {
+    const items = [{ value: { a: 1 } }, { error: 'no good' }]
+    const id = await this.#made('/api/batch', { operation: 'echo', items, options: { labels: ['walk'] } }, headers)
+    await this.#ended(id)
+    return id
+  }
+
+  /** A batch that has not begun. */
+  waiting(): Promise<string> {
+    return this.#made('/api/batch', { operation: 'echo', items: [{}], options: { runAt: '2100-01-01T00:00:00Z' } })
+  }
+
+  /** A batch that takes items. */
+  open(): Promise<string> {
+    return this.#made('/api/batch', { operation: 'echo', open: true })
+  }
+
+  /** An import that has ended. */
+  async imported(): Promise<string> {
+    const cards = [{ title: 'Shop', body: `Sells ${crypto.randomUUID()}`, category: 'X', privacy_level: 'BUSINESS' }]
+    const id = await this.#made('/bulk/import', { cards })
+    await this.#ended(id)
+    return id
+  }
+
+  /** An import that was ended before it began. */
+  async unfinishedImport(): Promise<string> {
+    const cards = [{ title: 'Late', body: 'Later', category: 'X', privacy_level: 'PERSONAL' }]
+    const id = await this.#made('/bulk/import', { cards, run_at: '2100-01-01T00:00:00Z' })
+    await this.#send('POST', `/api/batch/${id}/cancel`)
+    await this.#ended(id)
+    return id
+  }
+
+  /** An export of every card; its file can be fetched. */
+  async exported(): Promise<string> {
+    const id = await this.#made('/bulk/export', { format: 'json' })
+    await this.#ended(id)
+    return id
+  }
+
+  /** A published card: its id, and how its address ends. */
+  async published(): Promise<{ id: string; slug: string }> {
+    await this.imported()
+    const task = await (await this.#send('GET', `/bulk/status/${await this.exported()}`)).json()
+    const [card] = Published.parse(JSON.parse(Exported.parse(task).result.export_data))
+    return { id: card.id, slug: card.published_url.split('/').at(-1) ?? '' }
+  }
+
+  /** A delivery that failed, because nothing may be sent where it should go. */
+  async delivery(): Promise<string> {
+    const webhook = { url: 'http://127.0.0.1:9/hook' }
+    const batchId = await this.#made('/api/batch', { operation: 'echo', items: [{}], options: { webhook } })
+    return until(async () => {
+      const answer = await this.#send('GET', `/api/webhooks/deliveries?batchId=${batchId}&status=failed`)
+      return Deliveries.parse(await answer.json()).deliveries[0]?.id
+    }, 30_000)
+  }
+
+  /** A row of a collection. */
+  async row(collection: 'activities' | 'participations' | 'coaching'): Promise<string> {
+    const id = `row-${crypto.randomUUID()}`
+    const rows = {
+      activities: { activities: [{ id, name: 'Sorting', activity_type: 'motor' }] },
+      participations: { participations: [{ id, child_id: 'child-1', activity_id: 'shared-sock-pairs' }] },
+      coaching: { notes: [{ id, child_id: 'child-1', author: 'Ines', text: 'Well done' }] },
+    }
+    await this.#made(`/api/v1/${collection}`, rows[collection])
+    return id
+  }
+
+  /** A chunk. */
+  async chunk(): Promise<string> {
+    const id = `k_${crypto.randomUUID()}`
+    await this.#made('/api/chunks', { chunks: [{ id, text: 'What was said' }] })
+    return id
+  }
+
+  /** Something of the kind that an operation's path names. */
+  async idFor(operationId: string): Promise<string> {
+    switch (operationId) {
+      case 'appendItems':
+      case 'sealBatch':
+        return this.open()
+      case 'cancelBatch':
+      case 'pauseBatch':
+      case 'resumeBatch':
+        return this.waiting()
+      case 'readTask':
+        return this.imported()
+      case 'resumeImport':
+        return this.unfinishedImport()
+      case 'showCard':
+        return (await this.published()).slug
+      case 'downloadExport':
+        return this.exported()
+      case 'readDelivery':
+      case 'redeliver':
+        return this.delivery()
+      case 'readActivity':
+        return this.row('activities')
+      case 'readParticipation':
+        return this.row('participations')
+      case 'readCoachingNote':
+        return this.row('coaching')
+      case 'readChunk':
+        return this.chunk()
+      case 'readDocsFile':
+        return 'start.js'
+      default:
+        return this.ended()
+    }
+  }
+}
