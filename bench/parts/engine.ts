@@ -47,7 +47,10 @@ export async function openEngine(shared?: string) {
     notifier: createMemoryNotifier(),
     blobs: createFsBlobStore(join(folder, 'blobs')),
     fetcher: createNodeFetcher({ allowPrivate: false }),
-    compute: { run: () => Promise.reject(new Error('a no-op computes nothing')) },
+    compute: {
+      run: () => Promise.reject(new Error('a no-op computes nothing')),
+      inTurn: <T>(work: () => Promise<T>) => work(),
+    },
   }
   let worker: Worker | null = null
   return {

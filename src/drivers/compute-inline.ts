@@ -4,10 +4,14 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
+import { Turns } from './compute-turns.ts'
 
 /** Makes the Compute. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start. */
 export function createInlineCompute(tasks: ComputeTasks): Compute {
+  // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
+  const turns = new Turns(1)
   return {
+    inTurn: (work, signal) => turns.take(work, signal),
     async run(name, input, { signal, onProgress, transfer } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined

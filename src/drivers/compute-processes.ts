@@ -11,6 +11,7 @@ import { MillraceError } from '../errors.ts'
 import type { Compute } from '../ports.ts'
 import { Child, type ChildOptions, type Job } from './compute-processes-child.ts'
 import { Guard } from './compute-processes-guard.ts'
+import { Turns } from './compute-turns.ts'
 
 /** How many processes may run, what they run, and what each may take. */
 export interface ProcessComputeOptions extends ChildOptions {
@@ -27,8 +28,10 @@ const SHRINK_MS = 60_000
  */
 export function createProcessCompute(options: ProcessComputeOptions): Compute & { close(): Promise<void> } {
   const pool = new Pool(options)
+  const turns = new Turns(options.processes)
   return {
     run: (task, input, runOptions = {}) => pool.run(task, input, runOptions),
+    inTurn: (work, signal) => turns.take(work, signal),
     close: () => pool.close(),
   }
 }

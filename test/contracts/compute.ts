@@ -6,6 +6,8 @@ import type { Compute } from '../../src/ports.ts'
 /** A Compute to try, and how to be rid of it. */
 export interface ComputeUnderTest {
   readonly compute: Compute
+  /** Tasks it runs at once. */
+  readonly places: number
   dispose?(): Promise<void>
 }
 
@@ -77,6 +79,28 @@ export function computeContract(name: string, make: () => ComputeUnderTest): voi
         throw new Error('listener')
       }
       await expect(compute.run('count', 3, { onProgress })).rejects.toMatchObject({ cause: { message: 'listener' } })
+    })
+
+    it('does work in turn, as much at once as it has places, and goes on after what failed or was called off', async () => {
+      let now = 0
+      let most = 0
+      const order: number[] = []
+      const work = (i: number) => async () => {
+        most = Math.max(most, ++now)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        now--
+        order.push(i)
+        if (i % 5 === 4) throw new Error('no good')
+        return compute.run('echo', i)
+      }
+      const stop = new AbortController()
+      const all = Array.from({ length: 20 }, (_, i) => compute.inTurn(work(i), i === 19 ? stop.signal : undefined))
+      stop.abort()
+      const outcomes = await Promise.allSettled(all)
+      expect(most).toBe(made.places)
+      expect(order.sort((a, b) => a - b)).toEqual(Array.from({ length: 19 }, (_, i) => i))
+      expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(4)
+      await expect(all[19]).rejects.toMatchObject({ code: 'CANCELLED' })
     })
 
     it('ends at an abort at once, and does no further step', async () => {

@@ -3,4 +3,4 @@ import { createInlineCompute } from '../../src/drivers/compute-inline.ts'
 import { computeContract } from '../contracts/compute.ts'
 import { computeTasks } from '../contracts/compute-tasks.ts'
 
-computeContract('a Worker', () => ({ compute: createInlineCompute(computeTasks) }))
+computeContract('a Worker', () => ({ compute: createInlineCompute(computeTasks), places: 1 }))

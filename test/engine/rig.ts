@@ -31,6 +31,7 @@ export function turnableClock(): Clock & { advance(ms: number): void } {
 
 const noCompute: Compute = {
   run: () => Promise.reject(new Error('the operations of these tests compute nothing')),
+  inTurn: (work) => work(),
 }
 
 /** Opens an engine in a home of its own. */
