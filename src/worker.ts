@@ -18,11 +18,15 @@ import type {
 import { createApp } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createR2BlobStore } from './drivers/blob-r2.ts'
+import { createInlineCompute } from './drivers/compute-inline.ts'
 import { openD1 } from './drivers/db-d1.ts'
 import { openLibsqlWeb } from './drivers/db-libsql-web.ts'
-import { createQueueDispatcher, createTimer, TimerObject } from './drivers/dispatch-queues.ts'
+import { createQueueDispatcher, createTimer, sendWake, TimerObject } from './drivers/dispatch-queues.ts'
+import { createWorkersFetcher } from './drivers/fetch-workers.ts'
+import { createConsoleLog } from './drivers/log-console.ts'
 import { createGatheringNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
 import { BatchObject } from './drivers/notify-durable-object-batch.ts'
+import { workersPeerAddress } from './drivers/peer-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
 import { nextDue } from './engine/due.ts'
 import { Meter } from './engine/meter.ts'
@@ -34,33 +38,10 @@ import { readPage } from './live/log.ts'
 import { readHeads } from './live/state.ts'
 import { computeTasks } from './operations/compute-tasks.ts'
 import { operations } from './operations/index.ts'
-import type { Clock, Compute, Fetcher, Log } from './ports.ts'
+import type { Clock } from './ports.ts'
 import { ChunkStore } from './reads/chunk-store.ts'
 import { ChunkUpstream } from './reads/chunk-upstream.ts'
 import { CHUNK_PREFIXES } from './reads/chunks.ts'
-
-// TEMPORARY until drivers/{compute-inline,fetch-workers,log-console}.ts land.
-const createConsoleLog = (_level: string): Log => {
-  const say = (level: string) => (fields: Readonly<Record<string, unknown>>, msg: string) =>
-    console.log(JSON.stringify({ level, ...fields, ...('err' in fields ? { err: String(fields.err) } : {}), msg }))
-  return { info: say('info'), warn: say('warn'), error: say('error') }
-}
-const createInlineCompute = (tasks: typeof computeTasks): Compute => ({
-  async run(task, input, options) {
-    const run = await tasks[task]?.()
-    return run?.(input, { progress: (value) => options?.onProgress?.(value) })
-  },
-})
-const createWorkersFetcher = (_options: { allowPrivate: boolean }): Fetcher => ({
-  async fetch(url) {
-    const answer = await fetch(url)
-    return { url, contentType: '', filename: null, body: answer.body ?? new Blob([]).stream() }
-  },
-  async send(url, { body, headers }) {
-    const answer = await fetch(url, { method: 'POST', body, headers, redirect: 'manual' })
-    return { status: answer.status, retryAfterSeconds: null }
-  },
-})
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
 interface Bindings {
@@ -130,6 +111,9 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
     ...ports,
     hub: new IsolatedHub({ ...ports, openDatabase: () => openDatabase(env) }),
     openSink: openWorkerSink,
+    peerAddress: workersPeerAddress,
+    trustProxy: read.trustProxy,
+    limits: { perHour: read.rateLimits, blocks: false },
     ...(read.publicUrl === null ? {} : { publicUrl: read.publicUrl }),
     chunks: {
       source:
@@ -141,6 +125,9 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
       apiKey: read.apiKey,
       signingKey,
       jwtSecret: read.jwtSecret,
+      jwksUrl: read.jwksUrl,
+      jwtIssuer: read.jwtIssuer,
+      jwtAudience: read.jwtAudience,
       corsOrigins: read.corsOrigins,
       publicHosts: read.publicUrl === null ? [] : [new URL(read.publicUrl).hostname],
     },
@@ -224,7 +211,7 @@ export class MillraceBatch extends BatchObject {
 /** The one Durable Object that wakes workers at a time: see `dispatch-queues.ts`. */
 export class MillraceTimer extends TimerObject {
   constructor(state: DurableObjectState, env: Bindings) {
-    super(state, () => env.WAKE.send('wake'))
+    super(state, () => sendWake(env.WAKE))
   }
 }
 

@@ -5,7 +5,20 @@
 import type { DurableObjectNamespace, DurableObjectState, Queue } from '@cloudflare/workers-types'
 import type { Dispatcher, Log } from '../ports.ts'
 
-/** Wakes workers by a message. Nothing listens within a Worker: the platform hands messages to its `queue` handler. */
+/**
+ * Wake-ups of this isolate so far. A number and nothing else, so that invocations may share it: a worker that runs hears at once of what
+ * was accepted beside it, and need not wait for a message that another will get.
+ */
+let wakes = 0
+const LISTEN_EVERY_MS = 50
+
+/** Sends the message that wakes a worker. */
+export async function sendWake(queue: Queue): Promise<void> {
+  wakes++
+  await queue.send('wake')
+}
+
+/** Wakes workers by a message, which the platform hands to the Worker's `queue` handler. Listeners hear of those of their own isolate. */
 export function createQueueDispatcher(
   queue: Queue,
   options: { keepAlive: (work: Promise<unknown>) => void; log: Log },
@@ -19,14 +32,22 @@ export function createQueueDispatcher(
       const sent = Promise.resolve()
         .then(() => {
           waking = false
-          return queue.send('wake')
+          return sendWake(queue)
         })
         .catch((error: unknown) =>
           options.log.warn({ err: error }, 'a wake-up was not sent; the sweep finds the work within a minute'),
         )
       options.keepAlive(sent)
     },
-    onWake: () => () => {},
+    onWake(listener) {
+      let heard = wakes
+      const timer = setInterval(() => {
+        if (heard === wakes) return
+        heard = wakes
+        listener()
+      }, LISTEN_EVERY_MS)
+      return () => clearInterval(timer)
+    },
   }
 }
 

@@ -168,7 +168,7 @@ export async function runEntry(
   const server = edgeServers.get(env.DATA_DIR ?? '')
   if (server !== undefined) {
     const { lines, code } = await server.ask({ do: 'command', args: [...args] })
-    return { code, signal: null, output: lines.join('\n') }
+    return { code, signal: null, output: `${lines.join('\n')}\n` }
   }
   const { output, exit } = launch(args, env)
   const { code, signal } = await exit
