@@ -154,7 +154,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     const name = String(issue?.path[0])
-    const shown = SECRETS.has(name) ? '…' : String(given[name])
+    const shown = SECRETS.has(name) ? '…' : String(given[name]).replace(/\/\/[^/@]*@/, '//…@')
     throw new ConfigError(`${name}=${shown} is not understood: it should be ${issue?.message}.`)
   }
   const v = parsed.data

@@ -4,6 +4,7 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import { availableParallelism, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inspect } from 'node:util'
 import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { keysCommand } from './commands.ts'
@@ -22,6 +23,7 @@ import { openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
+import { Redactor } from './formats/redact.ts'
 import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
 import { Hub } from './live/hub.ts'
@@ -78,7 +80,8 @@ function isAlive(pid: number): boolean {
 
 /** Starts the server. Resolves when it listens. */
 async function start(config: Config): Promise<void> {
-  const log = pino({ level: config.logLevel }, pino.destination(2))
+  const secrets = redactorOf(config)
+  const log = pino({ level: config.logLevel, hooks: { streamWrite: secrets.line } }, pino.destination(2))
   const { db, close } = await openDatabase(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
@@ -112,6 +115,8 @@ async function start(config: Config): Promise<void> {
     },
   )
   const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams })
+  const signingKey = config.signingKey ?? (await loadSigningKey(db))
+  secrets.add(signingKey)
   const app = createApp({
     ...ports,
     operations,
@@ -132,7 +137,7 @@ async function start(config: Config): Promise<void> {
     auth: {
       mode: config.auth,
       apiKey: config.apiKey,
-      signingKey: config.signingKey ?? (await loadSigningKey(db)),
+      signingKey,
       jwtSecret: config.jwtSecret,
       jwksUrl: config.jwksUrl,
       jwtIssuer: config.jwtIssuer,
@@ -173,6 +178,10 @@ function onStopSignal(stop: () => Promise<void>, log: Log): void {
   process.on('SIGINT', onSignal)
 }
 
+/** Knows what must be in no line of the log. */
+const redactorOf = ({ apiKey, jwtSecret, signingKey, databaseAuthToken }: Config) =>
+  new Redactor([apiKey, jwtSecret, signingKey, databaseAuthToken])
+
 async function main([command, ...args]: readonly string[]): Promise<void> {
   const config = readConfig(process.env)
   if (command === undefined) return start(config)
@@ -205,6 +214,7 @@ async function restoreCommand(config: Config, [folder]: readonly string[]): Prom
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof ConfigError || error instanceof BackupError ? error.message : error)
+  const told = error instanceof ConfigError || error instanceof BackupError ? error.message : inspect(error)
+  console.error(new Redactor().text(told))
   process.exit(1)
 })

@@ -30,8 +30,10 @@ import { workersPeerAddress } from './drivers/peer-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
 import { nextDue } from './engine/due.ts'
 import { Meter } from './engine/meter.ts'
-import { sweepOrphans, sweepRetention } from './engine/retention.ts'
+import { sweepOrphans, sweepRateWindows, sweepRetention } from './engine/retention.ts'
 import { Worker } from './engine/worker.ts'
+import { Redactor } from './formats/redact.ts'
+import type { JwksCache } from './http/context.ts'
 import { loadSigningKey } from './http/secrets.ts'
 import { IsolatedHub, type RequestDatabase } from './live/isolated-hub.ts'
 import { readPage } from './live/log.ts'
@@ -68,11 +70,18 @@ const SOONEST_MS = 500
 
 let config: Config | undefined
 let signingKey: string | undefined
+const secrets = new Redactor()
+const jwksCache: JwksCache = { fetched: {}, failedAt: 0 }
+
+/** The log, without what `configOf` and `respond` learned to be secret. */
+const openLog = (level: string) => createConsoleLog(level, (name, line) => console[name](secrets.line(line)))
 
 /** An edge is never this machine, so open calls are refused unless `HOST` says that this is `wrangler dev`. */
 function configOf(env: Bindings): Config {
   const texts = Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
   config ??= readConfig({ HOST: '0.0.0.0', CONCURRENCY: '24', ...Object.fromEntries(texts) })
+  for (const secret of [config.apiKey, config.jwtSecret, config.signingKey, config.databaseAuthToken])
+    secrets.add(secret)
   return config
 }
 
@@ -84,7 +93,7 @@ function openDatabase(env: Bindings): RequestDatabase {
 /** What every request, message and object is given. */
 function portsOf(env: Bindings, ctx: ExecutionContext) {
   const { allowPrivateUrls, logLevel } = configOf(env)
-  const log = createConsoleLog(logLevel)
+  const log = openLog(logLevel)
   const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
   const { db, meter: queries } = openDatabase(env)
   return {
@@ -107,6 +116,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   const read = configOf(env)
   const ports = portsOf(env, ctx)
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
+  secrets.add(signingKey)
   const app = createApp({
     ...ports,
     hub: new IsolatedHub({ ...ports, openDatabase: () => openDatabase(env) }),
@@ -126,6 +136,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
       signingKey,
       jwtSecret: read.jwtSecret,
       jwksUrl: read.jwksUrl,
+      jwksCache,
       jwtIssuer: read.jwtIssuer,
       jwtAudience: read.jwtAudience,
       corsOrigins: read.corsOrigins,
@@ -176,6 +187,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
 async function sweep(env: Bindings, ctx: ExecutionContext, at: Date): Promise<void> {
   const ports = portsOf(env, ctx)
   await sweepRetention(ports, configOf(env).retentionDays * DAY_MS)
+  await sweepRateWindows(ports)
   if (at.getUTCMinutes() === 0) await sweepOrphans(ports)
 }
 
@@ -184,7 +196,7 @@ async function logged(what: string, run: () => Promise<void>): Promise<void> {
   try {
     await run()
   } catch (error) {
-    createConsoleLog('info').error({ err: error }, `${what} failed; the next minute tries again`)
+    openLog('info').error({ err: error }, `${what} failed; the next minute tries again`)
   }
 }
 
@@ -204,7 +216,7 @@ export class MillraceBatch extends BatchObject {
         return operation === undefined ? null : readPage(openDatabase(env).db, operations, { id, operation }, after)
       },
     }
-    super(state, reader, createConsoleLog(configOf(env).logLevel))
+    super(state, reader, openLog(configOf(env).logLevel))
   }
 }
 
@@ -222,7 +234,7 @@ export default {
     } catch (error) {
       // What a route throws is answered by the app; this is a start that failed.
       const message = error instanceof ConfigError ? error.message : 'The server could not start.'
-      createConsoleLog('info').error({ err: error }, message)
+      openLog('info').error({ err: error }, message)
       const body = { success: false, error: 'UNAVAILABLE', message: 'The server could not start. Its log says why.' }
       return Response.json(body, { status: 503 })
     }

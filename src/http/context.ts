@@ -1,5 +1,6 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
+import type { JWKSCacheInput } from 'jose'
 import type { Meter } from '../engine/meter.ts'
 import type { Admit } from '../engine/submit.ts'
 import type { Following } from '../live/following.ts'
@@ -35,6 +36,14 @@ export type OpenSink = (
   headers: Readonly<Record<string, string>>,
 ) => { response: Response; sink: Sink }
 
+/** The keys of a JWKS. */
+export interface JwksCache {
+  /** What was fetched, and when; empty until then. */
+  readonly fetched: JWKSCacheInput
+  /** When fetching last failed, in milliseconds since the epoch. */
+  failedAt: number
+}
+
 /** How calls are let in. */
 export interface AuthConfig {
   /** `open` also takes calls without a key, as owner `local`; only for loopback. */
@@ -45,6 +54,8 @@ export interface AuthConfig {
   readonly jwtSecret: string | null
   /** Where the keys are that verify JWTs signed with private ones (RFC 7517); absent where none are taken. */
   readonly jwksUrl?: string | null
+  /** Where they are kept once fetched. Given by an entry that makes the app anew for each request; plain data. */
+  readonly jwksCache?: JwksCache
   /** What `iss` of a JWT must be; absent: anything. */
   readonly jwtIssuer?: string | null
   /** What `aud` of a JWT must be or hold; absent: anything. */

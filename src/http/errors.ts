@@ -22,14 +22,14 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
 }
 
 /** The body of the heat-sheet and native surfaces. */
-function coded(error: MillraceError, requestId: string): ErrorBody {
+function coded(error: MillraceError, requestId?: string): ErrorBody {
   const field = error.details?.field
   return {
     success: false,
     error: error.code,
     message: error.message,
     ...(typeof field === 'string' ? { field } : {}),
-    requestId,
+    ...(requestId === undefined ? {} : { requestId }),
   }
 }
 
@@ -56,8 +56,8 @@ const SURFACES: readonly (readonly [prefix: string, body: (error: MillraceError)
   ['/bulk', sentence],
 ]
 
-/** The body that an error has on the surface a path belongs to. Where its shape has room, it names the request; the header always does. */
-export function errorBody(path: string, error: MillraceError, requestId: string): object {
+/** The body that an error has on the surface a path belongs to. Where its shape has room, it names the request. */
+export function errorBody(path: string, error: MillraceError, requestId?: string): object {
   const surface = SURFACES.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
   return (surface?.[1] ?? coded)(error, requestId)
 }

@@ -1,5 +1,13 @@
 /** JWTs (RFC 7519) that somebody else issued: signed with a shared secret, or with a key of a JWKS (RFC 7517) that is fetched. */
-import { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
+import {
+  createRemoteJWKSet,
+  customFetch,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  jwksCache,
+  jwtVerify,
+} from 'jose'
 import { MillraceError } from '../errors.ts'
 import type { Clock, Log } from '../ports.ts'
 import { isScope, type Scope } from '../wire/scopes.ts'
@@ -21,7 +29,7 @@ export type VerifyJwt = (token: string) => Promise<Bearer | null>
 
 /** What a verifier needs. Times are milliseconds. */
 export interface JwtOptions {
-  readonly auth: Pick<AuthConfig, 'jwtSecret' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience'>
+  readonly auth: Pick<AuthConfig, 'jwtSecret' | 'jwksUrl' | 'jwksCache' | 'jwtIssuer' | 'jwtAudience'>
   readonly clock: Clock
   readonly log: Log
   /** Owners that nobody may become by the name they chose elsewhere. */
@@ -118,13 +126,15 @@ async function verifyByJwks(
 }
 
 /** Finds the key that a token names among those of a JWKS. After a failure it is left alone for a while, however many tokens come. */
-function remoteKeys(url: string, { log, cooldownMs = COOLDOWN_MS, failureMs = FAILURE_MS }: JwtOptions): KeyOf {
-  let failedAt = Number.NEGATIVE_INFINITY
+function remoteKeys(url: string, options: JwtOptions): KeyOf {
+  const { auth, clock, log, cooldownMs = COOLDOWN_MS, failureMs = FAILURE_MS } = options
+  const cache = auth.jwksCache ?? { fetched: {}, failedAt: Number.NEGATIVE_INFINITY }
   const keys = createRemoteJWKSet(new URL(url), {
     timeoutDuration: FETCH_MS,
     cooldownDuration: cooldownMs,
+    [jwksCache]: cache.fetched,
     [customFetch]: (address, init) => {
-      if (performance.now() - failedAt < failureMs) throw unavailable()
+      if (clock.now() - cache.failedAt < failureMs) throw unavailable()
       return fetch(address, init)
     },
   })
@@ -133,7 +143,7 @@ function remoteKeys(url: string, { log, cooldownMs = COOLDOWN_MS, failureMs = FA
       return await keys(header, token)
     } catch (error) {
       if (error instanceof MillraceError || isAboutTheToken(error)) throw error
-      failedAt = performance.now()
+      cache.failedAt = clock.now()
       log.warn({ err: error, jwksUrl: url }, 'the keys that verify JWTs could not be fetched')
       throw unavailable()
     }
