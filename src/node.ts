@@ -23,6 +23,7 @@ import { openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
+import type { MillraceError } from './errors.ts'
 import { Redactor } from './formats/redact.ts'
 import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
@@ -147,7 +148,7 @@ async function start(config: Config): Promise<void> {
     },
   })
   // First, so that a start that fails at a port has claimed nothing.
-  const servers = await listen({ ...config, fetch: app.fetch, body: (error) => errorBody('/', error) })
+  const servers = await listen({ ...config, fetch: app.fetch, body: (error) => refusal(log, error) })
   await worker.start()
   onStopSignal(async () => {
     const drained = servers.map((server) => drain(server, GRACE_MS))
@@ -156,6 +157,13 @@ async function start(config: Config): Promise<void> {
     await compute.close()
     close()
   }, log)
+}
+
+/** What somebody is told whose request is none that the app can be asked; in the log under the same id. */
+function refusal(log: Log, error: MillraceError): object {
+  const requestId = randomUUID()
+  log.info({ requestId, code: error.code, cause: messageOf(error.cause) }, 'a request that is none')
+  return errorBody('/', error, requestId)
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -42,12 +42,16 @@ function listenOn(port: number, { host, fetch, body }: ListenOptions): Promise<S
     const error = asRefusal(thrown)
     return Response.json(body(error), { status: error.status, headers: { Connection: 'close' } })
   }
-  const server = createServer(
-    { requestTimeout: UPLOAD_MS },
-    getRequestListener(fetch, { hostname: host, errorHandler: refuse }),
-  )
+  const answer = getRequestListener(fetch, { hostname: host, errorHandler: refuse })
+  // Node would answer a request without a host by itself, and without a body.
+  const server = createServer({ requestTimeout: UPLOAD_MS, requireHostHeader: false }, (incoming, outgoing) => {
+    const { headers, httpVersion, socket } = incoming
+    if (headers.host !== undefined || httpVersion === '1.0') return answer(incoming, outgoing)
+    answerRaw(new Error('HTTP/1.1 without a host'), socket, body)
+  })
   server.on('clientError', (error, socket) => answerRaw(error, socket, body))
   server.on('connect', (_: IncomingMessage, socket: Duplex) => answerRaw(new Error('CONNECT'), socket, body))
+  server.on('checkExpectation', ({ socket }: IncomingMessage) => answerRaw(new Error('An expectation'), socket, body))
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
     server.listen(port, host, () => {

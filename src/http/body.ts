@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { Env } from './context.ts'
+import { parseJson } from './json.ts'
 
 /** The first thing that is wrong, by the name of its field. */
 function invalid(error: z.ZodError): MillraceError {
@@ -25,7 +26,7 @@ export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promis
   }
   let body: unknown
   try {
-    body = JSON.parse(await c.req.text())
+    body = parseJson(await c.req.text())
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
@@ -79,7 +80,7 @@ function decode(decoder: TextDecoder, line: number, bytes?: Uint8Array): string 
 
 function parseLine(line: number, text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     throw badLine(line, 'is not JSON')
   }

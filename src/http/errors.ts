@@ -16,9 +16,15 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
   }
   // What hono/timeout throws.
   if (thrown instanceof HTTPException && thrown.status === 504) return new MillraceError('TIMEOUT', thrown.message)
+  if (isCutOff(thrown)) return new MillraceError('INVALID_REQUEST', 'The request was cut off before its end.')
   log.error({ err: thrown, requestId }, 'a request failed in a way nobody foresaw')
   const message = `Something went wrong on the server. If it happens again, report the request id ${requestId}.`
   return new MillraceError('UNKNOWN', message)
+}
+
+/** How Node tells that a client left while it sent. Nobody reads the answer, but the log should not call it a fault. */
+function isCutOff(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.message === 'aborted' && 'code' in thrown && thrown.code === 'ECONNRESET'
 }
 
 /** The body of the heat-sheet and native surfaces. */

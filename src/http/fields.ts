@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { FieldIssue } from '../wire/batch-reads.ts'
 import type { Env } from './context.ts'
+import { parseJson } from './json.ts'
 
 /** Issues that an answer lists. */
 const MOST_ISSUES = 100
@@ -17,7 +18,7 @@ const TYPES: Readonly<Record<string, string>> = { array: 'list', boolean: 'bool'
  */
 export async function readBody(c: Context<Env>): Promise<unknown> {
   try {
-    return JSON.parse(await c.req.text())
+    return parseJson(await c.req.text())
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The request body is not valid JSON: ${error.message}`)

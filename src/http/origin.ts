@@ -19,8 +19,10 @@ function hostname(value: string): string {
 export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (auth.mode === 'open') {
-      const host = hostname(c.req.header('Host') ?? '')
-      if (!LOOPBACK.test(host) && !auth.publicHosts.includes(host)) {
+      // A request line may name a host of its own, which then is the one that counts (RFC 9112, section 3.2.2).
+      const hosts = [hostname(c.req.header('Host') ?? ''), hostname(c.req.url)]
+      const host = hosts.find((name) => !LOOPBACK.test(name) && !auth.publicHosts.includes(name))
+      if (host !== undefined) {
         throw new MillraceError(
           'FORBIDDEN',
           `This server does not answer for the host "${host}". Set PUBLIC_URL if it should.`,
