@@ -15,15 +15,33 @@ function invalid(error: z.ZodError): MillraceError {
   })
 }
 
+const JSON_TYPE = /^application\/([\w.+-]+\+)?json\s*(;|$)/i
+const NDJSON_TYPE = /^application\/(x-)?(ndjson|jsonl|jsonlines)\s*(;|$)/i
+
+/**
+ * Refuses a body that is said to be something else than JSON; one that is said to be nothing may be JSON.
+ * @throws MillraceError UNSUPPORTED_MEDIA_TYPE
+ */
+export function demandJson(c: Context<Env>): void {
+  if (JSON_TYPE.test(c.req.header('Content-Type') ?? 'application/json')) return
+  throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'Send a JSON body with "Content-Type: application/json".')
+}
+
+/**
+ * Likewise, NDJSON.
+ * @throws MillraceError UNSUPPORTED_MEDIA_TYPE
+ */
+export function demandNdjson(c: Context<Env>): void {
+  if (NDJSON_TYPE.test(c.req.header('Content-Type') ?? 'application/x-ndjson')) return
+  throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'Send a line an item with "Content-Type: application/x-ndjson".')
+}
+
 /**
  * Reads a JSON body.
  * @throws MillraceError INVALID_REQUEST naming the field, UNSUPPORTED_MEDIA_TYPE when the body is sent as something else
  */
 export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
-  const type = c.req.header('Content-Type') ?? ''
-  if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
-    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'Send a JSON body with "Content-Type: application/json".')
-  }
+  demandJson(c)
   let body: unknown
   try {
     body = parseJson(await c.req.text())

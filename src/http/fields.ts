@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { FieldIssue } from '../wire/batch-reads.ts'
+import { demandJson } from './body.ts'
 import type { Env } from './context.ts'
 import { parseJson } from './json.ts'
 
@@ -13,10 +14,11 @@ const MOST_ISSUES = 100
 const TYPES: Readonly<Record<string, string>> = { array: 'list', boolean: 'bool', object: 'dict', record: 'dict' }
 
 /**
- * Reads a body as JSON, whatever Content-Type it was sent with.
- * @throws MillraceError INVALID_REQUEST when it is no JSON
+ * Reads a body as JSON.
+ * @throws MillraceError INVALID_REQUEST when it is no JSON, UNSUPPORTED_MEDIA_TYPE when it is sent as something else
  */
 export async function readBody(c: Context<Env>): Promise<unknown> {
+  demandJson(c)
   try {
     return parseJson(await c.req.text())
   } catch (error) {
@@ -27,7 +29,7 @@ export async function readBody(c: Context<Env>): Promise<unknown> {
 
 /**
  * Reads a JSON body.
- * @throws MillraceError INVALID_REQUEST when it is no JSON, UNPROCESSABLE listing `{loc, msg, type}` of each wrong field
+ * @throws MillraceError INVALID_REQUEST when it is no JSON, UNSUPPORTED_MEDIA_TYPE, UNPROCESSABLE listing `{loc, msg, type}` of each wrong field
  */
 export async function readFields<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
   return checkFields('body', await readBody(c), schema)

@@ -27,7 +27,7 @@ const START = `SwaggerUIBundle({
 })
 `
 
-/** The robots exclusion protocol, RFC 9309: published cards are pages for everybody, all else is none. */
+/** The robots exclusion protocol, RFC 9309. Published cards may be read, because they say themselves that they are not to be indexed. */
 const ROBOTS = 'User-agent: *\nAllow: /cards/\nDisallow: /\n'
 
 /** `GET /openapi.json`, `GET /docs`, `GET /docs/:file`, `GET /robots.txt`. None needs a key. */

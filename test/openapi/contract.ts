@@ -89,6 +89,15 @@ export class Contract {
       : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
   }
 
+  /** The schema at a place of the document, references followed. */
+  schemaAt(at: readonly string[]): Readonly<Record<string, unknown>> {
+    let here: unknown = this.document
+    for (const step of at) here = z.record(z.string(), z.unknown()).parse(here)[step]
+    const schema = z.record(z.string(), z.unknown()).parse(here)
+    const { $ref } = schema
+    return typeof $ref === 'string' ? this.schemaAt($ref.replace('#/', '').split('/')) : schema
+  }
+
   /** The status, and the error shape of the surface, that the document has for every path of a surface. */
   checkError(tag: string, answer: Answer): void {
     this.#check(['components', 'responses', `${tag}${answer.status}`], answer, `${tag} ${answer.status}`)

@@ -229,7 +229,9 @@ describe('with CHUNKS_UPSTREAM_URL', () => {
     const port = typeof address === 'object' ? address?.port : 0
     try {
       await using server = await startServer({ env: { CHUNKS_UPSTREAM_URL: `http://127.0.0.1:${port}/c/{id}` } })
-      const post = (path: string, body: unknown) => server.fetch(path, { method: 'POST', body: JSON.stringify(body) })
+      const headers = { 'Content-Type': 'application/json' }
+      const post = (path: string, body: unknown) =>
+        server.fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
       const answer = await post(BULK, { chunk_references: ['k_1', 'k_down', 'k_none', 'zz', 'e_2'] })
       expect(await answer.json()).toEqual({
         chunks: {

@@ -231,6 +231,7 @@ describe('an open batch', () => {
   const slice = (id: string, from: number, count: number) =>
     server.fetch(`/api/batch/${id}/items?from=${from}`, {
       method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
       body: Array.from({ length: count }, (_, i) => `${JSON.stringify({ value: from + i })}\n`).join(''),
     })
 
@@ -248,6 +249,7 @@ describe('an open batch', () => {
     const { batchId } = await create({ operation: 'echo', open: true })
     const response = await server.fetch(`/api/batch/${batchId}/items`, {
       method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
       body: '{"value":1}\n{"value":2}\nnot json\n',
     })
     expect([response.status, Refusal.parse(await response.json()).field]).toEqual([400, 'line 3'])

@@ -1,6 +1,6 @@
 /** Described: batches of any operation, and heat sheets, which are made of documents. */
 import { z } from 'zod'
-import { BatchEvent, ErrorBody, FollowBatch, PollBatch } from '../../wire/batch.ts'
+import { BatchEvent, ErrorBody, FollowBatch, PollBatch, StreamLink } from '../../wire/batch.ts'
 import {
   BatchStatus,
   ExtractAccepted,
@@ -145,6 +145,20 @@ const following: readonly Endpoint[] = [
       204: { description: 'The caller has the last event of a batch that has ended.' },
     },
     errors: [404, 503],
+  },
+  {
+    route: 'POST /api/batch/stream-token',
+    id: 'linkAll',
+    summary: 'The address of the stream of all batches, for `EventSource`',
+    answers: { 200: json('Good for a day.', StreamLink) },
+  },
+  {
+    route: 'POST /api/batch/:id/stream-token',
+    id: 'linkBatch',
+    summary: "The address of a batch's stream, for `EventSource`",
+    path: ID,
+    answers: { 200: json('Good for a day.', StreamLink) },
+    errors: [404],
   },
   {
     route: 'GET /api/batch/:id',

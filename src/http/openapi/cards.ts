@@ -140,6 +140,11 @@ export const pages: Surface = {
           description: 'A page that says that nothing is here.',
           content: { 'text/html': { schema: z.string() } },
         },
+        429: {
+          description: 'Too many addresses that are not there were tried from where the caller is.',
+          content: { 'text/html': { schema: z.string() } },
+          headers: ['Retry-After'],
+        },
       },
     },
   ],

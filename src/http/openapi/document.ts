@@ -21,8 +21,9 @@ import { exports, webhooks } from './webhooks.ts'
 /** Every surface, in the order in which the document tells of them. */
 export const SURFACES: readonly Surface[] = [batch, cards, pages, exports, reads, chunks, webhooks, server]
 
-const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surface. Every answer carries \`X-Request-Id\`.
-A method that a path does not have is answered 405 with \`Allow\`.`
+const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surface. Every answer carries \`X-Request-Id\`, and, where
+its class of requests is limited, \`X-RateLimit-*\`, \`RateLimit\` and \`RateLimit-Policy\`. A method that a path does not have is answered
+405 with \`Allow\`; \`HEAD\` is answered wherever \`GET\` is.`
 
 /** Statuses that any route may answer with; public ones ask for no key. */
 const ANYWHERE: readonly ErrorStatus[] = [401, 403, 429, 500]

@@ -63,7 +63,7 @@ export const server: Surface = {
     {
       route: 'GET /robots.txt',
       id: 'readRobots',
-      summary: 'What crawlers may read: published cards and nothing else',
+      summary: 'What crawlers may read: published cards, which say that they are not to be indexed',
       access: 'public',
       answers: { 200: { description: 'RFC 9309.', content: { 'text/plain': { schema: z.string() } } } },
     },

@@ -124,7 +124,7 @@ class ExtractForm {
 
   /** What was asked for, the same whenever the same is asked: files by what they hold, not by where they were stored. */
   content(): unknown {
-    return { swimmer: this.#swimmer, files: this.#stored.map(({ sha256 }) => sha256), urls: this.#urls }
+    return { swimmer: this.#swimmer, files: this.#stored.map(({ sha256 }) => sha256), urls: [...this.#urls] }
   }
 
   /** Deletes what was stored and is not kept. */

@@ -5,7 +5,7 @@ import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../
 import { appendJobs, OPEN_MS, sealBatch } from '../../engine/open.ts'
 import { type BatchOptions, submit } from '../../engine/submit.ts'
 import { MillraceError } from '../../errors.ts'
-import { readJson, readNdjson, readQuery } from '../../http/body.ts'
+import { demandNdjson, readJson, readNdjson, readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
 import { streamToken } from '../../http/tokens.ts'
@@ -145,6 +145,7 @@ async function listJobs(c: Context<Env, '/:id/jobs'>, deps: AppDeps): Promise<Re
 
 /** Takes a slice of items line by line, adding them as they come in. */
 async function append(c: Context<Env, '/:id/items'>, deps: AppDeps): Promise<Response> {
+  demandNdjson(c)
   const { from } = readQuery(c, AppendItems)
   const batch = await findBatch(c, deps)
   const operation = findOperation(deps, batch.operation)

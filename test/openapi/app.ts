@@ -1,0 +1,118 @@
+/** The whole app in this process: on a real port, a database file and a folder of its own, with a worker, for tests that stand between its parts. */
+import { createServer } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { sign } from 'hono/jwt'
+import { createApp } from '../../src/app.ts'
+import { createNodeAssets } from '../../src/drivers/assets-node.ts'
+import { createLocalDispatcher } from '../../src/drivers/dispatch-local.ts'
+import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
+import { openNodeSink } from '../../src/drivers/sink-node.ts'
+import { Meter } from '../../src/engine/meter.ts'
+import { Worker } from '../../src/engine/worker.ts'
+import { Hub } from '../../src/live/hub.ts'
+import { operations } from '../../src/operations/index.ts'
+import type { Compute, Database } from '../../src/ports.ts'
+import { ChunkStore } from '../../src/reads/chunk-store.ts'
+import { CHUNK_PREFIXES } from '../../src/reads/chunks.ts'
+import { listen } from '../client/proxy.ts'
+import { openHome } from '../engine/home.ts'
+import { quietLog } from '../engine/rig.ts'
+import type { Send } from './world.ts'
+
+const SECRET = 'a secret for the tests of the whole app'
+
+/** Counts the statements that go through it. */
+function counted(db: Database, count: () => void): Database {
+  return new Proxy(db, {
+    get(target, name, receiver) {
+      const member: unknown = Reflect.get(target, name, receiver)
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]) => {
+        count()
+        return Reflect.apply(member, target, args)
+      }
+    },
+  })
+}
+
+/** Starts it, wanting keys. */
+export async function openWholeApp() {
+  const home = await openHome()
+  let statements = 0
+  const db = counted(home.db, () => statements++)
+  const clock = { now: Date.now }
+  const log = quietLog()
+  const notifier = createMemoryNotifier()
+  const dispatcher = createLocalDispatcher()
+  // No document is read here.
+  const compute: Compute = {
+    inTurn: (work) => work(),
+    run: () => Promise.reject(new Error('nothing is computed in these tests')),
+  }
+  const hub = new Hub({ db, notifier, operations, log })
+  const ports = { clock, log, notifier, dispatcher, operations, compute, blobs: home.blobs, fetcher: home.fetcher }
+  const app = createApp({
+    ...ports,
+    db,
+    hub,
+    meter: new Meter(),
+    openSink: openNodeSink,
+    assets: createNodeAssets(),
+    chunks: { source: new ChunkStore({ db, clock }), prefixes: CHUNK_PREFIXES },
+    auth: {
+      mode: 'keys',
+      apiKey: null,
+      jwtSecret: SECRET,
+      signingKey: 'k'.repeat(32),
+      corsOrigins: ['https://app.example.com'],
+      publicHosts: [],
+    },
+  })
+  // Its statements are not those of requests: it works on the database itself.
+  const worker = new Worker(
+    { ...ports, db: home.db, meter: new Meter() },
+    {
+      id: 'w',
+      host: 'test',
+      pid: process.pid,
+      concurrency: 4,
+      leaseMs: 15_000,
+      beatMs: 1_000,
+      sweepMs: 100,
+      keepMs: 1e12,
+      retentionMs: 1e6,
+    },
+  )
+  await worker.start()
+  const server = createServer(getRequestListener(app.fetch))
+  const url = await listen(server)
+  let closed: Promise<void> | undefined
+  const closeDatabase = () => {
+    closed ??= worker.stop(0).then(() => home.close())
+    return closed
+  }
+  return {
+    app,
+    log,
+    url,
+    statements: () => statements,
+    /** Calls of an owner, with a token that may do everything. */
+    async as(owner: string): Promise<Send> {
+      const token = await sign({ sub: owner, scope: '*' }, SECRET, 'HS256')
+      return (method, path, body, headers = {}) =>
+        fetch(new URL(path, url), {
+          method,
+          headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', ...headers },
+          ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        })
+    },
+    /** Ends the worker and the database: from now on every statement fails. */
+    closeDatabase,
+    async close() {
+      hub.close()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await closeDatabase()
+    },
+  }
+}

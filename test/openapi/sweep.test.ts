@@ -1,0 +1,344 @@
+/** Every operation, asked for what it must refuse: what it says is in its surface's own shape, as the document states it, and names what was wrong. */
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sign } from 'hono/jwt'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { RATE_CLASSES } from '../../src/wire/limits.ts'
+import { curl, startServer, type TestServer } from '../server/harness.ts'
+import { type Answer, Contract, type Operation, read } from './contract.ts'
+import { withoutExample } from './kept.ts'
+import { type Send, World } from './world.ts'
+
+const JWT_SECRET = 'a secret for the sweep over every route'
+const MB = 1024 * 1024
+const contract = new Contract(openApiDocument({}))
+
+let server: TestServer
+let limited: TestServer
+let key: string
+let send: Send
+let world: World
+
+const keyOf = (claims: Record<string, unknown>) => sign(claims, JWT_SECRET, 'HS256')
+const senderOf =
+  (to: TestServer, token: string): Send =>
+  (method, path, body, headers = {}) =>
+    to.fetch(path, {
+      method,
+      headers: {
+        Authorization: `Bearer ${token}`,
+        ...(body === undefined || body instanceof FormData ? {} : { 'Content-Type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: body instanceof FormData || typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+
+beforeAll(async () => {
+  const env = { MILLRACE_AUTH: 'keys', JWT_SECRET }
+  server = await startServer({ env })
+  const one = Object.keys(RATE_CLASSES).map((name) => `${name}=1`)
+  limited = await startServer({ env: { ...env, RATE_LIMITS: one.join(',') } })
+  key = await keyOf({ sub: 'alice', scope: '*' })
+  send = senderOf(server, key)
+  world = new World(send)
+})
+afterAll(() => Promise.all([server, limited].map((one) => one[Symbol.asyncDispose]())))
+
+/** The path with an id in it; the default is one that nothing has. */
+const pathOf = ({ path, operationId }: Operation, id = operationId === 'readChunk' ? 'k_nothing' : 'nothing') =>
+  path.replace(/\{\w+\}/g, id)
+
+async function refused(operation: Operation, response: Promise<Response>): Promise<Answer> {
+  const answer = await read(await response)
+  contract.check(operation, answer)
+  return answer
+}
+
+const named = (some: readonly Operation[]) => some.map((one) => [one.operationId, one] as const)
+const keyed = contract.operations.filter(({ isPublic }) => !isPublic)
+const taking = contract.operations.filter(({ requestBody }) => requestBody !== undefined)
+const takingJson = taking.filter(({ requestBody }) => 'application/json' in (requestBody?.content ?? {}))
+
+/** A body that the operation takes, from the document. */
+function exampleOf({ requestBody }: Operation): Record<string, unknown> {
+  const examples = Object.values(requestBody?.content['application/json']?.examples ?? {})
+  return z.record(z.string(), z.unknown()).parse(examples[0]?.value)
+}
+
+const at = ({ path, method }: Operation) => [
+  'paths',
+  path,
+  method.toLowerCase(),
+  'requestBody',
+  'content',
+  'application/json',
+  'schema',
+]
+
+describe('401 and 403', () => {
+  it.each(named(keyed))('%s, with a key that is none', async (_, operation) => {
+    const answer = await refused(operation, senderOf(server, 'mr_wrong')(operation.method, pathOf(operation)))
+    expect(answer.status).toBe(401)
+  })
+
+  it.each(named(keyed))('%s, with a key that may do something else', async (operationId, operation) => {
+    const scope = operationId === 'readMetrics' ? 'read write' : 'metrics:read'
+    const narrow = senderOf(server, await keyOf({ sub: 'alice', scope }))
+    const answer = await refused(operation, narrow(operation.method, pathOf(operation)))
+    expect(answer.status).toBe(403)
+    expect(answer.headers.get('WWW-Authenticate')).toContain('insufficient_scope')
+  })
+})
+
+describe('404', () => {
+  it.each(named(contract.operations.filter(({ path }) => path.includes('{'))))('%s', async (operationId, operation) => {
+    const type = Object.keys(operation.requestBody?.content ?? {})[0]
+    const headers = type === undefined ? {} : { 'Content-Type': type }
+    const answer = await refused(operation, send(operation.method, pathOf(operation), type && '', headers))
+    expect(answer.status).toBe(404)
+    if (operationId !== 'showCard') expect(answer.headers.get('Content-Type')).toContain('application/json')
+  })
+})
+
+describe('413', () => {
+  /** A file of zeros, made without writing them. */
+  async function zeros(size: number): Promise<string> {
+    const path = join(server.dataDir, `zeros-${size}`)
+    const file = await open(path, 'w')
+    await file.truncate(size)
+    await file.close()
+    return path
+  }
+
+  /** Sends a large body as clients do that wait for no leave. */
+  async function large(operation: Operation, args: readonly string[]): Promise<Answer> {
+    const url = new URL(pathOf(operation, operation.path.includes('{') ? await world.open() : ''), server.url).href
+    const out = await curl(['-i', '-H', `Authorization: Bearer ${key}`, ...args, url])
+    const head = out.slice(out.lastIndexOf('HTTP/1.1 '), out.lastIndexOf('\r\n\r\n'))
+    const [first = '', ...lines] = head.split('\r\n')
+    const pairs = lines.map((line): [string, string] => [
+      line.slice(0, line.indexOf(':')),
+      line.slice(line.indexOf(':') + 1).trim(),
+    ])
+    const answer = {
+      status: Number(first.split(' ')[1]),
+      headers: new Headers(pairs),
+      text: out.slice(out.lastIndexOf('\r\n\r\n') + 4),
+    }
+    contract.check(operation, answer)
+    return answer
+  }
+
+  it.each(named(taking))('%s', async (operationId, operation) => {
+    const [type = ''] = Object.keys(operation.requestBody?.content ?? {})
+    const most =
+      { Batch: 32, Cards: operationId === 'importCards' ? 64 : 10, Chunks: 10, Reads: 10 }[operation.tags[0]] ?? 0
+    const args =
+      type === 'multipart/form-data'
+        ? ['-F', 'swimmer=Mara', '-F', `pdfs=@${await zeros(50 * MB + 1)}`]
+        : ['-H', `Content-Type: ${type}`, '--data-binary', `@${await zeros(most * MB + 1)}`]
+    expect((await large(operation, args)).status).toBe(413)
+  })
+})
+
+describe('415', () => {
+  it.each(named(taking))('%s', async (_, operation) => {
+    const path = pathOf(operation, operation.path.includes('{') ? await world.open() : '')
+    for (const type of ['image/png', 'application/x-www-form-urlencoded', 'text/plain', 'application/xml']) {
+      const answer = await refused(operation, send(operation.method, path, 'a=1', { 'Content-Type': type }))
+      expect([type, answer.status]).toEqual([type, 415])
+    }
+  })
+})
+
+describe('400 and 422', () => {
+  it.each(named(takingJson))('%s, of what is no JSON', async (_, operation) => {
+    for (const body of ['{"a":', '', '{a:1}', '\ufeff']) {
+      const answer = await refused(operation, send(operation.method, pathOf(operation), body))
+      expect([body, answer.status]).toEqual([body, 400])
+      expect(answer.text).toMatch(/JSON/)
+    }
+  })
+
+  const WRONG = [{ wrong: 1 }, 'wrong', 12_345.5, [[]], true, null]
+  const fields = takingJson.flatMap((operation) => {
+    const schema = contract.schemaAt(at(operation))
+    // Of an import, the body with options; the other is cards alone.
+    const [first] = z.array(z.record(z.string(), z.unknown())).safeParse(schema.anyOf).data ?? [schema]
+    const { properties, required = [] } = z
+      .object({ properties: z.record(z.string(), z.unknown()), required: z.array(z.string()).optional() })
+      .parse(first)
+    const example = exampleOf(operation)
+    const wrong = Object.keys(properties).flatMap((field) =>
+      WRONG.map((value) => ({ ...example, [field]: value }))
+        .filter((body) => contract.faults(at(operation), body).length > 0)
+        .slice(0, 2)
+        .map((body) => [operation.operationId, field, body, operation] as const),
+    )
+    const missing = required.map((field) => {
+      const { [field]: _, ...rest } = example
+      return [operation.operationId, field, rest, operation] as const
+    })
+    return [...wrong, ...missing]
+  })
+
+  it.each(fields)('%s, of a wrong "%s", which is named', async (_, field, body, operation) => {
+    const answer = await refused(operation, send(operation.method, pathOf(operation), body))
+    expect([400, 422]).toContain(answer.status)
+    expect(answer.text).toContain(field)
+  })
+
+  const parameters = contract.operations.flatMap((operation) =>
+    operation.parameters.flatMap((parameter, index) => {
+      const place = ['paths', operation.path, operation.method.toLowerCase(), 'parameters', String(index), 'schema']
+      if (parameter.in !== 'query' || contract.faults(place, 'wrong!').length === 0) return []
+      return [[operation.operationId, parameter.name ?? '', operation] as const]
+    }),
+  )
+
+  it.each(parameters)('%s, of a wrong parameter "%s", which is named', async (operationId, name, operation) => {
+    const path = pathOf(operation, operation.path.includes('{') ? await world.idFor(operationId) : '')
+    const type = Object.keys(operation.requestBody?.content ?? {}).at(-1)
+    const headers = type === undefined ? {} : { 'Content-Type': type }
+    const answer = await refused(operation, send(operation.method, `${path}?${name}=wrong!`, type && '', headers))
+    expect([400, 422]).toContain(answer.status)
+    expect(answer.text).toContain(name)
+  })
+})
+
+describe('Idempotency-Key', () => {
+  const made = contract.operations.filter(({ parameters }) =>
+    parameters.some(({ $ref }) => $ref?.endsWith('/Idempotency-Key')),
+  )
+  /** What begins something; of the writes only what is more than is answered at once. */
+  function bodyOf(operation: Operation, variant: number): unknown {
+    const ids = Array.from({ length: 101 }, (_, index) => `${variant}-${index}`)
+    switch (operation.operationId) {
+      case 'extractHeatSheets': {
+        const form = new FormData()
+        form.append('swimmer', 'Mara Lindqvist')
+        form.append('urls', `["https://example.com/${variant}.pdf"]`)
+        return form
+      }
+      case 'updateResources':
+        return { resource_type: 'activities', items: ids.map((id) => ({ id, data: { name: 'N' } })) }
+      case 'deleteResources':
+        return { resource_type: 'activities', ids }
+      case 'importCards':
+        return {
+          cards: [
+            {
+              ...z.looseObject({}).parse(z.array(z.unknown()).parse(exampleOf(operation).cards)[0]),
+              title: `${variant}`,
+            },
+          ],
+        }
+      case 'exportCards':
+        return { format: variant === 1 ? 'csv' : 'json' }
+      case 'createBatch':
+        return { operation: 'echo', items: [{ value: variant }] }
+      default:
+        return { card_ids: [`${variant}`] }
+    }
+  }
+
+  it.each(named(made))(
+    '%s: 400 for one that can be none, 409 for one that stands for something else',
+    async (id, operation) => {
+      const wrong = await refused(
+        operation,
+        send('POST', operation.path, bodyOf(operation, 1), { 'Idempotency-Key': 'no blanks' }),
+      )
+      expect(wrong.status).toBe(400)
+      expect(wrong.text).toContain('Idempotency-Key')
+      const headers = { 'Idempotency-Key': `sweep-${id}` }
+      expect(
+        (await refused(operation, send('POST', operation.path, bodyOf(operation, 1), headers))).status,
+      ).toBeLessThan(300)
+      expect(
+        (await refused(operation, send('POST', operation.path, bodyOf(operation, 1), headers))).status,
+      ).toBeLessThan(300)
+      expect((await refused(operation, send('POST', operation.path, bodyOf(operation, 2), headers))).status).toBe(409)
+    },
+  )
+})
+
+describe('409', () => {
+  it.each([
+    ['appendItems', () => world.ended()],
+    ['retryBatch', () => world.waiting()],
+    ['deleteBatch', () => world.waiting()],
+    ['resumeImport', () => world.imported()],
+  ])('%s, where the state does not allow it', async (operationId, make) => {
+    const operation = contract.operation(operationId)
+    const body = operationId === 'appendItems' ? '{}\n' : undefined
+    const headers = body === undefined ? {} : { 'Content-Type': 'application/x-ndjson' }
+    const answer = await refused(operation, send(operation.method, pathOf(operation, await make()), body, headers))
+    expect(answer.status).toBe(409)
+  })
+
+  it.each(['createActivities', 'createParticipations', 'createCoachingNotes'])(
+    '%s, of an id that exists',
+    async (id) => {
+      const operation = contract.operation(id)
+      const [[name, list] = ['', []]] = Object.entries(exampleOf(operation))
+      const body = {
+        [name]: z
+          .array(z.looseObject({}))
+          .parse(list)
+          .map((row) => ({ ...row, id: 'taken' })),
+      }
+      expect((await refused(operation, send('POST', operation.path, body))).status).toBe(201)
+      const answer = await refused(operation, send('POST', operation.path, body))
+      expect([answer.status, answer.text]).toEqual([409, expect.stringContaining('taken')])
+    },
+  )
+})
+
+describe('429', () => {
+  /** Each answers to an owner of its own, of whom nothing has been counted. */
+  async function asOften(operation: Operation, times: number): Promise<Answer> {
+    const to = senderOf(limited, await keyOf({ sub: `of-${operation.operationId}`, scope: '*' }))
+    const [type, media] = Object.entries(operation.requestBody?.content ?? {})[0] ?? []
+    const example = Object.values(media?.examples ?? {})[0]?.value
+    const once = (): Promise<Response> => {
+      if (type !== 'multipart/form-data')
+        return to(operation.method, pathOf(operation), example, type === undefined ? {} : { 'Content-Type': type })
+      const form = new FormData()
+      for (const [name, value] of Object.entries(z.record(z.string(), z.string()).parse(example)))
+        form.append(name, value)
+      return to(operation.method, pathOf(operation), form)
+    }
+    for (let time = 1; time < times; time++) await (await once()).body?.cancel()
+    return refused(operation, once())
+  }
+
+  const limitedOnes = keyed.filter(({ operationId }) => operationId !== 'readMetrics')
+  it.each(named(limitedOnes))('%s', async (_, operation) => {
+    const answer = await asOften(operation, 2)
+    expect(answer.status).toBe(429)
+    expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThan(0)
+    expect(answer.headers.get('X-RateLimit-Remaining')).toBe('0')
+  })
+
+  it('showCard, of pages that are not there', async () => {
+    expect((await asOften(contract.operation('showCard'), 2)).status).toBe(429)
+  })
+})
+
+it('every error that was seen has an example in the document, which keeps to its schema', async () => {
+  expect(await withoutExample(contract, (name) => /^[A-Z]\w+ [45]\d\d$/.test(name))).toEqual([])
+  const document = await Contract.of((path) => server.fetch(path))
+  const faults = Object.entries(document.document.components.responses).flatMap(([name, { content = {} }]) =>
+    Object.entries(content).flatMap(([type, { example }]) =>
+      example === undefined
+        ? []
+        : document.faults(['components', 'responses', name, 'content', type, 'schema'], example),
+    ),
+  )
+  expect(faults).toEqual([])
+})
