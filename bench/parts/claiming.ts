@@ -54,9 +54,9 @@ ${lines.join('\n')}`
 
 async function measure({ engine, one, done, hundred }: Place): Promise<void> {
   const [jobs, claimMs] = await timed(() => claim(engine, { lease: randomUUID(), limit: 1, leaseMs: 60_000 }))
-  const [written, finishMs] = await timed(() => finish(engine, jobs.map(completed)))
+  const [{ written }, finishMs] = await timed(() => finish(engine, jobs.map(completed)))
   const [many, manyMs] = await timed(() => claim(engine, { lease: randomUUID(), limit: 100, leaseMs: 60_000 }))
-  if (written.size !== 1 || many.length !== 100) throw new Error('A claim did not bring what it asked for.')
+  if (written.length !== 1 || many.length !== 100) throw new Error('A claim did not bring what it asked for.')
   if (jobs.concat(many).some(({ owner }) => owner !== 'bench')) throw new Error('A claim took a job out of turn.')
   one.push(claimMs)
   done.push(finishMs)

@@ -1,6 +1,6 @@
 /** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
 import { MillraceError } from '../errors.ts'
-import type { Clock, Log, Operation, RunContext } from '../ports.ts'
+import type { Clock, Log, Operation, Operations, RunContext } from '../ports.ts'
 import type { Claimed } from './claim.ts'
 import { STOP_MESSAGES, type StopCode } from './control.ts'
 import type { Held, Outcome } from './finish.ts'
@@ -38,13 +38,19 @@ export function backoff(attempt: number, random = Math.random()): number {
  * @returns the outcome; null when the lease was lost and nothing may be written
  */
 export async function runAttempt(
-  deps: { clock: Clock; log: Log },
+  deps: { clock: Clock; log: Log; operations: Operations },
   job: Claimed,
-  operation: Operation,
   stop: AbortController,
   ctx: RunContext,
 ): Promise<Outcome | null> {
-  const held = { jobId: job.jobId, batchId: job.batchId, lease: job.lease, bounded: job.bounded, hooked: job.hooked }
+  const { jobId, batchId, sequence, lease, bounded, hooked } = job
+  const held = { jobId, batchId, sequence, lease, bounded, hooked }
+  const operation = deps.operations[job.operation]
+  if (operation === undefined) {
+    const message = `This server does not know the operation "${job.operation}".`
+    return { ...held, kind: 'failed', code: 'UNKNOWN', message }
+  }
+  if (stop.signal.aborted) return outcomeOf(deps, job, operation, held, stop.signal.reason)
   const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
   // An operation that does not listen to its signal must not keep the place it was given.
   const stopped = new Promise<never>((_, reject) =>
@@ -67,8 +73,9 @@ export function stoppedOutcome(held: Held, code: StopCode): Outcome {
   return { ...held, kind, code, message: STOP_MESSAGES[code] }
 }
 
-/** Goes on in a fresh run from its checkpoint; not an attempt. */
-function goOn(clock: Clock, held: Held): Outcome {
+/** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. */
+export function goOn(clock: Clock, { jobId, batchId, sequence, lease, bounded, hooked }: Held): Outcome {
+  const held = { jobId, batchId, sequence, lease, bounded, hooked }
   return { ...held, kind: 'again', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
 }
 

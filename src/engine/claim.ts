@@ -44,19 +44,23 @@ interface BatchRow {
   webhook_id: string | null
 }
 
-/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. Read by {@link claimed}. */
+/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link claimed}. */
 export function claimStatements(db: Database, now: number, { lease, limit, leaseMs }: ClaimOrder) {
   const until = now + leaseMs
+  const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
-    db.all<JobRow>(sql`
+    db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
-      WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})
-      RETURNING json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job`),
+      WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})`),
+    // Half as dear as to have the update return them.
+    db.all<JobRow>(sql`
+      SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job
+      FROM jobs WHERE ${mine}`),
     db.all<BatchRow>(sql`
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
-      WHERE id IN (SELECT batch_id FROM jobs WHERE status = 'running' AND lease_until = ${until} AND lease = ${lease})
+      WHERE id IN (SELECT batch_id FROM jobs WHERE ${mine})
       RETURNING id, input, concurrency, stop_code, webhook_id`),
   ] as const
 }
@@ -100,7 +104,7 @@ function parse(text: string): unknown {
  * @returns the claimed jobs in the order of their turns
  */
 export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
-  const [jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
+  const [, jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
   return claimed(order.lease, jobRows, batchRows)
 }
 

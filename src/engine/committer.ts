@@ -1,11 +1,12 @@
 /** Group commit: outcomes that arrive while a commit is under way share the next one. */
+
+import { MAX_STATEMENT_BYTES } from '../formats/json-arrays.ts'
 import type { Clock, Database, Log, Notifier } from '../ports.ts'
 import type { Claimed, ClaimOrder } from './claim.ts'
-import { finishAndClaim, type Outcome } from './finish.ts'
-import { MAX_STATEMENT_BYTES } from './json.ts'
+import { finish, type Outcome } from './finish.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
-const MOST_TOGETHER = 200
+const MOST_TOGETHER = 400
 const PAUSE_AFTER_ERROR_MS = 500
 /** After so many tries it is taken to be the outcome that the database refuses, not the database that is out of order. */
 const TRIES_AS_IT_IS = 5
@@ -79,9 +80,13 @@ export class Committer {
   }
 
   async #finish(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
-    const { written, claimed } = await finishAndClaim(this.#deps, group.map(checkSize), order)
-    for (const { jobId } of group) {
-      if (!written.has(jobId)) this.#deps.log.warn({ jobId }, 'a late result was refused: the job is held elsewhere')
+    const outcomes = group.map(checkSize)
+    const { written, claimed } = await finish(this.#deps, outcomes, order)
+    if (written.length < outcomes.length) {
+      const fenced = outcomes.filter((outcome) => !written.includes(outcome))
+      for (const { jobId } of fenced) {
+        this.#deps.log.warn({ jobId }, 'a late result was refused: the job is held elsewhere')
+      }
     }
     return claimed
   }

@@ -2,10 +2,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { MillraceError } from '../errors.ts'
+import { jsonArrays } from '../formats/json-arrays.ts'
 import type { Clock, Database, Dispatcher, JobPlan, Operation, Statement } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { events } from '../schema/events.ts'
-import { jsonArrays } from './json.ts'
+import { jsonLists } from './json.ts'
 import { takeTurns } from './turns.ts'
 import { makeWebhook, type WebhookOptions } from './webhooks.ts'
 
@@ -183,20 +184,22 @@ export function insertJobs(
 ): Statement[] {
   const { batchId, owner, now, jobs, firstSequence } = add
   if (jobs.length === 0) return []
-  const rows = jobs.map((job, index) => [uuidv7(), firstSequence + index, job.label ?? null, job.input])
+  const rows = jobs.map(({ input, label }) => (label === undefined ? [uuidv7(), input] : [uuidv7(), input, label]))
   return [
     takeTurns(db, owner, jobs.length),
-    ...jsonArrays(rows).map((array) =>
-      db.run(sql`
+    ...jsonLists(rows).map(({ json, first }) => {
+      // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
+      const sequence = sql`(${firstSequence + first} + r.key)`
+      return db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, run_at, max_attempts, created_at)
-        SELECT r.value ->> 0, b.id, b.owner, b.operation, r.value ->> 1,
-          CASE WHEN b.paused_at IS NOT NULL OR r.value ->> 1 > coalesce(b.concurrency, r.value ->> 1) THEN 'held'
+        SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
+          CASE WHEN b.paused_at IS NOT NULL OR ${sequence} > coalesce(b.concurrency, ${sequence}) THEN 'held'
             WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
-          r.value ->> 2, r.value -> 3,
-          o.last_turn - ${jobs.length} + (r.value ->> 1) - ${firstSequence - 1} - b.priority, b.run_at, b.max_attempts, ${now}
-        FROM json_each(${array}) r, batches b, owners o WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
-        ON CONFLICT DO NOTHING`),
-    ),
+          r.value ->> 2, r.value -> 1, o.last_turn - ${jobs.length - first - 1} + r.key - b.priority, b.run_at, b.max_attempts, ${now}
+        FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
+        WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
+        ON CONFLICT DO NOTHING`)
+    }),
   ]
 }
 

@@ -27,20 +27,20 @@ export async function sweepLeases(
 ): Promise<number> {
   const now = deps.clock.now()
   const lost = await deps.db
-    .select({ jobId: jobs.id, batchId: jobs.batchId, lease: jobs.lease, losses: jobs.losses })
+    .select({ jobId: jobs.id, batchId: jobs.batchId, sequence: jobs.sequence, lease: jobs.lease, losses: jobs.losses })
     .from(jobs)
     .where(
       sql`status = 'running' AND (lease_until < ${now} OR substr(lease, 1, 36) IN (SELECT value FROM json_each(${JSON.stringify(dead)})))`,
     )
     .limit(AT_ONCE)
   if (lost.length === 0) return 0
-  const outcomes = lost.map(({ jobId, batchId, lease, losses }): Outcome => {
-    const held = { jobId, batchId, lease: lease ?? '', bounded: true, hooked: true }
+  const outcomes = lost.map(({ jobId, batchId, sequence, lease, losses }): Outcome => {
+    const held = { jobId, batchId, sequence, lease: lease ?? '', bounded: true, hooked: true }
     return losses + 1 < MAX_LOSSES
       ? { ...held, kind: 'again', runAt: now, refund: true, loss: true, code: 'WORKER_LOST', message: LOST }
       : { ...held, kind: 'failed', code: 'WORKER_LOST', message: LOST_FOR_GOOD }
   })
-  return (await finish(deps, outcomes)).size
+  return (await finish(deps, outcomes)).written.length
 }
 
 /** Batches looked at in one go. */

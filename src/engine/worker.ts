@@ -1,9 +1,10 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
 import type { BlobStore, Clock, Compute, Database, Dispatcher, Fetcher, Log, Notifier, Operations } from '../ports.ts'
-import { runAttempt, Stopped, type StopReason, stoppedOutcome } from './attempt.ts'
+import { goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
 import { heartbeat, keepCheckpoint } from './heartbeat.ts'
+import { type HeldJob, HeldJobs } from './held.ts'
 import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from './retention.ts'
@@ -51,18 +52,14 @@ const HAND_BACK_MS = 2_000
 
 const ORPHANS_EVERY_MS = 60 * 60 * 1_000
 
-interface Running {
-  readonly job: Claimed
-  readonly stop: AbortController
-  /** When its lease was last renewed. */
-  renewedAt: number
-}
+/** Jobs that were claimed ahead and waited for so long, in milliseconds, are handed back: they are not as quick as those before. */
+const LONGEST_WAIT_MS = 1_000
 
 /** Runs jobs until stopped. */
 export class Worker {
   readonly #deps: WorkerDeps
   readonly #options: WorkerOptions
-  readonly #running = new Map<string, Running>()
+  readonly #held: HeldJobs
   readonly #committer: Committer
   readonly #board: ProgressBoard
   #claims = 0
@@ -81,10 +78,11 @@ export class Worker {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
+    this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held))
     this.#committer = new Committer(deps, {
       order: (freed) => this.#order(freed),
       done: (outcomes, order, claimed) => {
-        for (const outcome of outcomes) this.#drop(outcome)
+        for (const outcome of outcomes) this.#held.drop(outcome)
         if (order !== null) this.#take(order, claimed)
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
         if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#wakeAtNextDue()
@@ -113,13 +111,14 @@ export class Worker {
    */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
+    this.#handBack(0)
     const end = performance.now() + graceMs
-    while (this.#running.size > 0 && performance.now() < end) await pause(20)
+    while (this.#held.size > 0 && performance.now() < end) await pause(20)
     await this.#pumping
     const last = performance.now() + HAND_BACK_MS
-    while (this.#running.size > 0 && performance.now() < last) {
+    while (this.#held.size > 0 && performance.now() < last) {
       // Again and again: a claim that was under way may bring more.
-      for (const { stop } of this.#running.values()) stop.abort(new Stopped('shutdown'))
+      for (const held of this.#held) this.#held.stop(held, 'shutdown')
       await pause(5)
     }
     for (const cancel of this.#timers) cancel()
@@ -128,9 +127,9 @@ export class Worker {
     await signOut(this.#deps.db, [this.#options.id])
   }
 
-  /** Jobs that run now. */
+  /** Jobs that are held. */
   get running(): number {
-    return this.#running.size
+    return this.#held.size
   }
 
   /**
@@ -142,7 +141,7 @@ export class Worker {
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
     await this.#sweep()
-    while ((this.#running.size > 0 || this.#pumping !== null || this.#looks > 0) && goOn()) await pause(20)
+    while ((this.#held.size > 0 || this.#pumping !== null || this.#looks > 0) && goOn()) await pause(20)
     await this.stop(graceMs)
   }
 
@@ -178,9 +177,9 @@ export class Worker {
     }
   }
 
-  /** An order for every place that is free, or will be once `freed` jobs are written. */
+  /** An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one. */
   #order(freed: number): ClaimOrder | null {
-    const limit = this.#options.concurrency - this.#running.size - this.#asked + freed
+    const limit = this.#held.room - this.#asked + freed
     if (limit <= 0 || this.#stopping) return null
     this.#asked += limit
     return { lease: `${this.#options.id}.${++this.#claims}`, limit, leaseMs: this.#options.leaseMs }
@@ -188,24 +187,22 @@ export class Worker {
 
   #take(order: ClaimOrder, claimed: readonly Claimed[]): void {
     this.#asked -= order.limit
-    for (const job of claimed) this.#run(job)
+    const now = this.#deps.clock.now()
+    for (const job of claimed) {
+      const held = this.#held.hold(job, now)
+      if (job.stopCode === null) this.#held.enqueue(held)
+      else this.#committer.add(stoppedOutcome(job, job.stopCode))
+    }
+    if (this.#stopping) this.#handBack(0)
+    this.#held.fill()
   }
 
-  #run(job: Claimed): void {
-    const stop = new AbortController()
-    // Its lease ran out here, and it is claimed again: the older run may write nothing.
-    this.#stop(job.jobId, 'lost')
-    this.#running.set(job.jobId, { job, stop, renewedAt: this.#deps.clock.now() })
-    const operation = this.#deps.operations[job.operation]
-    if (operation === undefined) {
-      const message = `This server does not know the operation "${job.operation}".`
-      this.#committer.add({ ...job, kind: 'failed', code: 'UNKNOWN', message })
-      return
-    }
-    if (job.stopCode !== null) {
-      this.#committer.add(stoppedOutcome(job, job.stopCode))
-      return
-    }
+  /** Gives up what has waited for a place for so long. */
+  #handBack(longerThanMs: number): void {
+    for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(goOn(this.#deps.clock, job))
+  }
+
+  #run({ job, stop }: HeldJob): void {
     const { clock, db, blobs, fetcher, compute } = this.#deps
     const progress = (percent: number, message: string, stage?: string) => {
       if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
@@ -218,27 +215,22 @@ export class Worker {
     }
     const ctx = { signal: stop.signal, progress, checkpoint, clock, db, blobs, fetcher, compute }
     const began = performance.now()
-    void runAttempt(this.#deps, job, operation, stop, ctx).then((outcome) => {
-      if (outcome !== null) this.#deps.meter.add(job.operation, outcome.kind, performance.now() - began)
+    void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
+      const ms = performance.now() - began
+      if (outcome !== null) this.#deps.meter.add(job.operation, outcome.kind, ms)
       this.#board.remove(job.jobId)
-      if (outcome === null) this.#drop(job)
+      if (outcome === null) this.#held.drop(job)
       else this.#committer.add(outcome)
+      this.#held.ended(ms)
     })
-  }
-
-  #drop({ jobId, lease }: { readonly jobId: string; readonly lease: string }): void {
-    if (this.#running.get(jobId)?.job.lease === lease) this.#running.delete(jobId)
-  }
-
-  #stop(jobId: string, reason: StopReason): void {
-    this.#running.get(jobId)?.stop.abort(new Stopped(reason))
   }
 
   /** Stores progress that changed and renews leases that are a third spent. */
   async #beat(): Promise<void> {
+    this.#handBack(LONGEST_WAIT_MS)
     const now = this.#deps.clock.now()
     const moved = this.#board.takeMoved()
-    const beats = [...this.#running.values()]
+    const beats = [...this.#held]
       .filter(({ job, renewedAt }) => moved.has(job.jobId) || now - renewedAt > this.#options.leaseMs / 3)
       .map(({ job }) => ({
         ...this.#board.of(job),
@@ -249,11 +241,12 @@ export class Worker {
     if (beats.length === 0) return
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
     for (const { jobId } of beats) {
-      const running = this.#running.get(jobId)
+      const held = this.#held.get(jobId)
+      if (held === undefined) continue
       const code = verdict.stopped.get(jobId)
-      if (code !== undefined) this.#stop(jobId, code)
-      else if (!verdict.held.has(jobId)) this.#stop(jobId, 'lost')
-      else if (running !== undefined) running.renewedAt = now
+      if (code !== undefined) this.#held.stop(held, code)
+      else if (!verdict.held.has(jobId)) this.#held.stop(held, 'lost')
+      else held.renewedAt = now
     }
   }
 
@@ -261,9 +254,9 @@ export class Worker {
     await signIn(this.#deps, this.#options)
     await sweepLeases(this.#deps)
     const stopped = await sweepBatches(this.#deps)
-    for (const { job, stop } of this.#running.values()) {
-      const code = stopped.get(job.batchId)
-      if (code !== undefined) stop.abort(new Stopped(code))
+    for (const held of this.#held) {
+      const code = stopped.get(held.job.batchId)
+      if (code !== undefined) this.#held.stop(held, code)
     }
     this.#wakeAtNextDue()
     this.#pump()
