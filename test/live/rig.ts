@@ -60,6 +60,7 @@ export async function openLive(options: LiveOptions = {}) {
   const server = createServer(getRequestListener(app.fetch))
   const url = await listen(server)
   return {
+    app,
     db,
     hub,
     notifier,
