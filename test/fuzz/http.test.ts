@@ -30,7 +30,7 @@ const RUNS = Number(process.env.FUZZ_RUNS ?? 50)
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
 /** Whatever takes longer hangs: the longest that a route may hold a request is 25 s. */
 const PATIENCE_MS = 90_000
-const KEY = 'a key for the fuzzed server'
+const KEY = 'a-key-for-the-fuzzed-server'
 /** The file itself has no bound in time: how long it takes is a matter of FUZZ_RUNS. */
 const FOREVER = { timeout: 3_600_000 }
 
@@ -70,8 +70,10 @@ const json = { 'Content-Type': 'application/json', Authorization: `Bearer ${KEY}
 
 async function made(path: string, body: unknown, field: string): Promise<string[]> {
   const response = await server.fetch(path, { method: 'POST', headers: json, body: JSON.stringify(body) })
-  const found = z.record(z.string(), z.unknown()).parse(await response.json())[field]
-  return typeof found === 'string' ? [found] : []
+  const answer = z.record(z.string(), z.unknown()).parse(await response.json())
+  const found = answer[field]
+  if (typeof found !== 'string') throw new Error(`${path} made nothing: ${JSON.stringify(answer)}`)
+  return [found]
 }
 
 /** One of each kind, new before each route since routes may delete them. */
