@@ -111,22 +111,27 @@ export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOr
 /** Jobs made ready at once when they fall due. More are left for the next call. */
 const DUE_AT_ONCE = 500
 
-/**
- * Makes scheduled jobs ready whose time has come.
- * @returns when the next scheduled job is due, in milliseconds since the epoch; null when none is scheduled
- */
-export async function readyDue(deps: { db: Database; clock: Clock }): Promise<number | null> {
+/** What {@link readyDue} found. */
+export interface Due {
+  /** When the next scheduled job is due, in milliseconds since the epoch; null when none is scheduled. */
+  readonly next: number | null
+  /** Whether jobs were made ready. */
+  readonly readied: boolean
+}
+
+/** Makes scheduled jobs ready whose time has come. */
+export async function readyDue(deps: { db: Database; clock: Clock }): Promise<Due> {
   const { db } = deps
   const now = deps.clock.now()
   const earliest = await nextDue(db)
-  if (earliest === null || earliest > now) return earliest
+  if (earliest === null || earliest > now) return { next: earliest, readied: false }
   await db.batch(
     makeReady(
       db,
       sql`SELECT id, owner, run_at AS place FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
     ),
   )
-  return nextDue(db)
+  return { next: await nextDue(db), readied: true }
 }
 
 async function nextDue(db: Database): Promise<number | null> {

@@ -151,13 +151,10 @@ async function create(
     webhookId: webhook?.id ?? null,
   })
   const started = { totalJobs: total, ...(open ? { open } : {}), ...plan.facts }
-  const labels = JSON.stringify([...new Set(options.labels ?? [])])
   await db.batch([
     first,
     db.insert(events).values({ batchId, seq: 1, type: 'batch_started', at: now, data: started }),
-    db.run(
-      sql`INSERT INTO batch_labels (owner, label, batch_id) SELECT ${owner}, value, ${batchId} FROM json_each(${labels})`,
-    ),
+    ...insertLabels(db, { batchId, owner, labels: options.labels ?? [] }),
     ...insertJobs(db, { batchId, owner, now, jobs: plan.jobs, firstSequence: 1 }),
     ...insertUploads(db, { batchId, owner, now, uploads: submission.uploads ?? [] }),
     ...(webhook?.statements ?? []),
@@ -200,6 +197,19 @@ export function insertJobs(
         WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
         ON CONFLICT DO NOTHING`)
     }),
+  ]
+}
+
+function insertLabels(
+  db: Database,
+  { batchId, owner, labels }: { batchId: string; owner: string; labels: readonly string[] },
+): Statement[] {
+  if (labels.length === 0) return []
+  const list = JSON.stringify([...new Set(labels)])
+  return [
+    db.run(
+      sql`INSERT INTO batch_labels (owner, label, batch_id) SELECT ${owner}, value, ${batchId} FROM json_each(${list})`,
+    ),
   ]
 }
 

@@ -95,8 +95,11 @@ export class Worker {
   async start(): Promise<void> {
     await signIn(this.#deps, this.#options)
     this.#timers = [
-      // A wake-up may tell of ready jobs or of scheduled ones that are due at once: making those ready pumps again.
-      this.#deps.dispatcher.onWake(() => this.#wakeAtNextDue()),
+      this.#deps.dispatcher.onWake(() => {
+        // A wake-up may tell of ready jobs, or of scheduled ones that are due at once.
+        this.#pump()
+        this.#wakeAtNextDue()
+      }),
       every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
       every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
@@ -276,13 +279,13 @@ export class Worker {
     this.#looks++
     const look = readyDue(this.#deps).finally(() => this.#looks--)
     look.then(
-      (due) => {
+      ({ next, readied }) => {
         clearTimeout(this.#dueTimer)
-        if (due !== null && !this.#stopping) {
-          const wait = Math.max(0, due - this.#deps.clock.now())
+        if (next !== null && !this.#stopping) {
+          const wait = Math.max(0, next - this.#deps.clock.now())
           this.#dueTimer = setTimeout(() => this.#wakeAtNextDue(), Math.min(wait, 60_000))
         }
-        this.#pump()
+        if (readied) this.#pump()
       },
       (error: unknown) =>
         this.#deps.log.error({ err: error }, 'due jobs could not be read; the next sweep tries again'),

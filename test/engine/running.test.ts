@@ -110,10 +110,10 @@ describe('waiting', () => {
   it('for a time to begin lasts until then', async () => {
     const runAt = engine.clock.now() + 60_000
     await submit(engine, { owner: 'me', operation: echo, request: { items: [{}, {}] }, options: { runAt } })
-    expect(await readyDue(engine)).toBe(runAt)
+    expect(await readyDue(engine)).toEqual({ next: runAt, readied: false })
     expect(await claim(engine, { lease: 'a', limit: 9, leaseMs: 1_000 })).toHaveLength(0)
     engine.clock.advance(61_000)
-    expect(await readyDue(engine)).toBeNull()
+    expect(await readyDue(engine)).toEqual({ next: null, readied: true })
     expect(await claim(engine, { lease: 'b', limit: 9, leaseMs: 1_000 })).toHaveLength(2)
   })
 
