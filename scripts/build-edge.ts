@@ -2,18 +2,38 @@
  * Builds the Worker into `dist/edge`: `worker.js`, and modules that are loaded only by the operation that needs them. As a command it also
  * checks what it made: its size, that pdf.js is not part of what starts, and how long the start takes in workerd.
  */
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { build, type Metafile } from 'esbuild'
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build, type Metafile, type Plugin } from 'esbuild'
+import { measureStart } from './edge-start.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-/** Where `wrangler.toml` looks for it. */
-export const EDGE_FOLDER = join(ROOT, 'dist', 'edge')
+/** Where `wrangler.toml` looks for the Worker, and for the files of its pages. */
+const EDGE_FOLDER = join(ROOT, 'dist', 'edge')
+const ASSETS_FOLDER = join(ROOT, 'dist', 'edge-assets', 'docs')
 
-/** A built Worker. */
+/** Half of what the platform takes is left for what is yet to come. */
+const MOST_GZIP_BYTES = 1.5 * 1024 * 1024
+const MOST_START_MS = 50
+/** What only one operation needs: packages that must not be part of the start. */
+const LAZY_PACKAGES = ['unpdf']
+
+/** A built Worker: what esbuild says of each file, by its path. */
 export interface EdgeBuild {
   readonly folder: string
   readonly outputs: Metafile['outputs']
+}
+
+/** zod brings its messages in fifty languages, which is half of what would be read at each start. Ours are English. */
+const englishOnly: Plugin = {
+  name: 'english-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js'",
+    }))
+  },
 }
 
 /** Bundles `src/worker.ts` into a folder, which is emptied first. */
@@ -24,19 +44,83 @@ export async function buildEdge(folder: string = EDGE_FOLDER): Promise<EdgeBuild
     entryPoints: { worker: 'src/worker.ts' },
     outdir: folder,
     bundle: true,
+    // Modules that are imported only when they are needed stay apart.
     splitting: true,
     format: 'esm',
     platform: 'browser',
     conditions: ['workerd', 'worker', 'browser'],
     target: 'es2024',
     minify: true,
-    // Error and log lines name classes and functions.
-    keepNames: true,
     sourcemap: true,
     legalComments: 'none',
     external: ['cloudflare:*', 'node:*'],
+    plugins: [englishOnly],
     metafile: true,
     logLevel: 'warning',
   })
   return { folder, outputs: metafile.outputs }
+}
+
+/** The files that a file imports before it runs, itself included. */
+function startsWith(outputs: EdgeBuild['outputs'], entry: string): Set<string> {
+  const found = new Set<string>()
+  const visit = (path: string) => {
+    if (found.has(path)) return
+    found.add(path)
+    for (const { path: next, kind } of outputs[path]?.imports ?? []) {
+      if (kind === 'import-statement' && outputs[next] !== undefined) visit(next)
+    }
+  }
+  visit(entry)
+  return found
+}
+
+/** What a build weighs and whether it is as it should be: lines to print, and the faults among them. */
+async function report({ folder, outputs }: EdgeBuild): Promise<{ lines: string[]; faults: string[] }> {
+  const scripts = Object.keys(outputs).filter((path) => path.endsWith('.js'))
+  const entry = scripts.find((path) => basename(path) === 'worker.js')
+  if (entry === undefined) throw new Error('The build has no worker.js.')
+  const first = startsWith(outputs, entry)
+  const lines: string[] = []
+  const faults: string[] = []
+  let total = 0
+  for (const path of scripts) {
+    const bytes = await readFile(join(folder, basename(path)))
+    const zipped = gzipSync(bytes, { level: 9 }).byteLength
+    total += zipped
+    lines.push(`${kilobytes(zipped)} gzip  ${basename(path)}${first.has(path) ? '' : '  (loaded when it is needed)'}`)
+    const heavy = LAZY_PACKAGES.filter((name) => holds(outputs[path], name))
+    if (first.has(path)) faults.push(...heavy.map((name) => `${basename(path)} starts with ${name} in it.`))
+  }
+  lines.push(`${kilobytes(total)} gzip in all; at most ${kilobytes(MOST_GZIP_BYTES)}`)
+  if (total > MOST_GZIP_BYTES) faults.push(`The build weighs ${kilobytes(total)} gzip.`)
+  return { lines, faults }
+}
+
+function holds(output: EdgeBuild['outputs'][string] | undefined, name: string): boolean {
+  return Object.keys(output?.inputs ?? {}).some((path) => path.includes(`node_modules/${name}/`))
+}
+
+const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(0).padStart(6)} KB`
+
+/** Swagger UI, under the addresses at which `/docs` asks for it. */
+async function copyAssets(): Promise<void> {
+  await mkdir(ASSETS_FOLDER, { recursive: true })
+  for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
+    await copyFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)), join(ASSETS_FOLDER, name))
+  }
+}
+
+if (import.meta.main) {
+  await copyAssets()
+  const { lines, faults } = await report(await buildEdge())
+  // Where it is part of a start, the start itself shows.
+  if (!process.argv.includes('--quick')) {
+    const ms = await measureStart(EDGE_FOLDER)
+    lines.push(`starts in ${ms.toFixed(0)} ms in workerd on this machine; at most ${MOST_START_MS} ms`)
+    if (ms > MOST_START_MS) faults.push(`The start takes ${ms.toFixed(0)} ms.`)
+  }
+  console.log(lines.join('\n'))
+  for (const fault of faults) console.error(fault)
+  process.exitCode = faults.length > 0 ? 1 : 0
 }

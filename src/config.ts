@@ -101,6 +101,9 @@ function isNetwork(text: string): boolean {
   return ipaddr.isValidCIDR(text) || ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
 }
 
+/** Names of all variables that are read. */
+export const VARIABLES: readonly string[] = Object.keys(Variables.shape)
+
 /** What a server is told from outside. */
 export interface Config {
   readonly host: string

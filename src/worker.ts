@@ -20,7 +20,6 @@ import { type Config, ConfigError, readConfig } from './config.ts'
 import { createR2BlobStore } from './drivers/blob-r2.ts'
 import { createInlineCompute } from './drivers/compute-inline.ts'
 import { openD1 } from './drivers/db-d1.ts'
-import { openLibsqlWeb } from './drivers/db-libsql-web.ts'
 import { createQueueDispatcher, createTimer, sendWake, TimerObject } from './drivers/dispatch-queues.ts'
 import { createWorkersFetcher } from './drivers/fetch-workers.ts'
 import { createConsoleLog } from './drivers/log-console.ts'
@@ -85,18 +84,23 @@ function configOf(env: Bindings): Config {
   return config
 }
 
-function openDatabase(env: Bindings): RequestDatabase {
+/** How to open a database for one request: D1, or libSQL, whose code is loaded only then. */
+async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
   const { databaseUrl, databaseAuthToken } = configOf(env)
-  return databaseUrl === null ? openD1(env.DB) : openLibsqlWeb(databaseUrl, databaseAuthToken)
+  if (databaseUrl === null) return () => openD1(env.DB)
+  const { openLibsqlWeb } = await import('./drivers/db-libsql-web.ts')
+  return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
 }
 
 /** What every request, message and object is given. */
-function portsOf(env: Bindings, ctx: ExecutionContext) {
+async function portsOf(env: Bindings, ctx: ExecutionContext) {
   const { allowPrivateUrls, logLevel } = configOf(env)
   const log = openLog(logLevel)
   const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
-  const { db, meter: queries } = openDatabase(env)
+  const openDatabase = await databaseOf(env)
+  const { db, meter: queries } = openDatabase()
   return {
+    openDatabase,
     db,
     queries,
     clock,
@@ -114,12 +118,12 @@ function portsOf(env: Bindings, ctx: ExecutionContext) {
 
 async function respond(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
   const read = configOf(env)
-  const ports = portsOf(env, ctx)
+  const ports = await portsOf(env, ctx)
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
   secrets.add(signingKey)
   const app = createApp({
     ...ports,
-    hub: new IsolatedHub({ ...ports, openDatabase: () => openDatabase(env) }),
+    hub: new IsolatedHub(ports),
     openSink: openWorkerSink,
     peerAddress: workersPeerAddress,
     trustProxy: read.trustProxy,
@@ -148,7 +152,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
 
 /** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
 async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
-  const ports = portsOf(env, ctx)
+  const ports = await portsOf(env, ctx)
   const { concurrency, retentionDays } = configOf(env)
   const notifier = createGatheringNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
@@ -185,7 +189,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
 }
 
 async function sweep(env: Bindings, ctx: ExecutionContext, at: Date): Promise<void> {
-  const ports = portsOf(env, ctx)
+  const ports = await portsOf(env, ctx)
   await sweepRetention(ports, configOf(env).retentionDays * DAY_MS)
   await sweepRateWindows(ports)
   if (at.getUTCMinutes() === 0) await sweepOrphans(ports)
@@ -205,7 +209,7 @@ export class MillraceBatch extends BatchObject {
   constructor(state: DurableObjectState, env: Bindings) {
     const known = new Map<string, string>()
     const head = async (id: string) => {
-      const [found] = await readHeads(openDatabase(env).db, [id])
+      const [found] = await readHeads((await databaseOf(env))().db, [id])
       if (found !== undefined) known.set(id, found.operation)
       return found
     }
@@ -213,7 +217,8 @@ export class MillraceBatch extends BatchObject {
       end: async (id: string) => (await head(id))?.lastSeq ?? 0,
       async page(id: string, after: number) {
         const operation = known.get(id) ?? (await head(id))?.operation
-        return operation === undefined ? null : readPage(openDatabase(env).db, operations, { id, operation }, after)
+        if (operation === undefined) return null
+        return readPage((await databaseOf(env))().db, operations, { id, operation }, after)
       },
     }
     super(state, reader, openLog(configOf(env).logLevel))
