@@ -159,7 +159,10 @@ describe('by key', () => {
     const listed = await keys(keyed, 'list')
     expect(listed.output).toMatch(new RegExp(`${id} +ada +in force .*her laptop`))
     expect(listed.output).not.toContain(secret)
-    expect(await keys(keyed, 'revoke', id)).toMatchObject({ code: 0, output: expect.stringContaining(`Revoked ${id}.`) })
+    expect(await keys(keyed, 'revoke', id)).toMatchObject({
+      code: 0,
+      output: expect.stringContaining(`Revoked ${id}.`),
+    })
     expect(await errorOf(await post(keyed, form(), bearer(secret)))).toMatchObject({ status: 401 })
     expect((await keys(keyed, 'list')).output).toMatch(new RegExp(`${id} +ada +revoked`))
     expect(await keys(keyed, 'revoke', id)).toMatchObject({ code: 1, output: expect.stringContaining('keys -- list') })
