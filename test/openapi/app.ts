@@ -102,8 +102,14 @@ export async function openWholeApp() {
       return (method, path, body, headers = {}) =>
         fetch(new URL(path, url), {
           method,
-          headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', ...headers },
-          ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+          headers: {
+            Authorization: `Bearer ${token}`,
+            ...(body === undefined || body instanceof FormData ? {} : { 'Content-Type': 'application/json' }),
+            ...headers,
+          },
+          ...(body === undefined
+            ? {}
+            : { body: body instanceof FormData || typeof body === 'string' ? body : JSON.stringify(body) }),
         })
     },
     /** Ends the worker and the database: from now on every statement fails. */
