@@ -10,7 +10,9 @@ const SHARED = {
 }
 
 /** Suites that run on Node and inside workerd. */
-const BOTH = ['control', 'engine', 'running'].map((name) => `test/engine/${name}.test.ts`)
+const BOTH = ['engine/control', 'engine/engine', 'engine/running', 'operations/heat-sheet/stretches'].map(
+  (name) => `test/${name}.test.ts`,
+)
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
 const SERVED = [
@@ -44,7 +46,10 @@ export default defineConfig({
         ],
         // Suites that know no home take the edge's parts.
         resolve: {
-          alias: [{ find: /^.*\/engine\/home\.ts$|^\.\/home\.ts$/, replacement: resolve('test/edge/home.ts') }],
+          alias: ['home', 'fetch-origin'].map((name) => ({
+            find: new RegExp(`^(?:.*/engine|\\.)/${name}\\.ts$`),
+            replacement: resolve(`test/edge/${name}.ts`),
+          })),
         },
         test: {
           name: 'workerd',

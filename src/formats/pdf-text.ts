@@ -26,10 +26,11 @@ export interface TextPage {
   readonly items: readonly TextItem[]
 }
 
-/** A page as it is read, with how many there are. */
+/** A page as it is read, with how many there are, and the letters of all pages so far. */
 export interface ReadPage {
   readonly page: TextPage
   readonly pages: number
+  readonly letters: number
 }
 
 export interface PdfTextOptions {
@@ -37,6 +38,10 @@ export interface PdfTextOptions {
   readonly signal?: AbortSignal
   /** More pages than this are refused; 500 unless told. */
   readonly maxPages?: number
+  /** Where to begin: the first page to read, from 1, and the letters that the pages before it hold. */
+  readonly from?: { readonly page: number; readonly letters: number }
+  /** The bytes may be taken over, and are empty afterwards: a large document is then not in memory twice. */
+  readonly consume?: boolean
 }
 
 /** A page that holds more runs than this is not a document anyone reads. */
@@ -73,12 +78,13 @@ function invalid(error: unknown): MillraceError {
   })
 }
 
+/** Takes the bytes for itself: pdf.js moves their buffer. */
 async function open(bytes: Uint8Array): Promise<Document> {
   if (bytes.byteLength === 0) throw new MillraceError('INVALID_PDF', 'This file is empty.')
   if (!hasHeader(bytes)) throw new MillraceError('INVALID_PDF', 'This file is not a PDF.')
   try {
-    // A copy, since pdf.js may take the buffer for itself; verbosity 0 keeps its warnings off the console.
-    return await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0, stopAtErrors: false, disableFontFace: true })
+    // Verbosity 0 keeps its warnings off the console.
+    return await getDocumentProxy(bytes, { verbosity: 0, stopAtErrors: false, disableFontFace: true })
   } catch (error) {
     throw invalid(error)
   }
@@ -102,6 +108,8 @@ function toItem(raw: RawItem, place: (x: number, y: number) => [number, number])
   const [a = 1, b = 0, , , e = 0, f = 0] = raw.transform
   const [x, y] = place(e, f)
   const size = Math.hypot(a, b)
+  // What a broken document puts nowhere is seen nowhere.
+  if (![x, y, size, raw.width].every(Number.isFinite)) return null
   const lead = text.length - text.trimStart().length
   const indent = text.length === 0 ? 0 : (raw.width * lead) / text.length
   return { text: text.trimStart(), x: x + indent, y, width: raw.width - indent, size, font: raw.fontName }
@@ -141,16 +149,16 @@ async function readPage(page: Page, number: number, signal: AbortSignal | undefi
  * reason when it aborts
  */
 export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = {}): AsyncGenerator<ReadPage> {
-  const { signal, maxPages = 500 } = options
+  const { signal, maxPages = 500, from = { page: 1, letters: 0 }, consume = false } = options
   signal?.throwIfAborted()
-  const document = await open(bytes)
+  const document = await open(consume ? bytes : new Uint8Array(bytes))
   try {
     const pages = document.numPages
     if (pages > maxPages) {
       throw new MillraceError('TOO_LARGE', `This PDF has ${pages} pages; at most ${maxPages} can be read.`)
     }
-    let letters = 0
-    for (let number = 1; number <= pages; number++) {
+    let { letters } = from
+    for (let number = from.page; number <= pages; number++) {
       signal?.throwIfAborted()
       let read: TextPage
       try {
@@ -163,7 +171,7 @@ export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = 
       }
       for (const item of read.items) letters += item.text.length
       if (letters > MAX_LETTERS) throw new MillraceError('TOO_LARGE', 'This PDF holds more text than can be read.')
-      yield { page: read, pages }
+      yield { page: read, pages, letters }
     }
   } finally {
     await document.loadingTask.destroy()

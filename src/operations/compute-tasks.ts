@@ -4,4 +4,5 @@ import type { ComputeTasks } from '../ports.ts'
 /** Every task by the name that operations call it by. */
 export const computeTasks: ComputeTasks = {
   'heat-sheet.parse': async () => (await import('./heat-sheet/parse-task.ts')).default,
+  'heat-sheet.parse-pages': async () => (await import('./heat-sheet/parse-pages-task.ts')).default,
 }

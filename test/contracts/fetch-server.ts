@@ -1,6 +1,7 @@
 /** A web server that answers as the Fetcher's suite asks by path, well and badly. Runs on Node, also where the suite itself runs inside workerd. */
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { longSheet } from './long-sheet.ts'
 
 const PACKERS = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync } as const
 
@@ -20,7 +21,9 @@ function flood(response: ServerResponse, chunk: Uint8Array): void {
   more()
 }
 
-type Answer = (response: ServerResponse, rest: string, query: URLSearchParams) => void
+type Answer = (response: ServerResponse, rest: string, query: URLSearchParams) => unknown
+
+const sheets = new Map<number, Promise<Uint8Array>>()
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
   pdf(response) {
@@ -46,6 +49,13 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     const whole = PACKERS[rest](query.has('bomb') ? Buffer.alloc(50_000_000) : TEXT)
     const sent = query.has('broken') ? whole.subarray(0, 30) : query.has('wrong') ? 'not packed at all' : whole
     response.writeHead(200, { 'content-encoding': rest }).end(sent)
+  },
+  /** A heat sheet of so many pages. */
+  sheet: async (response, rest) => {
+    const pages = Number(rest)
+    sheets.set(pages, sheets.get(pages) ?? longSheet(pages))
+    response.setHeader('content-type', 'application/pdf')
+    response.end(await sheets.get(pages))
   },
   silent() {},
   drip(response) {
@@ -74,7 +84,7 @@ export async function startFetchServer(): Promise<{ origin: string; close(): Pro
     seen.push({ method: request.method, url: request.url, headers: request.headers, body })
     const [, name = '', ...rest] = pathname.split('/')
     const answer = ANSWERS[name] ?? ((to) => to.writeHead(404).end())
-    answer(response, decodeURIComponent(rest.join('/')), searchParams)
+    await answer(response, decodeURIComponent(rest.join('/')), searchParams)
   }
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -12,11 +12,15 @@ const STATEMENTS = 1_000_000
 /** Opens the one home there is, emptied. */
 export async function openHome(options: { allowPrivate?: boolean } = {}): Promise<Home> {
   await emptyDatabase()
+  const blobs = createR2BlobStore(env.BLOBS)
+  const keys: string[] = []
+  for await (const { key } of blobs.list('')) keys.push(key)
+  await blobs.delete(keys)
   const { db } = openD1(env.DB, { statements: STATEMENTS })
   return {
     db,
     folder: '',
-    blobs: createR2BlobStore(env.BLOBS),
+    blobs,
     fetcher: createWorkersFetcher({ allowPrivate: options.allowPrivate ?? false }),
     close: async () => {},
   }

@@ -1,6 +1,8 @@
-/** What runs on Node beside the suites inside workerd. */
+/** What runs on Node beside the suites inside workerd. In a process of its own: here, modules are resolved as workerd needs them. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startFetchServer } from '../contracts/fetch-server.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -9,8 +11,12 @@ declare module 'vitest' {
   }
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { origin, close } = await startFetchServer()
+export default async function setup(project: TestProject): Promise<() => void> {
+  const child = fork(resolve('test/contracts/fetch-server-process.ts'), { execArgv: [] })
+  const [origin] = await once(child, 'message')
+  if (typeof origin !== 'string') throw new Error('The server for the Fetcher did not start.')
   project.provide('fetchOrigin', origin)
-  return close
+  return () => {
+    child.kill()
+  }
 }

@@ -36,7 +36,7 @@ const noCompute: Compute = {
 
 /** Opens an engine in a home of its own. */
 export async function openEngine(
-  options: { folder?: string; operations?: readonly Operation[]; allowPrivate?: boolean } = {},
+  options: { folder?: string; operations?: readonly Operation[]; allowPrivate?: boolean; compute?: Compute } = {},
 ) {
   const { db, blobs, fetcher, folder, close } = await openHome(options)
   const operations = Object.fromEntries([echo, ...(options.operations ?? [])].map((one) => [one.name, one]))
@@ -52,7 +52,7 @@ export async function openEngine(
     notifier: createMemoryNotifier(),
     blobs,
     fetcher,
-    compute: noCompute,
+    compute: options.compute ?? noCompute,
   }
   const workers: Worker[] = []
   return {

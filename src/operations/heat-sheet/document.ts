@@ -15,44 +15,52 @@ export const DocumentInput = z.discriminatedUnion('kind', [
 ])
 export type DocumentInput = z.infer<typeof DocumentInput>
 
+/** Where a linked document was fetched to. */
+export interface Fetched {
+  readonly key: string
+  readonly md5: string
+}
+
 /** A document at hand. */
 export interface OpenedDocument {
   readonly md5: string
+  /** Null for one that was uploaded. */
+  readonly fetched: Fetched | null
   bytes(): Promise<Uint8Array<ArrayBuffer>>
-  /** Deletes what was fetched only for this run. */
-  release(): Promise<void>
 }
 
 /**
  * Opens the document of a job.
+ * @param kept what an earlier run of it fetched; it is fetched again only where that is gone
  * @throws MillraceError as the Fetcher does for a link
  */
-export async function openDocument(job: Attempt, ctx: RunContext): Promise<OpenedDocument> {
+export async function openDocument(job: Attempt, ctx: RunContext, kept: Fetched | null): Promise<OpenedDocument> {
   const input = DocumentInput.parse(job.input)
-  if (input.kind === 'upload') {
-    return { md5: input.md5, bytes: () => readBlob(ctx, input.key), release: async () => {} }
-  }
-  ctx.progress(2, 'Downloading', 'downloading')
-  // Of this run alone: a run that lost its lease may still be reading its own. Under `uploads/`, where what no row names is swept.
-  const key = `uploads/${uuidv7()}.fetched`
-  const release = () => ctx.blobs.delete([key])
-  try {
-    const { body } = await ctx.fetcher.fetch(input.url, {
-      maxBytes: MAX_BYTES,
-      timeoutMs: DOWNLOAD_MS,
-      signal: ctx.signal,
-    })
-    const { md5 } = await ctx.blobs.put(key, body)
-    return { md5, bytes: () => readBlob(ctx, key), release }
-  } catch (error) {
-    await release()
-    throw error
-  }
+  if (input.kind === 'upload') return { md5: input.md5, fetched: null, bytes: () => readDocument(ctx, input.key) }
+  const there = kept !== null && (await ctx.blobs.get(kept.key, { offset: 0, length: 0 })) !== null
+  const fetched = there ? kept : await fetchDocument(ctx, input.url)
+  return { md5: fetched.md5, fetched, bytes: () => readDocument(ctx, fetched.key) }
 }
 
-async function readBlob(ctx: RunContext, key: string): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = await ctx.blobs.get(key)
-  if (stream === null)
+async function fetchDocument(ctx: RunContext, url: string): Promise<Fetched> {
+  ctx.progress(2, 'Downloading', 'downloading')
+  // A key of its own: a run that lost its lease may still be reading what it fetched. Under `uploads/`, where what no row names is swept.
+  const key = `uploads/${uuidv7()}.fetched`
+  const { body } = await ctx.fetcher.fetch(url, { maxBytes: MAX_BYTES, timeoutMs: DOWNLOAD_MS, signal: ctx.signal })
+  const { md5 } = await ctx.blobs.put(key, body)
+  return { key, md5 }
+}
+
+async function readDocument(ctx: RunContext, key: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readBlob(ctx, key)
+  if (bytes === null) {
     throw new MillraceError('NOT_FOUND', 'The uploaded document is no longer there. Upload it again.')
-  return new Uint8Array(await new Response(stream).arrayBuffer())
+  }
+  return bytes
+}
+
+/** All of a blob; null where there is none. */
+export async function readBlob(ctx: RunContext, key: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  const stream = await ctx.blobs.get(key)
+  return stream === null ? null : new Uint8Array(await new Response(stream).arrayBuffer())
 }

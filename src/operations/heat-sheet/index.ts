@@ -7,7 +7,8 @@ import { Cache, forgetResults, type KeptSheet, newResultCode } from './cache.ts'
 import { DocumentInput, type OpenedDocument, openDocument } from './document.ts'
 import { findSwimmer } from './match.ts'
 import { normalizeSwimmer } from './names.ts'
-import { Sheet } from './sheet.ts'
+import type { Sheet } from './sheet.ts'
+import { forget, type Reading, readingOf, readOn } from './stretches.ts'
 
 const Request = z.object({ swimmer: z.string(), documents: z.array(DocumentInput) })
 /** By the native surface only links can be given: a blob's key is nobody's to name. */
@@ -17,9 +18,8 @@ const NativeRequest = z.object({
 })
 const BatchInput = z.object({ swimmer: z.string() })
 const Summary = z.object({ resultCode: z.string() })
-const PageProgress = z.object({ page: z.int(), pages: z.int() })
 
-/** Most time that goes by before a document counts as stuck: a download may take 30 s, and 500 pages a minute. */
+/** Most time that goes by before a document counts as stuck: a download may take 30 s, a stretch of it a few, more where others have their turn first. */
 const TIME_LIMIT_MS = 180_000
 
 export const heatSheet: Operation = {
@@ -69,11 +69,16 @@ export const heatSheet: Operation = {
 
   async run(job, ctx) {
     const { swimmer } = BatchInput.parse(job.batchInput)
-    const document = await openDocument(job, ctx)
+    const kept = readingOf(job.checkpoint)
+    const document = await openDocument(job, ctx, kept?.document ?? null)
+    // What had to be fetched anew may have changed.
+    const reading = kept?.document?.key === document.fetched?.key ? kept : null
     try {
-      return await extract(job, ctx, swimmer, document)
-    } finally {
-      await document.release()
+      return await extract(job, ctx, swimmer, document, reading)
+    } catch (error) {
+      // Unless a run to come goes on from a checkpoint that names it.
+      if (reading === null && document.fetched !== null) await ctx.blobs.delete([document.fetched.key])
+      throw error
     }
   },
 
@@ -84,37 +89,36 @@ export const heatSheet: Operation = {
 
 const asObject = (value: unknown) => (typeof value === 'object' && value !== null ? value : {})
 
-async function extract(job: Attempt, ctx: RunContext, swimmer: string, document: OpenedDocument): Promise<RunResult> {
+async function extract(
+  job: Attempt,
+  ctx: RunContext,
+  swimmer: string,
+  document: OpenedDocument,
+  reading: Reading | null,
+): Promise<RunResult | 'again'> {
   const cache = new Cache(ctx, job.owner, document.md5)
   const subject = normalizeSwimmer(swimmer)
+  const release = () => forget(ctx, { stretches: [], ...reading, document: document.fetched })
   const known = await cache.findResult(subject)
-  if (known !== null) return done(job, ctx, cache, subject, known, true)
-
-  let sheet = await cache.findSheet()
+  if (known !== null) {
+    await release()
+    return done(job, ctx, cache, subject, known, true)
+  }
+  let sheet: Sheet | null = await cache.findSheet()
   let kept: KeptSheet | null = null
   if (sheet === null) {
-    sheet = await parse(ctx, await document.bytes())
+    if (reading === null) ctx.progress(10, 'Reading the document')
+    const read = await readOn(ctx, document, reading)
+    if ('reading' in read) {
+      await ctx.checkpoint(read.reading)
+      return 'again'
+    }
+    sheet = read.sheet
     kept = await cache.keepSheet(sheet)
   }
+  await release()
   const found = Extraction.parse(findSwimmer(sheet, swimmer))
   return done(job, ctx, cache, subject, found, false, kept)
-}
-
-async function parse(ctx: RunContext, pdf: Uint8Array<ArrayBuffer>): Promise<Sheet> {
-  ctx.progress(10, 'Reading the document')
-  const sheet = await ctx.compute.run(
-    'heat-sheet.parse',
-    { pdf },
-    {
-      signal: ctx.signal,
-      transfer: [pdf.buffer],
-      onProgress: (value) => {
-        const { page, pages } = PageProgress.parse(value)
-        ctx.progress(10 + (85 * page) / pages, `Reading page ${page} of ${pages}`)
-      },
-    },
-  )
-  return Sheet.parse(sheet)
 }
 
 function done(

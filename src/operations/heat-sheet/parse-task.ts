@@ -1,25 +1,46 @@
-/** Reading a PDF is heavy, so it runs in a process of its own: bytes in, a sheet out. */
+/** Reading a PDF is heavy, so it runs apart from all else, and a long one a stretch of pages at a time: bytes in, a sheet or some pages out. */
+import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { readPdfText, type TextPage } from '../../formats/pdf-text.ts'
+import { packPages } from '../../formats/text-pages.ts'
 import type { ComputeTask } from '../../ports.ts'
 import { parseSheet } from './parse.ts'
 
-function bytesOf(input: unknown): Uint8Array {
-  if (typeof input === 'object' && input !== null && 'pdf' in input && input.pdf instanceof Uint8Array) return input.pdf
-  throw new MillraceError('UNKNOWN', 'The heat-sheet reader was given no PDF.')
-}
+const Input = z.object({
+  pdf: z.instanceof(Uint8Array),
+  /** Where to begin; see `readPdfText`. */
+  from: z.object({ page: z.int(), letters: z.int() }).default({ page: 1, letters: 0 }),
+  /** How much to read at once. */
+  most: z.object({ pages: z.int(), ms: z.number() }).default({ pages: Number.MAX_SAFE_INTEGER, ms: Number.MAX_VALUE }),
+})
+
+/** Pages read without a pause. Where a task runs in place, heartbeats are sent in pauses, and clocks stand still between them. */
+const PAGES_A_TURN = 4
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 /**
- * Takes `{pdf: Uint8Array}`, gives the Sheet, reports `{page, pages}` after each page.
+ * Takes `{pdf, from, most}` and takes over the bytes. Gives the Sheet where all of the document was read at once, else `{packed, next,
+ * letters, pages}`: the pages of this stretch (see `packPages`), where to go on, how many pages there are. Reports `{page, pages}` after each.
  * @throws MillraceError INVALID_PDF, TOO_LARGE, NO_TEXT, NOT_A_HEAT_SHEET, UNRECOGNIZED_LAYOUT
  */
 const parseTask: ComputeTask = async (input, ctx) => {
-  const pages: TextPage[] = []
-  for await (const read of readPdfText(bytesOf(input))) {
-    pages.push(read.page)
-    ctx.progress({ page: read.page.number, pages: read.pages })
+  const given = Input.safeParse(input)
+  if (!given.success) throw new MillraceError('UNKNOWN', 'The heat-sheet reader was given no PDF.')
+  const { pdf, from, most } = given.data
+  const began = performance.now()
+  const stretch: TextPage[] = []
+  let last = { pages: 0, letters: from.letters }
+  for await (const { page, pages, letters } of readPdfText(pdf, { from, consume: true })) {
+    stretch.push(page)
+    last = { pages, letters }
+    ctx.progress({ page: page.number, pages })
+    if (stretch.length % PAGES_A_TURN === 0) await turn()
+    if (stretch.length >= most.pages || performance.now() - began > most.ms) break
   }
-  return parseSheet(pages)
+  const next = from.page + stretch.length
+  if (from.page === 1 && next > last.pages) return parseSheet(stretch)
+  return { packed: packPages(stretch), next, ...last }
 }
 
 export default parseTask

@@ -1,0 +1,126 @@
+/** Long documents: read in several runs, they come to the same as read in one. Runs on Node and inside workerd. */
+import { sql } from 'drizzle-orm'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { createInlineCompute } from '../../../src/drivers/compute-inline.ts'
+import { submit } from '../../../src/engine/submit.ts'
+import { readPdfText, type TextPage } from '../../../src/formats/pdf-text.ts'
+import { readBatch } from '../../../src/live/state.ts'
+import { computeTasks } from '../../../src/operations/compute-tasks.ts'
+import { heatSheet } from '../../../src/operations/heat-sheet/index.ts'
+import { parseSheet } from '../../../src/operations/heat-sheet/parse.ts'
+import type { Sheet } from '../../../src/operations/heat-sheet/sheet.ts'
+import type { Compute } from '../../../src/ports.ts'
+import { openFetchServer } from '../../engine/fetch-origin.ts'
+import { openEngine, until } from '../../engine/rig.ts'
+
+/** More than three stretches, and more than one. */
+const LONG = 200
+const SHORT = 70
+const inline = createInlineCompute(computeTasks)
+let server: Awaited<ReturnType<typeof openFetchServer>>
+beforeAll(async () => {
+  server = await openFetchServer()
+})
+afterAll(() => server.close())
+
+let engine: Awaited<ReturnType<typeof openEngine>>
+/** Tasks that were run, and what happens before the next. */
+let ran: string[]
+let before: (count: number) => Promise<void>
+const watched: Compute = {
+  inTurn: inline.inTurn,
+  async run(task, input, options) {
+    ran.push(task)
+    await before(ran.length)
+    return inline.run(task, input, options)
+  },
+}
+beforeEach(async () => {
+  ran = []
+  before = async () => {}
+  engine = await openEngine({ operations: [heatSheet], compute: watched, allowPrivate: true })
+})
+afterEach(() => engine.close())
+
+const keys = async () => {
+  const found: string[] = []
+  for await (const { key } of engine.blobs.list('uploads/')) found.push(key)
+  return found
+}
+
+/** Puts a document through the engine; gives the sheet that was kept of it. */
+async function extract(document: object): Promise<{ sheet: unknown; batch: object }> {
+  const request = { swimmer: 'Nobody Atall', documents: [document] }
+  const { batchId } = await submit(engine, { owner: 'me', operation: heatSheet, request })
+  // The lease is long enough for a stretch on a machine that does much else.
+  await engine.work({ leaseMs: 120_000 })
+  const batch = await until(async () => {
+    const state = await readBatch(engine.db, batchId, 'me')
+    return state?.finished ? state : null
+  }, 240_000)
+  const key = (await engine.db.all<{ blob_key: string }>(sql`SELECT blob_key FROM documents`))[0]?.blob_key ?? ''
+  return { sheet: await new Response(await engine.blobs.get(key)).json(), batch }
+}
+
+const printed = new Map<number, ReturnType<typeof printAnew>>()
+
+/** The bytes of a document, and the sheet that comes of reading it at once. */
+function print(count: number): ReturnType<typeof printAnew> {
+  const known = printed.get(count) ?? printAnew(count)
+  printed.set(count, known)
+  return known
+}
+
+async function printAnew(count: number): Promise<{ pdf: Uint8Array; whole: Sheet }> {
+  const pdf = new Uint8Array(await (await fetch(`${server.origin}/sheet/${count}`)).arrayBuffer())
+  const pages: TextPage[] = []
+  for await (const { page } of readPdfText(pdf)) pages.push(page)
+  expect(pages).toHaveLength(count)
+  return { pdf, whole: parseSheet(pages) }
+}
+
+async function upload(pdf: Uint8Array) {
+  const { md5 } = await engine.blobs.put('uploads/long', pdf)
+  return { kind: 'upload', key: 'uploads/long', filename: 'long.pdf', md5 }
+}
+
+it('a long sheet is read in several runs that are one attempt, to the same sheet as at once', {
+  timeout: 300_000,
+}, async () => {
+  const { pdf, whole } = await print(LONG)
+  const { sheet, batch } = await extract(await upload(pdf))
+  expect(batch).toMatchObject({ status: 'completed', completed: 1, lastSeq: 3 })
+  expect(ran.filter((task) => task === 'heat-sheet.parse').length).toBeGreaterThanOrEqual(4)
+  expect(ran.at(-1)).toBe('heat-sheet.parse-pages')
+  expect(whole.entries.length).toBeGreaterThan(15_000)
+  expect(sheet).toEqual(whole)
+  const [job] = await engine.db.all(sql`SELECT attempt, losses FROM jobs`)
+  expect(job).toEqual({ attempt: 1, losses: 0 })
+  expect((await keys()).filter((key) => !key.endsWith('.sheet'))).toEqual(['uploads/long'])
+})
+
+it('what was put away and is gone is read anew', { timeout: 300_000 }, async () => {
+  let lost = 0
+  before = async () => {
+    const pages = (await keys()).filter((key) => key.endsWith('.pages'))
+    if (lost > 0 || pages.length < 2) return
+    lost = pages.length
+    await engine.blobs.delete(pages)
+  }
+  const { pdf, whole } = await print(SHORT)
+  const { sheet } = await extract(await upload(pdf))
+  expect(lost).toBe(2)
+  expect(sheet).toEqual(whole)
+  expect((await keys()).filter((key) => !key.endsWith('.sheet'))).toEqual(['uploads/long'])
+})
+
+it('a linked one is fetched once for all runs, and not kept', { timeout: 300_000 }, async () => {
+  const { whole } = await print(SHORT)
+  await fetch(`${server.origin}/requests`)
+  const { sheet, batch } = await extract({ kind: 'url', url: `${server.origin}/sheet/${SHORT}` })
+  expect(batch).toMatchObject({ status: 'completed' })
+  expect(sheet).toEqual(whole)
+  const requests: unknown = await (await fetch(`${server.origin}/requests`)).json()
+  expect(requests).toHaveLength(1)
+  expect((await keys()).filter((key) => !key.endsWith('.sheet'))).toEqual([])
+})
