@@ -5,7 +5,9 @@
  */
 import type { D1Database, D1PreparedStatement, D1Result } from '@cloudflare/workers-types'
 import type { BatchItem } from 'drizzle-orm/batch'
-import { DrizzleD1Database, SQLiteD1Session } from 'drizzle-orm/d1'
+import { NoopCache } from 'drizzle-orm/cache/core'
+import { D1PreparedQuery, DrizzleD1Database, SQLiteD1Session } from 'drizzle-orm/d1'
+import { NoopLogger } from 'drizzle-orm/logger'
 import type { PreparedQuery } from 'drizzle-orm/session'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { MillraceError } from '../errors.ts'
@@ -51,14 +53,18 @@ const CUT_OFF = [
   "Can't read from request stream because client disconnected",
 ]
 
+const says = (error: unknown, messages: readonly string[]) =>
+  messages.some((message) => String(error).includes(message))
+
 const utf8 = new TextEncoder()
 const pauseFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /**
  * Makes the port for one invocation of a Worker, since that is what D1's limit on statements is counted by. Costs nothing: it opens nothing.
  * @param d1 the binding; its schema is brought up to date by `wrangler d1 migrations apply`
- * @returns the database, and what was asked of it so far. Statements throw MillraceError SERVICE_UNAVAILABLE when nothing is left, TypeError
- * when one is larger than D1 takes, which is a fault of ours, else what D1 throws
+ * @returns the database, and what was asked of it so far. Statements throw MillraceError SERVICE_UNAVAILABLE when nothing is left and when
+ * D1 does not answer (a write may have been kept then), TypeError when one is larger than D1 takes, which is a fault of ours, else what D1
+ * throws
  */
 export function openD1(d1: D1Database, options: D1Options = {}): { db: Database; meter: StatementMeter } {
   const client = new BoundedClient(d1, options)
@@ -76,6 +82,12 @@ class Session extends SQLiteD1Session<Record<string, never>, Record<string, neve
     this.#client = client
   }
 
+  override prepareQuery(...[query, ...rest]: Parameters<SQLiteD1Session<never, never>['prepareQuery']>): Query {
+    const [fields, method, arrays, mapper, metadata, cache] = rest
+    const statement = this.#client.prepare(query.sql)
+    return new Query(statement, query, LOGGER, CACHE, metadata, cache, fields, method, arrays, mapper)
+  }
+
   override async batch(statements: readonly BatchItem<'sqlite'>[]): Promise<unknown[]> {
     const prepared = statements.map(prepare)
     const queries = prepared.map((one) => one.getQuery())
@@ -83,6 +95,19 @@ class Session extends SQLiteD1Session<Record<string, never>, Record<string, neve
       queries.map(({ sql, params }) => this.#client.prepare(sql).bind(...params)),
     )
     return results.map((result, i) => prepared[i]?.mapResult(result, true))
+  }
+}
+
+const LOGGER = new NoopLogger()
+const CACHE = new NoopCache()
+
+/**
+ * Drizzle wraps what a query throws in an error that recites the query and its parameters, up to 2 MB of them and whatever secret is among
+ * them, and that hides a MillraceError. Errors of this database are what they are.
+ */
+class Query extends D1PreparedQuery {
+  protected queryWithCache<T>(_sql: string, _params: unknown[], query: () => Promise<T>): Promise<T> {
+    return query()
   }
 }
 
@@ -126,7 +151,7 @@ class BoundedClient {
     return this.ask(statements, () => this.#d1.batch(statements.map(({ prepared }) => prepared)))
   }
 
-  /** Asks D1, again where that is safe. Of a write that may or may not have been kept, whoever asked must hear. */
+  /** Asks D1, again where that is safe. Of a write that may or may not have been kept, whoever asked hears at once. */
   async ask<T>(statements: readonly BoundedStatement[], send: () => Promise<T>): Promise<T> {
     const readsOnly = statements.every(({ reads }) => reads)
     for (let tries = 1; ; tries++) {
@@ -134,9 +159,12 @@ class BoundedClient {
       try {
         return await send()
       } catch (error) {
-        const text = String(error)
-        const passing = [...NEVER_BEGAN, ...(readsOnly ? CUT_OFF : [])].some((message) => text.includes(message))
-        if (!passing || tries === TRIES || this.meter.left < statements.length) throw error
+        const began = !says(error, NEVER_BEGAN)
+        if (began && !says(error, CUT_OFF)) throw error
+        const again = (!began || readsOnly) && tries < TRIES && this.meter.left >= statements.length
+        if (!again) {
+          throw new MillraceError('SERVICE_UNAVAILABLE', 'The database does not answer just now.', { cause: error })
+        }
         await this.#pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()))
       }
     }

@@ -36,8 +36,12 @@ function lineOf(head: Fields, fields: Fields, msg: string): string {
 /** What JSON has no word for. */
 function plain(_: string, value: unknown): unknown {
   if (value instanceof Error) return told(value)
+  if (typeof value === 'string' && value.length > LONGEST) return `${value.slice(0, LONGEST)}…`
   return typeof value === 'bigint' ? String(value) : value
 }
+
+/** No text of an entry is longer: Cloudflare cuts a line at 256 KB, and what is cut is no JSON any more. */
+const LONGEST = 8_000
 
 /** An error with those that caused it, as pino-std-serializers writes it. */
 function told(error: Error): Fields {

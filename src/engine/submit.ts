@@ -83,8 +83,9 @@ export async function submit(deps: Deps, submission: Submission): Promise<Accept
   try {
     return await create(deps, submission, fingerprint, admit)
   } catch (error) {
-    // Of creates that race under one key, one is written; the others find it here.
-    const winner = error instanceof MillraceError ? null : await findEarlier(deps.db, submission, fingerprint)
+    // Of creates that race under one key, one is written; the others find it here. So does one that was written, but its answer was lost.
+    const refused = error instanceof MillraceError && error.code !== 'SERVICE_UNAVAILABLE'
+    const winner = refused ? null : await findEarlier(deps.db, submission, fingerprint)
     if (winner === null) throw error
     await takeBack?.()
     return winner
