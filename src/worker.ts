@@ -78,7 +78,7 @@ const openLog = (level: string) => createConsoleLog(level, (name, line) => conso
 /** An edge is never this machine, so open calls are refused unless `HOST` says that this is `wrangler dev`. */
 function configOf(env: Bindings): Config {
   const texts = Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-  config ??= readConfig({ HOST: '0.0.0.0', CONCURRENCY: '24', ...Object.fromEntries(texts) })
+  config ??= readConfig({ HOST: '0.0.0.0', ...Object.fromEntries(texts) })
   for (const secret of [config.apiKey, config.jwtSecret, config.signingKey, config.databaseAuthToken])
     secrets.add(secret)
   return config
@@ -176,7 +176,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
       // Whatever becomes of this invocation, somebody looks at its leases.
       ports.keepAlive(timer.set(clock.now() + WORKER_TIMES.leaseMs))
     }
-    if (!shared && worker.running === concurrency) {
+    if (!shared && worker.running >= concurrency) {
       shared = true
       // There may be more than one invocation can run at once.
       ports.dispatcher.wake()

@@ -7,10 +7,14 @@ export const PONG = 'pong'
 /** The platform takes messages of 1 MiB at least. What is longer is read by each follower instead. */
 const MESSAGE_CHARACTERS = 300_000
 
+/** Running jobs whose latest progress is kept for those who come later. */
+const KEPT_PROGRESS = 500
+
 /** A stretch of a batch's log, as plain JSON, of which only this is looked at here. */
 interface Stretch {
   readonly end: number
   readonly complete: boolean
+  readonly events: readonly { readonly jobId: string | null }[]
 }
 
 /** How an object reads. */
@@ -34,6 +38,8 @@ export class BatchObject {
   /** Number up to which they should be. */
   #wanted = 0
   #reading: Promise<void> | null = null
+  /** The latest of each running job, while the object is awake: the database has it some seconds later. */
+  readonly #progress = new Map<string, unknown>()
 
   constructor(state: DurableObjectState, reader: BatchReader, log: Log) {
     this.#state = state
@@ -48,15 +54,20 @@ export class BatchObject {
     const notices: unknown = await request.json()
     const sockets = this.#state.getWebSockets().length
     if (sockets > 0 && Array.isArray(notices)) for (const notice of notices) await this.#tell(batchId, notice)
+    else this.#progress.clear()
     return new Response(String(sockets))
   }
 
-  /** The greeting says where the log is, read after the socket was there: what came between a follower's read and its socket is not missed. */
+  /**
+   * The greeting says how far jobs are, then where the log is, read after the socket was there: what came between a follower's read and
+   * its socket is not missed.
+   */
   async #accept(batchId: string): Promise<Response> {
     const { 0: client, 1: server } = new WebSocketPair()
     this.#state.acceptWebSocket(server)
     const at = await this.#position(batchId, server)
     server.serializeAttachment(at)
+    if (this.#progress.size > 0) send([server], JSON.stringify({ progress: [...this.#progress.values()] }))
     send([server], JSON.stringify({ seq: at }))
     return new Response(null, { status: 101, webSocket: client })
   }
@@ -78,11 +89,19 @@ export class BatchObject {
   async #tell(batchId: string, notice: unknown): Promise<void> {
     if (typeof notice !== 'object' || notice === null) return
     if (!('seq' in notice) || typeof notice.seq !== 'number' || notice.seq === 0) {
+      if ('progress' in notice && Array.isArray(notice.progress)) for (const one of notice.progress) this.#keep(one)
       return send(this.#state.getWebSockets(), JSON.stringify(notice))
     }
     this.#wanted = Math.max(this.#wanted, notice.seq)
     this.#reading ??= this.#readOn(batchId)
     await this.#reading
+  }
+
+  #keep(progress: unknown): void {
+    if (typeof progress !== 'object' || progress === null || !('jobId' in progress)) return
+    const { jobId } = progress
+    if (typeof jobId !== 'string' || (this.#progress.size >= KEPT_PROGRESS && !this.#progress.has(jobId))) return
+    this.#progress.set(jobId, progress)
   }
 
   /** Reads until the sockets have what they should: once for all notices that came meanwhile. */
@@ -105,6 +124,7 @@ export class BatchObject {
   }
 
   #send(page: Stretch, after: number): void {
+    for (const { jobId } of page.events) if (jobId !== null) this.#progress.delete(jobId)
     const sockets = this.#state.getWebSockets()
     const text = JSON.stringify({ seq: page.end, page: { ...page, after } })
     send(sockets, text.length > MESSAGE_CHARACTERS ? JSON.stringify({ seq: page.end }) : text)

@@ -18,6 +18,8 @@ import { type KnownState, Waiters } from './waiting.ts'
 const RESERVE = 50
 /** Between looks of a request that waits: most changes are noticed, a claim or a pause is not. */
 const LOOK_EVERY_MS = 2_000
+/** Notices may be out of order for once: a stream does without them for no longer than this. */
+const GREETED_WITHIN_MS = 1_000
 /** Between looks at all of an owner's batches; each costs some three queries. */
 const OWNER_EVERY_MS = 2_000
 /** Running jobs whose progress a stream of all batches tells. */
@@ -89,7 +91,7 @@ export class IsolatedHub implements Following {
 
   #follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
     const own = this.#deps.openDatabase()
-    const feed = batchFeed({ ...this.#deps, db: own.db }, batch)
+    const feed = greeted(batchFeed({ ...this.#deps, db: own.db }, batch))
     const compare = async (channel: Channel) => {
       const [head] = await readHeads(own.db, [batch.id])
       if (head === undefined) channel.look()
@@ -111,6 +113,34 @@ export class IsolatedHub implements Following {
       else compare(channel).catch((error: unknown) => log.warn({ err: error, ...feed.label }, 'not compared'))
     }, COMMENT_EVERY_MS)
     return channel
+  }
+}
+
+/** What is told of progress is newer than what is stored, so what is stored is read once the first notice has come, or does not come. */
+function greeted(feed: Feed): Feed {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return {
+    ...feed,
+    subscribe(follower) {
+      const timer = setTimeout(resolve, GREETED_WITHIN_MS)
+      const unsubscribe = feed.subscribe({
+        reaches(seq) {
+          resolve()
+          follower.reaches(seq)
+        },
+        look: () => follower.look(),
+        progress: (batchId, progress) => follower.progress(batchId, progress),
+      })
+      return () => {
+        clearTimeout(timer)
+        resolve()
+        unsubscribe()
+      }
+    },
+    async running() {
+      await promise
+      return feed.running()
+    },
   }
 }
 

@@ -11,6 +11,7 @@ import { openD1 } from '../../src/drivers/db-d1.ts'
 import { type EdgeAnswer, EdgeQuestion } from './edge-questions.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+const CRON_EVERY_MS = 10_000
 const { PORT = '0', DATA_DIR = '', EDGE_BUILD = '', PATH: _path, HOME: _home, ...variables } = process.env
 
 async function modulesOf(folder: string) {
@@ -65,10 +66,6 @@ async function answer(question: EdgeQuestion): Promise<EdgeAnswer> {
     const { objects } = await (await server.getR2Bucket('BLOBS')).list()
     return { lines: objects.map(({ key }) => key), code: 0 }
   }
-  if (question.do === 'sweep') {
-    await (await server.getWorker()).scheduled({ cron: '* * * * *' })
-    return { lines: [], code: 0 }
-  }
   const [command, ...args] = question.args
   if (command !== 'keys') return { lines: [`There is no command "${command}" at the edge.`], code: 1 }
   try {
@@ -79,6 +76,8 @@ async function answer(question: EdgeQuestion): Promise<EdgeAnswer> {
 }
 
 await migrate()
+// The cron trigger; on the platform it comes every minute.
+setInterval(() => void server.getWorker().then((worker) => worker.scheduled({ cron: '* * * * *' })), CRON_EVERY_MS)
 const end = () => void server.dispose().then(() => process.exit(0))
 process.on('SIGTERM', end)
 process.stdin.on('end', end).resume()

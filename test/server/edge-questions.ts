@@ -7,8 +7,6 @@ export const EdgeQuestion = z.discriminatedUnion('do', [
   z.object({ do: z.literal('blobs') }),
   /** What `npm run` does with these arguments. */
   z.object({ do: z.literal('command'), args: z.array(z.string()) }),
-  /** What the cron trigger does every minute. */
-  z.object({ do: z.literal('sweep') }),
 ])
 export type EdgeQuestion = z.infer<typeof EdgeQuestion>
 
