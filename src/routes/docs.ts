@@ -4,8 +4,6 @@ import { html } from 'hono/html'
 import { MillraceError } from '../errors.ts'
 import type { AppDeps, Env } from '../http/context.ts'
 import { tagged } from '../http/etag.ts'
-import { openApiDocument } from '../http/openapi/document.ts'
-import examples from '../http/openapi/examples.json' with { type: 'json' }
 
 /** Scripts, styles and requests of this server alone; the style sheet holds its pictures itself. */
 const POLICY = `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
@@ -34,8 +32,8 @@ const ROBOTS = 'User-agent: *\nAllow: /cards/\nDisallow: /\n'
 export function docsRoutes(deps: Pick<AppDeps, 'assets'>): Hono<Env> {
   let document: string | undefined
   return new Hono<Env>()
-    .get('/openapi.json', (c) => {
-      document ??= JSON.stringify(openApiDocument(examples))
+    .get('/openapi.json', async (c) => {
+      document ??= await makeDocument()
       return tagged(c, document, document)
     })
     .get('/docs', (c) => {
@@ -52,6 +50,15 @@ export function docsRoutes(deps: Pick<AppDeps, 'assets'>): Hono<Env> {
       return c.body(body, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
     })
     .get('/robots.txt', (c) => c.text(ROBOTS))
+}
+
+/** What it is made of is loaded when somebody asks for it: a home that starts often should start fast. */
+async function makeDocument(): Promise<string> {
+  const [{ openApiDocument }, { default: examples }] = await Promise.all([
+    import('../http/openapi/document.ts'),
+    import('../http/openapi/examples.json', { with: { type: 'json' } }),
+  ])
+  return JSON.stringify(openApiDocument(examples))
 }
 
 const PAGE = html`<!doctype html>

@@ -52,13 +52,10 @@ export const Activity = z
     difficulty: Difficulty,
     duration_minutes: z.int(),
     materials_needed: z.array(z.string()),
-    /** Null: for all ages. */
-    age_range: AgeRange.nullable(),
+    age_range: AgeRange.nullable().describe('Null: for all ages.'),
     special_needs_adaptations: z.string().nullable(),
-    /** Null: not stated. */
-    setting: Setting.nullable(),
-    /** Null: not stated. */
-    group_size: GroupSize.nullable(),
+    setting: Setting.nullable().describe('Null: not stated.'),
+    group_size: GroupSize.nullable().describe('Null: not stated.'),
     is_active: z.boolean(),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
@@ -104,8 +101,7 @@ export const NewParticipation = z.object({
   id: optional(Id),
   child_id: Id,
   activity_id: Id,
-  /** Default: now. */
-  participated_at: optional(Instant),
+  participated_at: optional(Instant).describe('Default: now.'),
   duration_minutes: withDefault(Minutes, null),
   notes: withDefault(LongText, null),
 })
@@ -151,7 +147,6 @@ export const CoachingNote = z
 
 /** The query string of lists. */
 export const ListRows = z.object({
-  /** `next_cursor` of the page before. */
-  cursor: z.string().max(128).default(''),
+  cursor: z.string().max(128).default('').describe('`next_cursor` of the page before.'),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 })

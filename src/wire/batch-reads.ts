@@ -15,8 +15,9 @@ export const MOST_CHILDREN = 50
 export const BatchGetRequest = z.object({
   resource_type: z.string(),
   ids: list(z.string(), MOST_IDS),
-  /** Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything. */
-  fields: optional(z.string()),
+  fields: optional(z.string()).describe(
+    'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
+  ),
 })
 
 /** `POST /api/v1/batch/activities/recommendations`. */
@@ -37,8 +38,7 @@ const LooseId = z.string().max(1_000)
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
   items: list(z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
-  /** Told when a write that became a batch ends. */
-  webhook: optional(WebhookRequest),
+  webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
 })
 
 /** `POST /api/v1/batch/delete`. */
@@ -54,8 +54,10 @@ export const ItemResult = z
     z.object({
       id: z.string(),
       status: z.literal('success'),
-      /** The resource, or the part of it that `fields` selects; absent for what was deleted. */
-      data: z.record(z.string(), z.unknown()).optional(),
+      data: z
+        .record(z.string(), z.unknown())
+        .optional()
+        .describe('The resource, or the part of it that `fields` selects; absent for what was deleted.'),
       status_code: z.literal(200),
     }),
     z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
@@ -78,10 +80,8 @@ export type BatchResults = z.infer<typeof BatchResults>
 export const Recommendation = z
   .object({
     activity: Activity,
-    /** 0–1, three places. */
-    relevance_score: z.number(),
-    /** Sentences joined by `; `. */
-    reasoning: z.string(),
+    relevance_score: z.number().describe('0–1, three places.'),
+    reasoning: z.string().describe('Sentences joined by `; `.'),
   })
   .meta({ id: 'BatchResults' })
 export type Recommendation = z.infer<typeof Recommendation>
@@ -117,8 +117,10 @@ export const WriteAccepted = z
     status_url: z.string(),
     stream_url: z.string(),
     results_url: z.string(),
-    /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
-    webhook_secret: z.string().optional(),
+    webhook_secret: z
+      .string()
+      .optional()
+      .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
   })
   .meta({ id: 'WriteAccepted' })
 export type WriteAccepted = z.infer<typeof WriteAccepted>
@@ -126,8 +128,7 @@ export type WriteAccepted = z.infer<typeof WriteAccepted>
 /** One thing that was wrong with a request, in the list of a 422. */
 export const FieldIssue = z
   .object({
-    /** Where: `["body", "ids", 0]`. */
-    loc: z.array(z.union([z.string(), z.int()])),
+    loc: z.array(z.union([z.string(), z.int()])).describe('Where: `["body", "ids", 0]`.'),
     msg: z.string(),
     type: z.string(),
   })

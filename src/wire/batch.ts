@@ -5,14 +5,10 @@ import { z } from 'zod'
 export const ErrorBody = z
   .object({
     success: z.literal(false),
-    /** A code of upper-case words; stable. */
-    error: z.string(),
-    /** A sentence for the person who reads it. */
-    message: z.string(),
-    /** The field that was wrong, where one was. */
-    field: z.string().optional(),
-    /** Names the request in the server's log; `X-Request-Id` as well. */
-    requestId: z.string().optional(),
+    error: z.string().describe('A code of upper-case words; stable.'),
+    message: z.string().describe('A sentence for the person who reads it.'),
+    field: z.string().optional().describe('The field that was wrong, where one was.'),
+    requestId: z.string().optional().describe("Names the request in the server's log; `X-Request-Id` as well."),
   })
   .meta({ id: 'CodedError' })
 export type ErrorBody = z.infer<typeof ErrorBody>
@@ -59,8 +55,7 @@ export const BatchCompleted = z.looseObject({
   completedJobs: z.int(),
   failedJobs: z.int(),
   cancelledJobs: z.int(),
-  /** Up to 100 jobs; with more, `resultsUrl` says where they are. */
-  results: z.array(JobResult).optional(),
+  results: z.array(JobResult).optional().describe('Up to 100 jobs; with more, `resultsUrl` says where they are.'),
   resultsUrl: z.string().optional(),
 })
 
@@ -72,41 +67,43 @@ export type BatchEvent = z.infer<typeof BatchEvent>
 
 /** `GET /api/batch/:id`. */
 export const PollBatch = z.object({
-  /** With `If-None-Match`: seconds to hold the answer until it is another; at most 25 are held. */
   wait: z
     .string()
     .regex(/^\d{1,6}$/, 'Expected a whole number of seconds, such as 25.')
     .transform(Number)
-    .optional(),
-  /** Number of the last event the caller has: the answer carries those after it too. For callers that streams do not reach. */
+    .optional()
+    .describe('With `If-None-Match`: seconds to hold the answer until it is another; at most 25 are held.'),
   after: z
     .string()
     .regex(/^\d{1,15}$/, 'Expected the number of an event, such as 12; 0 for all.')
     .transform(Number)
-    .optional(),
+    .optional()
+    .describe(
+      'Number of the last event the caller has: the answer carries those after it too. For callers that streams do not reach.',
+    ),
 })
 
 /** What `?after=` adds to the answer of `GET /api/batch/:id`. */
 export const PolledEvents = z.object({
-  /** The next events, each as its frame in the stream; a page of them. */
-  events: z.array(z.object({ id: z.int(), data: BatchEvent })),
-  /** The number to ask on `after`. Below `batch.lastEventId` there is more already. */
-  eventsTo: z.int(),
+  events: z
+    .array(z.object({ id: z.int(), data: BatchEvent }))
+    .describe('The next events, each as its frame in the stream; a page of them.'),
+  eventsTo: z.int().describe('The number to ask on `after`. Below `batch.lastEventId` there is more already.'),
 })
 export type PolledEvents = z.infer<typeof PolledEvents>
 
 /** The query string of streams. */
 export const FollowBatch = z.object({
-  /** Number of the last event the caller has, for callers that can't send `Last-Event-ID`; the header wins. */
-  lastEventId: z.string().optional(),
+  lastEventId: z
+    .string()
+    .optional()
+    .describe("Number of the last event the caller has, for callers that can't send `Last-Event-ID`; the header wins."),
 })
 
 /** `POST /api/batch/stream-token`, `POST /api/batch/:id/stream-token`. */
 export const StreamLink = z.object({
   success: z.literal(true),
-  /** From the root of the server, with its token where calls need a key. */
-  streamUrl: z.string(),
-  /** Null where it does not end. */
-  expiresAt: z.iso.datetime().nullable(),
+  streamUrl: z.string().describe('From the root of the server, with its token where calls need a key.'),
+  expiresAt: z.iso.datetime().nullable().describe('Null where it does not end.'),
 })
 export type StreamLink = z.infer<typeof StreamLink>

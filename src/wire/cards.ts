@@ -18,7 +18,9 @@ export const MOST_METADATA_DEPTH = 100
 /** Whether a JSON value is nested no deeper than that. */
 export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return true
-  return depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1))
+  if (depth === 0) return false
+  for (const inner of Object.values(value)) if (!isShallow(inner, depth - 1)) return false
+  return true
 }
 
 const Tag = z
@@ -33,10 +35,9 @@ export const NewCard = z
     body: text({ max: 250_000 }),
     category: text({ min: 1, max: 200 }),
     privacy_level: text({ min: 1, max: 100 }),
-    /** Without blanks around them, and without those that are nothing else. */
-    tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), []).transform((tags) =>
-      tags.filter((tag) => tag !== ''),
-    ),
+    tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), [])
+      .transform((tags) => tags.filter((tag) => tag !== ''))
+      .describe('Without blanks around them, and without those that are nothing else.'),
     source_platform: optional(text({ max: 200 })),
     source_url: optional(text({ max: 4_000 })),
     metadata: withDefault(z.record(z.string(), z.unknown()), {}),
@@ -46,20 +47,18 @@ export type NewCard = z.infer<typeof NewCard>
 
 /** What every task may be told. */
 const TASK = {
-  /** When it may begin. */
-  run_at: optional(Instant),
-  /** Whom to tell what becomes of it. */
-  webhook: optional(WebhookRequest),
+  run_at: optional(Instant).describe('When it may begin.'),
+  webhook: optional(WebhookRequest).describe('Whom to tell what becomes of it.'),
 }
 
 /** How cards are imported, whatever form they come in. */
 export const ImportOptions = z.object({
   publish_business: withDefault(z.boolean(), true),
   publish_ideas: withDefault(z.boolean(), true),
-  /** What to do with a card whose title and body the owner has already; left out: import it all the same. */
-  on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')),
-  /** Checks every card and writes none. */
-  validate_only: withDefault(z.boolean(), false),
+  on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')).describe(
+    'What to do with a card whose title and body the owner has already; left out: import it all the same.',
+  ),
+  validate_only: withDefault(z.boolean(), false).describe('Checks every card and writes none.'),
   ...TASK,
 })
 export type ImportOptions = z.infer<typeof ImportOptions>
@@ -73,8 +72,9 @@ export const ImportQuery = ImportOptions.extend({
   publish_business: flag(true),
   publish_ideas: flag(true),
   validate_only: flag(false),
-  /** Address of a webhook, whose secret is made. */
-  webhook: optional(WebhookRequest.shape.url).transform((url) => (url === undefined ? undefined : { url })),
+  webhook: optional(WebhookRequest.shape.url)
+    .transform((url) => (url === undefined ? undefined : { url }))
+    .describe('Address of a webhook, whose secret is made.'),
 })
 
 /** `POST /bulk/import` as JSON. What a card may hold is checked card by card, later. */
@@ -95,15 +95,16 @@ const words = z.array(text({ min: 1, max: 200 })).max(1_000)
 
 /** `POST /bulk/export`. */
 export const ExportRequest = z.object({
-  /** Null or left out: all. */
-  card_ids: optional(z.array(CardId).min(1, 'Input should name a card; leave it out to export all cards')),
-  /** Compared without case; null, left out or empty: any. */
-  privacy_levels: optional(words),
+  card_ids: optional(z.array(CardId).min(1, 'Input should name a card; leave it out to export all cards')).describe(
+    'Null or left out: all.',
+  ),
+  privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
   categories: optional(words),
   published_only: withDefault(z.boolean(), false),
   format: withDefault(z.string(), 'json'),
-  /** Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown. */
-  include_metadata: withDefault(z.boolean(), true),
+  include_metadata: withDefault(z.boolean(), true).describe(
+    'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
+  ),
   compression: optional(z.enum(['gzip'], 'Input should be gzip')),
   ...TASK,
 })
@@ -119,10 +120,8 @@ export const RestoreRequest = z.object({ card_ids: ids, ...TASK })
 
 /** `GET /bulk/tokens`. */
 export const ListTokens = z.object({
-  /** At most 1,000. */
-  limit: z.coerce.number().int().min(1).max(1_000).optional(),
-  /** `next` of the page before. */
-  cursor: z.coerce.number().int().min(1).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
+  cursor: z.coerce.number().int().min(1).optional().describe('`next` of the page before.'),
 })
 
 /** The answer to everything that begins a task. */
@@ -134,8 +133,7 @@ export const TaskAccepted = z
     estimated_duration_seconds: z.int(),
     check_status_url: z.string(),
     stream_url: z.string(),
-    /** The secret made for its webhook, where none was given. */
-    webhook_secret: z.string().optional(),
+    webhook_secret: z.string().optional().describe('The secret made for its webhook, where none was given.'),
   })
   .meta({ id: 'TaskAccepted' })
 export type TaskAccepted = z.infer<typeof TaskAccepted>
@@ -149,14 +147,10 @@ export const ImportResult = z
     cards_imported: z.int(),
     cards_failed: z.int(),
     cards_published: z.int(),
-    /** Duplicates passed over, by `on_duplicate: skip`. */
-    cards_skipped: z.int(),
-    /** Cards that were there and have the new fields, by `on_duplicate: update`. */
-    cards_updated: z.int(),
-    /** With `validate_only`, cards that would be imported; else 0. */
-    cards_valid: z.int(),
-    /** Eight decimals. */
-    extropy_earned: z.string(),
+    cards_skipped: z.int().describe('Duplicates passed over, by `on_duplicate: skip`.'),
+    cards_updated: z.int().describe('Cards that were there and have the new fields, by `on_duplicate: update`.'),
+    cards_valid: z.int().describe('With `validate_only`, cards that would be imported; else 0.'),
+    extropy_earned: z.string().describe('Eight decimals.'),
     errors: z.array(ImportError),
     duration_seconds: z.number(),
   })
@@ -168,10 +162,14 @@ export const ExportResult = z
     cards_exported: z.int(),
     cards_failed: z.int(),
     export_format: z.enum(EXPORT_FORMATS),
-    /** The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field. */
-    export_data: z.string().nullable().optional(),
-    /** Signed; good until `download_expires_at`. */
-    download_url: z.string(),
+    export_data: z
+      .string()
+      .nullable()
+      .optional()
+      .describe(
+        'The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field.',
+      ),
+    download_url: z.string().describe('Signed; good until `download_expires_at`.'),
     download_expires_at: z.iso.datetime(),
     filename: z.string(),
     file_size_bytes: z.int(),
@@ -205,10 +203,11 @@ export const TaskStatus = z
     task_id: z.string(),
     status: z.enum(TASK_STATES),
     progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
-    /** What was done, also of a task that failed. */
-    result: z.union([ImportResult, ExportResult, DeleteResult]).optional(),
-    /** Of FAILURE, and of RETRY: what went wrong. */
-    error: z.string().optional(),
+    result: z
+      .union([ImportResult, ExportResult, DeleteResult])
+      .optional()
+      .describe('What was done, also of a task that failed.'),
+    error: z.string().optional().describe('Of FAILURE, and of RETRY: what went wrong.'),
     completed_at: z.iso.datetime().optional(),
   })
   .meta({ id: 'TaskStatus' })

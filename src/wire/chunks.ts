@@ -10,8 +10,7 @@ export const LoadChunks = z.object({ chunks: z.array(z.looseObject({ id: Id, tex
 
 /** `GET /api/chunks`. */
 export const ListChunks = z.object({
-  /** `next_cursor` of the page before. */
-  cursor: z.string().max(128).default(''),
+  cursor: z.string().max(128).default('').describe('`next_cursor` of the page before.'),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 })
 
@@ -23,12 +22,9 @@ export const BulkChunks = z.object({
   chunks: z.record(z.string(), Chunk),
   errors: z.record(z.string(), z.string()),
   summary: z.object({
-    /** References as asked for, doubles counted. */
-    total_requested: z.int(),
-    /** Keys of `chunks`. */
-    successful: z.int(),
-    /** Keys of `errors`. */
-    failed: z.int(),
+    total_requested: z.int().describe('References as asked for, doubles counted.'),
+    successful: z.int().describe('Keys of `chunks`.'),
+    failed: z.int().describe('Keys of `errors`.'),
   }),
 })
 export type BulkChunks = z.infer<typeof BulkChunks>
@@ -40,8 +36,7 @@ export type ChunksLoaded = z.infer<typeof ChunksLoaded>
 /** The answer to `GET /api/chunks`. */
 export const ChunkPage = z.object({
   chunks: z.array(Chunk),
-  /** What to send as `cursor` for the next page; null on the last. */
-  next_cursor: z.string().nullable(),
+  next_cursor: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
 })
 
 /** The error body of the chunk surface. */

@@ -4,35 +4,30 @@ import { PolledEvents } from './batch.ts'
 
 /** One entry of a swimmer in a heat or psych sheet. Optional fields are absent where the sheet does not print them. */
 export const SwimEvent = z.object({
-  /** Number of the event; a combined `21 / 22` counts under its first number. */
-  eventNumber: z.int(),
-  /** As printed, ligatures resolved: `Girls 11-12 100 Yard Freestyle`. */
-  eventName: z.string(),
-  /** Running number of the heat; null on lists without heats (psych sheets, alternates). */
-  heatNumber: z.int().nullable(),
-  /** Null on lists without heats. */
-  lane: z.int().nullable(),
-  /** `First Last`. */
-  swimmerName: z.string(),
-  /** Years; absent where the sheet prints a school year instead. */
-  age: z.int().optional(),
-  /** School year as printed: `SR`, `4`. */
-  grade: z.string().optional(),
+  eventNumber: z.int().describe('Number of the event; a combined `21 / 22` counts under its first number.'),
+  eventName: z.string().describe('As printed, ligatures resolved: `Girls 11-12 100 Yard Freestyle`.'),
+  heatNumber: z
+    .int()
+    .nullable()
+    .describe('Running number of the heat; null on lists without heats (psych sheets, alternates).'),
+  lane: z.int().nullable().describe('Null on lists without heats.'),
+  swimmerName: z.string().describe('`First Last`.'),
+  age: z.int().optional().describe('Years; absent where the sheet prints a school year instead.'),
+  grade: z.string().optional().describe('School year as printed: `SR`, `4`.'),
   team: z.string().optional(),
-  /** As printed, course letter joined (`2:52.14L`), exhibition `X` kept; `NT`, `NP` where there is none. */
-  seedTime: z.string().optional(),
-  /** `HH:MM`, 24 h. */
-  heatStartTime: z.string().optional(),
-  /** `YYYY-MM-DD`. */
-  sessionDate: z.string().optional(),
-  /** Position in a list without heats. */
-  rank: z.int().optional(),
-  /** Position in an Alternates block. */
-  alternate: z.int().optional(),
-  /** As printed in the heat's heading: `A - Final`. */
-  round: z.string().optional(),
-  /** Set when the entry is a leg of a relay; `leg` counts from 1. */
-  relay: z.object({ team: z.string(), letter: z.string().optional(), leg: z.int() }).optional(),
+  seedTime: z
+    .string()
+    .optional()
+    .describe('As printed, course letter joined (`2:52.14L`), exhibition `X` kept; `NT`, `NP` where there is none.'),
+  heatStartTime: z.string().optional().describe('`HH:MM`, 24 h.'),
+  sessionDate: z.string().optional().describe('`YYYY-MM-DD`.'),
+  rank: z.int().optional().describe('Position in a list without heats.'),
+  alternate: z.int().optional().describe('Position in an Alternates block.'),
+  round: z.string().optional().describe("As printed in the heat's heading: `A - Final`."),
+  relay: z
+    .object({ team: z.string(), letter: z.string().optional(), leg: z.int() })
+    .optional()
+    .describe('Set when the entry is a leg of a relay; `leg` counts from 1.'),
 })
 export type SwimEvent = z.infer<typeof SwimEvent>
 
@@ -40,21 +35,18 @@ export type SwimEvent = z.infer<typeof SwimEvent>
 export const ExtractAccepted = z.object({
   success: z.literal(true),
   batchId: z.string(),
-  /** Documents that are left after the same one given twice was counted once. */
-  totalJobs: z.int(),
-  /** Carries a token good for a day where calls need a key, because `EventSource` can't send headers. */
-  streamUrl: z.string(),
+  totalJobs: z.int().describe('Documents that are left after the same one given twice was counted once.'),
+  streamUrl: z
+    .string()
+    .describe("Carries a token good for a day where calls need a key, because `EventSource` can't send headers."),
 })
 export type ExtractAccepted = z.infer<typeof ExtractAccepted>
 
 /** `POST /api/batch/extract`, a form: at least one document, at most 100, each at most 50 MB. */
 export const ExtractForm = z.object({
-  /** Whose events to look for, in either order of the names. */
-  swimmer: z.string().min(1).max(200),
-  /** A JSON array of links to PDFs. */
-  urls: z.string().optional(),
-  /** PDF files. */
-  pdfs: z.array(z.file()).max(100).optional(),
+  swimmer: z.string().min(1).max(200).describe('Whose events to look for, in either order of the names.'),
+  urls: z.string().optional().describe('A JSON array of links to PDFs.'),
+  pdfs: z.array(z.file()).max(100).optional().describe('PDF files.'),
 })
 
 /** A batch in its state. What is left are facts of its operation, such as `swimmerName`. */
@@ -67,8 +59,7 @@ export const BatchFacts = z
     completedJobs: z.int(),
     failedJobs: z.int(),
     cancelledJobs: z.int(),
-    /** Number of its last event; where a stream from now on begins. */
-    lastEventId: z.int(),
+    lastEventId: z.int().describe('Number of its last event; where a stream from now on begins.'),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
   })
@@ -83,8 +74,7 @@ export const BatchStatus = z.object({
       id: z.string(),
       sequence: z.int(),
       filename: z.string().nullable(),
-      /** `pending`, `downloading`, `processing`, `completed`, `failed`, `cancelled`. */
-      status: z.string(),
+      status: z.string().describe('`pending`, `downloading`, `processing`, `completed`, `failed`, `cancelled`.'),
       progressPercent: z.int(),
       progressMessage: z.string().nullable(),
       error: z.string().nullable(),
@@ -103,8 +93,7 @@ export const OwnerState = z.object({ success: z.literal(true), batches: z.array(
 /** What one document gave for one swimmer; kept as the result of its job. */
 export const Extraction = z.object({
   meetName: z.string(),
-  /** `YYYY-MM-DD`; null when the document prints no date. */
-  sessionDate: z.string().nullable(),
+  sessionDate: z.string().nullable().describe('`YYYY-MM-DD`; null when the document prints no date.'),
   meetDateRange: z.object({ start: z.string(), end: z.string() }).optional(),
   venue: z.string().optional(),
   events: z.array(SwimEvent),

@@ -10,31 +10,32 @@ z.globalRegistry.add(Json, { id: 'Json' })
 
 /** How a batch is to be run. */
 export const BatchOptions = z.strictObject({
-  /** Head start over the owner's other jobs, in turns; negative to wait behind them. */
-  priority: z.int().min(-1_000_000).max(1_000_000).optional(),
-  /** When its jobs may begin. */
-  runAt: z.iso.datetime({ offset: true }).optional(),
-  /** Tries a job. */
-  maxAttempts: z.int().min(1).max(20).optional(),
-  /** Jobs run at once; never more than the operation allows. */
-  concurrency: z.int().min(1).max(10_000).optional(),
-  /** When what is left of it is failed. */
-  deadline: z.iso.datetime({ offset: true }).optional(),
+  priority: z
+    .int()
+    .min(-1_000_000)
+    .max(1_000_000)
+    .optional()
+    .describe("Head start over the owner's other jobs, in turns; negative to wait behind them."),
+  runAt: z.iso.datetime({ offset: true }).optional().describe('When its jobs may begin.'),
+  maxAttempts: z.int().min(1).max(20).optional().describe('Tries a job.'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('Jobs run at once; never more than the operation allows.'),
+  deadline: z.iso.datetime({ offset: true }).optional().describe('When what is left of it is failed.'),
   labels: z.array(Label).max(10).optional(),
-  /** Told what becomes of it. */
-  webhook: WebhookRequest.optional(),
+  webhook: WebhookRequest.optional().describe('Told what becomes of it.'),
 })
 
 /** `POST /api/batch`. */
 export const CreateBatch = z
   .strictObject({
     operation: z.string(),
-    /** What holds for the whole batch; its operation says which. */
-    input: Json.optional(),
-    /** One a job. Left out with `open`. */
-    items: z.array(Json).optional(),
-    /** Takes items later, by `POST /api/batch/:id/items`, until it is sealed. */
-    open: z.boolean().optional(),
+    input: Json.optional().describe('What holds for the whole batch; its operation says which.'),
+    items: z.array(Json).optional().describe('One a job. Left out with `open`.'),
+    open: z.boolean().optional().describe('Takes items later, by `POST /api/batch/:id/items`, until it is sealed.'),
     options: BatchOptions.optional(),
   })
   .meta({ id: 'CreateBatch' })
@@ -47,17 +48,17 @@ export const BatchAccepted = z
     batchId: z.string(),
     totalJobs: z.int(),
     streamUrl: z.string(),
-    /** False when the same request under the same `Idempotency-Key` was accepted before. */
-    created: z.boolean(),
-    /** The secret made for its webhook, where none was given. It is shown in this answer alone. */
-    webhookSecret: z.string().optional(),
+    created: z.boolean().describe('False when the same request under the same `Idempotency-Key` was accepted before.'),
+    webhookSecret: z
+      .string()
+      .optional()
+      .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
   })
   .meta({ id: 'BatchAccepted' })
 export type BatchAccepted = z.infer<typeof BatchAccepted>
 
 const Page = {
-  /** At most 1,000. */
-  limit: z.coerce.number().int().min(1).max(1_000).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
 }
 
 /** `GET /api/batch`. */
@@ -66,33 +67,39 @@ export const ListBatches = z.object({
   status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']).optional(),
   operation: z.string().optional(),
   label: Label.optional(),
-  /** `next` of the page before. */
-  cursor: z.string().max(128).optional(),
+  cursor: z.string().max(128).optional().describe('`next` of the page before.'),
 })
 
 /** `GET /api/batch/:id/jobs`. */
 export const ListJobs = z.object({
   ...Page,
   status: z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']).optional(),
-  /** `next` of the page before. */
-  cursor: z.coerce.number().int().min(0).optional(),
+  cursor: z.coerce.number().int().min(0).optional().describe('`next` of the page before.'),
 })
 
 /** `GET /api/batch/:id/results`. */
 export const ListResults = z.object({
   ...Page,
-  /** `succeeded`; `failed` for good; `untouched`: all the rest, so that it can be sent again. */
-  set: z.enum(['succeeded', 'failed', 'untouched']).optional(),
+  set: z
+    .enum(['succeeded', 'failed', 'untouched'])
+    .optional()
+    .describe('`succeeded`; `failed` for good; `untouched`: all the rest, so that it can be sent again.'),
   format: z.enum(['json', 'ndjson']).optional(),
-  /** `items`: as NDJSON, nothing but the items as they were sent. */
-  as: z.enum(['items']).optional(),
+  as: z.enum(['items']).optional().describe('`items`: as NDJSON, nothing but the items as they were sent.'),
   cursor: z.coerce.number().int().min(0).optional(),
 })
 
 /** `POST /api/batch/:id/items`. */
 export const AppendItems = z.object({
-  /** Place of the first item in the whole batch, from 0; the same slice sent again at the same place is not doubled. */
-  from: z.coerce.number().int().min(0).max(100_000_000).default(0),
+  from: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100_000_000)
+    .default(0)
+    .describe(
+      'Place of the first item in the whole batch, from 0; the same slice sent again at the same place is not doubled.',
+    ),
 })
 
 /** The answer to `GET /api/batch`. A batch also has the facts of its operation, such as `swimmerName`. */
@@ -114,8 +121,7 @@ export const BatchList = z.object({
       finishedAt: z.iso.datetime().nullable(),
     }),
   ),
-  /** What to send as `cursor` for the next page; null on the last. */
-  next: z.string().nullable(),
+  next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
 })
 
 /** The answer to `GET /api/batch/:id/jobs`. A job also has what its operation sums up. */
@@ -134,8 +140,7 @@ export const JobList = z.object({
       errorMessage: z.string().nullable(),
     }),
   ),
-  /** What to send as `cursor` for the next page; null on the last. */
-  next: z.int().nullable(),
+  next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
 })
 
 /** The answer to seal, cancel, pause, resume and delete. */
@@ -147,15 +152,13 @@ export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() })
 /** The answer to `POST /api/batch/:id/items`. */
 export const ItemsAppended = BatchSteered.extend({
   received: z.int(),
-  /** Place of the item that comes next. */
-  next: z.int(),
+  next: z.int().describe('Place of the item that comes next.'),
 })
 
 /** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
 export const ItemResult = z
   .object({
-    /** Place in the batch, from 0. */
-    index: z.int(),
+    index: z.int().describe('Place in the batch, from 0.'),
     jobId: z.string(),
     set: z.enum(['succeeded', 'failed', 'untouched']),
     item: z.unknown(),
@@ -175,7 +178,6 @@ export const ResultSets = z
     succeeded: z.array(ItemResult).optional(),
     failed: z.array(ItemResult).optional(),
     untouched: z.array(ItemResult).optional(),
-    /** What to send as `cursor` for the next page; null on the last. */
-    next: z.int().nullable(),
+    next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'ResultSets' })

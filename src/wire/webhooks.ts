@@ -16,12 +16,13 @@ const ReceiverUrl = z
 /** Who is to be told what becomes of a batch. */
 export const WebhookRequest = z
   .strictObject({
-    /** Gets a POST for every event. */
-    url: ReceiverUrl,
-    /** Signs what is sent. Made here, and given in the answer, where it is left out. */
-    secret: Secret.optional(),
-    /** Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one. */
-    events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).optional(),
+    url: ReceiverUrl.describe('Gets a POST for every event.'),
+    secret: Secret.optional().describe('Signs what is sent. Made here, and given in the answer, where it is left out.'),
+    events: z
+      .array(z.enum(WEBHOOK_EVENTS))
+      .min(1)
+      .optional()
+      .describe('Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one.'),
   })
   .meta({ id: 'WebhookRequest' })
 export type WebhookRequest = z.infer<typeof WebhookRequest>
@@ -29,10 +30,10 @@ export type WebhookRequest = z.infer<typeof WebhookRequest>
 /** The body of a delivery. */
 export const WebhookPayload = z.object({
   type: z.enum(WEBHOOK_EVENTS),
-  /** When it happened, not when it was sent. */
-  timestamp: z.iso.datetime(),
-  /** The fields of the event, without lists: what a batch gave is fetched from `resultsUrl`. */
-  data: z.looseObject({ batchId: z.string(), operation: z.string() }),
+  timestamp: z.iso.datetime().describe('When it happened, not when it was sent.'),
+  data: z
+    .looseObject({ batchId: z.string(), operation: z.string() })
+    .describe('The fields of the event, without lists: what a batch gave is fetched from `resultsUrl`.'),
 })
 export type WebhookPayload = z.infer<typeof WebhookPayload>
 
@@ -42,18 +43,14 @@ export type DeliveryStatus = z.infer<typeof DeliveryStatus>
 /** An event on its way to a receiver, or arrived. */
 export const Delivery = z
   .object({
-    /** The `webhook-id` under which it is sent, however often. */
-    id: z.string(),
+    id: z.string().describe('The `webhook-id` under which it is sent, however often.'),
     batchId: z.string(),
     event: z.enum(WEBHOOK_EVENTS),
     url: z.string(),
     status: DeliveryStatus,
-    /** Tries since it was made, or since it was last asked for again. */
-    attempts: z.int(),
-    /** HTTP status of the latest answer; null where there was none. */
-    responseStatus: z.int().nullable(),
-    /** What went wrong the last time; null when nothing did. */
-    error: z.string().nullable(),
+    attempts: z.int().describe('Tries since it was made, or since it was last asked for again.'),
+    responseStatus: z.int().nullable().describe('HTTP status of the latest answer; null where there was none.'),
+    error: z.string().nullable().describe('What went wrong the last time; null when nothing did.'),
     createdAt: z.iso.datetime(),
     lastAttemptAt: z.iso.datetime().nullable(),
     nextAttemptAt: z.iso.datetime().nullable(),
@@ -66,8 +63,7 @@ export type Delivery = z.infer<typeof Delivery>
 export const DeliveryList = z.object({
   success: z.literal(true),
   deliveries: z.array(Delivery),
-  /** What to send as `cursor` for the next page; null on the last. */
-  next: z.string().nullable(),
+  next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
 })
 
 /** The answer to `GET /api/webhooks/deliveries/:id`, and to sending it again. */
@@ -77,13 +73,12 @@ export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Del
 export const ListDeliveries = z.object({
   batchId: z.string().max(128).optional(),
   status: DeliveryStatus.optional(),
-  /** At most 1,000. */
-  limit: z.coerce.number().int().min(1).max(1_000).optional(),
-  /** `next` of the page before. */
+  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
   cursor: z
     .string()
     .regex(/^[0-9a-f-]{36}-\d{1,15}$/, 'Expected "next" of the page before')
-    .optional(),
+    .optional()
+    .describe('`next` of the page before.'),
 })
 
 function isSecret(text: string): boolean {

@@ -62,7 +62,11 @@ describe.runIf(existsSync(CHROMIUM))('in Chromium', () => {
   it('shows every operation of every surface', () =>
     shown(async (page) => {
       const { operations } = new Contract(openApiDocument({}))
-      await page.waitForFunction(`document.querySelectorAll('.opblock').length === ${operations.length}`)
+      await page
+        .locator('.opblock')
+        .nth(operations.length - 1)
+        .waitFor()
+      expect(await page.locator('.opblock').count()).toBe(operations.length)
       const titles = await page.locator('.opblock-tag').allInnerTexts()
       for (const tag of new Set(operations.map(({ tags }) => tags[0]))) expect(titles.join('\n')).toContain(tag)
       const paths = await page.locator('.opblock-summary-path').allInnerTexts()

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openApiDocument } from '../../src/http/openapi/document.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, read } from './contract.ts'
-import { withoutExample } from './kept.ts'
+import { keptNames, withoutExample } from './kept.ts'
 import { type Send, World } from './world.ts'
 
 const KEY = 'a-key-for-the-walk'
@@ -186,13 +186,23 @@ it('every answer that the document states was seen', () => {
 })
 
 describe('the examples of answers', () => {
+  const isAnswer = (name: string) => /^[a-z]/.test(name)
+
   it('are answers of a real server', async () => {
-    const isAnswer = (name: string) => /^[a-z]/.test(name)
     expect(await withoutExample(contract, isAnswer)).toEqual([])
   })
 
+  it('are of operations that there are', async () => {
+    const given = contract.operations.flatMap(({ operationId, responses }) =>
+      Object.entries(responses).flatMap(([status, { content = {} }]) =>
+        Object.values(content).flatMap(({ example }) => (example === undefined ? [] : [`${operationId} ${status}`])),
+      ),
+    )
+    expect(new Set(given)).toEqual(new Set((await keptNames()).filter(isAnswer)))
+  })
+
   it('keep to their schemas', () => {
-    const faults = operations.flatMap(({ path, method, responses, operationId }) =>
+    const faults = contract.operations.flatMap(({ path, method, responses, operationId }) =>
       Object.entries(responses).flatMap(([status, { content = {} }]) =>
         Object.entries(content).flatMap(([type, { example }]) => {
           if (example === undefined) return []

@@ -163,10 +163,10 @@ function requestContent({ schema, examples = {} }: Content, make: Make) {
 
 function present({ description, content, headers = [] }: Answer, make: Make, name: string) {
   const example = name in make.examples ? { example: make.examples[name] } : {}
-  const one = ({ schema, eventData }: Content) => ({
+  const one = ({ schema, eventData }: Content, type: string) => ({
     schema: make.answer(schema),
     ...(eventData === undefined ? {} : { 'x-event-data': make.answer(eventData) }),
-    ...example,
+    ...(type === 'application/json' ? example : {}),
   })
   return {
     description,
