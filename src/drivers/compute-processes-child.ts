@@ -108,7 +108,9 @@ export class Child {
       this.#gone = true
       this.#process.kill('SIGKILL')
       this.#settle((job) => job.reject(error))
-      this.#hold(false)
+      // Its end is soon, and somebody may wait for it.
+      this.#process.ref()
+      this.#process.channel?.unref()
       this.#on.onGone()
     }
     await this.#ended

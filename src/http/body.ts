@@ -2,6 +2,7 @@
 import type { Context } from 'hono'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
+import { safeParse } from '../wire/fields.ts'
 import type { Env } from './context.ts'
 import { parseJson } from './json.ts'
 
@@ -49,7 +50,7 @@ export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promis
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
   }
-  const parsed = schema.safeParse(body)
+  const parsed = safeParse(schema, body)
   if (!parsed.success) throw invalid(parsed.error)
   return parsed.data
 }

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { FieldIssue } from '../wire/batch-reads.ts'
+import { safeParse } from '../wire/fields.ts'
 import { demandJson } from './body.ts'
 import type { Env } from './context.ts'
 import { parseJson } from './json.ts'
@@ -40,7 +41,7 @@ export async function readFields<T>(c: Context<Env>, schema: z.ZodType<T>): Prom
  * @throws MillraceError UNPROCESSABLE
  */
 export function checkFields<T>(place: string, value: unknown, schema: z.ZodType<T>): T {
-  const parsed = schema.safeParse(value)
+  const parsed = safeParse(schema, value)
   if (parsed.success) return parsed.data
   const issues = parsed.error.issues.slice(0, MOST_ISSUES).map((issue): FieldIssue => {
     const loc = [place, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { Operation } from '../ports.ts'
+import { safeParse } from '../wire/fields.ts'
 
 const Item = z.strictObject({
   /** Given back as the job's result. */
@@ -27,7 +28,7 @@ export const echo: Operation = {
   emptySummary: {},
 
   plan(request) {
-    const parsed = Request.safeParse(request)
+    const parsed = safeParse(Request, request)
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
       const field = issue?.path.join('.') ?? 'items'

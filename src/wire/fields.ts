@@ -45,3 +45,16 @@ export function list<T extends z.ZodType>(item: T, max: number) {
   }, z.array(item))
   return bounded.meta({ maxItems: max })
 }
+
+/**
+ * `schema.safeParse(value)`, for values from outside. By itself zod (4.6) looks at the `length` of what should be a text or a list even where
+ * it is neither, and throws where that is an object that can't be compared.
+ */
+export function safeParse<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
+  try {
+    return schema.safeParse(value)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    return z.custom<T>(() => false, 'Input holds an object with a length that is none').safeParse(value)
+  }
+}

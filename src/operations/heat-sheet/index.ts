@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, CompletedJob, Operation, RunContext, RunResult } from '../../ports.ts'
 import { Extraction, type MergedResults } from '../../wire/extract.ts'
+import { safeParse } from '../../wire/fields.ts'
 import { Cache, forgetResults, type KeptSheet, newResultCode } from './cache.ts'
 import { DocumentInput, type OpenedDocument, openDocument } from './document.ts'
 import { findSwimmer } from './match.ts'
@@ -51,7 +52,7 @@ export const heatSheet: Operation = {
   },
 
   fromItems(input, items) {
-    const parsed = NativeRequest.safeParse({ ...asObject(input), items })
+    const parsed = safeParse(NativeRequest, { ...asObject(input), items })
     if (parsed.success)
       return { swimmer: parsed.data.swimmer, documents: parsed.data.items.map(({ url }) => ({ kind: 'url', url })) }
     const issue = parsed.error.issues[0]

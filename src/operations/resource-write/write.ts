@@ -6,6 +6,7 @@ import { jsonArrays } from '../../formats/json-arrays.ts'
 import type { Database } from '../../ports.ts'
 import { selectWhose, TABLE_RESOURCES, type TableResource } from '../../schema/resources.ts'
 import type { ItemResult } from '../../wire/batch-reads.ts'
+import { safeParse } from '../../wire/fields.ts'
 
 /** What a request wants of a type of resource. */
 export const Write = z.object({
@@ -52,7 +53,7 @@ export function check(resource: Writable, { action, items }: Write): Checked {
       changes.set(id, {})
       continue
     }
-    const parsed = resource.changes.safeParse(data ?? {})
+    const parsed = safeParse(resource.changes, data ?? {})
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
       faults.set(place, `data.${issue?.path.map(String).join('.')}: ${issue?.message}`)
