@@ -1,6 +1,7 @@
 /** Who may call: open on a laptop, by key elsewhere, by token for one batch's stream; and who sees what. */
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StreamLink } from '../../src/wire/batch.ts'
 import { errorOf, extract, formOf, post } from './batches.ts'
 import { Follower } from './follow.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
@@ -133,6 +134,35 @@ describe('by key', () => {
     })
   })
 
+  it('says why it refuses, as RFC 6750 has it', async () => {
+    for (const headers of [bearer('mr_wrong'), bearer('a.b.c'), { Authorization: 'Basic bWU6bWU=' }]) {
+      const response = await keyed.fetch('/api/batch', { headers })
+      expect(response.status).toBe(401)
+      expect(response.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+    }
+  })
+
+  it('asks for none in another place than the header', async () => {
+    for (const query of ['key', 'api_key', 'access_token', 'token']) {
+      expect((await keyed.fetch(`/api/batch?${query}=${API_KEY}`)).status).toBe(401)
+    }
+    expect(
+      (await keyed.fetch('/api/batch', { headers: { 'X-API-Key': API_KEY, Cookie: `token=${API_KEY}` } })).status,
+    ).toBe(401)
+  })
+
+  it('is let in whatever host or page the call is for', async () => {
+    const headers = { ...bearer(API_KEY), Host: 'millrace.example.com', Origin: 'https://evil.example.com' }
+    const answer = await raw(keyed, headers)
+    expect(answer.status).toBe(404)
+    // The page itself may not read it.
+    expect(answer.headers['access-control-allow-origin']).toBeUndefined()
+  })
+
+  it('is wanted on loopback too where it is asked for', async () => {
+    expect((await raw(keyed, { Host: 'localhost' })).status).toBe(401)
+  })
+
   it('keeps nothing of a form that came without one', async () => {
     const before = await keyed.blobs()
     expect(await errorOf(await post(keyed, form()))).toMatchObject({ status: 401 })
@@ -234,6 +264,46 @@ describe("a stream's token", () => {
     expect(await statusOf('GET', batch, `?token=${token.slice(0, -4)}AAAA`)).toBe(401)
     expect(await statusOf('GET', batch, `?token=${token.replace(/[^.]*$/, '')}`)).toBe(401)
     expect(keyed.output).not.toContain(token)
+  })
+
+  it('opens the stream of all batches, and nothing else, when it was made for that', async () => {
+    const link = StreamLink.parse(
+      await (await keyed.fetch('/api/batch/stream-token', { method: 'POST', headers: bearer(API_KEY) })).json(),
+    )
+    const lasts = Date.parse(link.expiresAt ?? '') - Date.now()
+    expect(lasts / 3_600_000).toBeCloseTo(24, 0)
+    const token = new URL(link.streamUrl, keyed.url).searchParams.get('token') ?? ''
+    const source = new Follower(keyed.url + link.streamUrl)
+    const { batchId } = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    await source.until(({ event, data }) => event === 'batch_completed' && data.batchId === batchId)
+    source.close()
+    for (const path of [
+      '/api/batch',
+      `/api/batch/${batchId}`,
+      `/api/batch/${batchId}/stream`,
+      '/bulk/tokens',
+      '/metrics',
+    ]) {
+      expect((await keyed.fetch(`${path}?token=${token}`)).status).toBe(401)
+    }
+    expect((await keyed.fetch(`/api/batch/stream-token?token=${token}`, { method: 'POST' })).status).toBe(401)
+    expect((await keyed.fetch(`/api/batch/stream?token=${token}x`)).status).toBe(401)
+    expect(keyed.output).not.toContain(token)
+  })
+
+  it('is made again for a batch by whoever owns it', async () => {
+    const [ada, bo] = [await createKey(keyed, 'ada'), await createKey(keyed, 'bo')]
+    const { batchId } = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(ada.secret))
+    const ask = (key: string) =>
+      keyed.fetch(`/api/batch/${batchId}/stream-token`, { method: 'POST', headers: bearer(key) })
+    const { streamUrl } = StreamLink.parse(await (await ask(ada.secret)).json())
+    expect(streamUrl).toMatch(new RegExp(`^/api/batch/${batchId}/stream\\?token=`))
+    const stream = await keyed.fetch(streamUrl)
+    expect(stream.status).toBe(200)
+    await stream.body?.cancel()
+    expect(await errorOf(await ask(bo.secret))).toMatchObject({ status: 404 })
+    const local = StreamLink.parse(await (await open.fetch('/api/batch/stream-token', { method: 'POST' })).json())
+    expect(local).toEqual({ success: true, streamUrl: '/api/batch/stream', expiresAt: null })
   })
 
   it('is not believed by another server, and still by this one after a restart', async () => {

@@ -42,6 +42,17 @@ describe('the start', () => {
     [{ CORS_ORIGINS: 'https://app.example.com/' }, /CORS_ORIGINS=https:\/\/app\.example\.com\/ .*without a path/],
     [{ MILLRACE_ALLOW_PRIVATE_URLS: 'yes' }, /MILLRACE_ALLOW_PRIVATE_URLS=yes .*0 or 1/],
     [{ LOG_LEVEL: 'loud' }, /LOG_LEVEL=loud .*info/],
+    [{ JWKS_URL: 'id.example.com' }, /JWKS_URL=id\.example\.com .*https:/],
+    [{ JWKS_URL: 'file:///etc/keys.json' }, /JWKS_URL=file:.* .*https:/],
+    [{ RATE_LIMITS: 'batch.create' }, /RATE_LIMITS=batch\.create .*batch\.create=100.*bulk\.import/],
+    [{ RATE_LIMITS: 'batch.create=0' }, /RATE_LIMITS=batch\.create=0 .*a list such as/],
+    [{ RATE_LIMITS: 'batch.create=1.5' }, /RATE_LIMITS=batch\.create=1\.5 .*a list such as/],
+    [{ RATE_LIMITS: 'batch.create=5,cards=7' }, /RATE_LIMITS=batch\.create=5,cards=7 .*the classes are/],
+    [{ TRUST_PROXY: 'yes' }, /TRUST_PROXY=yes .*the number of proxies/],
+    [{ TRUST_PROXY: '-1' }, /TRUST_PROXY=-1 .*the number of proxies/],
+    [{ TRUST_PROXY: '10.0.0.0/33' }, /TRUST_PROXY=10\.0\.0\.0\/33 .*the number of proxies/],
+    [{ TRUST_PROXY: '10.0.0.1,proxy.local' }, /TRUST_PROXY=.*the number of proxies/],
+    [{ HOST: '192.0.2.1', MILLRACE_AUTH: 'open' }, /MILLRACE_AUTH=open is only for this machine/],
   ])('with %o is refused', async (env, sentence) => {
     expect(await refusal(env)).toMatch(sentence)
   })
@@ -54,6 +65,12 @@ describe('the start', () => {
     expect(said).toMatch(sentence)
     expect(said).toContain(name)
     expect(said).not.toContain(value)
+  })
+
+  it('does not repeat the password in an address that is wrong', async () => {
+    const said = await refusal({ DATABASE_URL: 'postgres://me:hunter2@db.example.com/x' })
+    expect(said).toContain('DATABASE_URL')
+    expect(said).not.toContain('hunter2')
   })
 
   it('on a port that is taken is refused', async () => {
