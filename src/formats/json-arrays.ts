@@ -12,8 +12,10 @@ export const MAX_STATEMENT_BYTES = 1_000_000
 export function jsonArrays(rows: Iterable<unknown>, maxBytes = MAX_STATEMENT_BYTES): string[] {
   const all = [...rows]
   const whole = JSON.stringify(all)
-  // No character takes more than three bytes: most need no counting.
-  if (whole.length * 3 <= maxBytes) return all.length === 0 ? [] : [whole]
+  if (all.length === 0) return []
+  // No character takes more than three bytes, and none less than one: most need no counting.
+  if (whole.length * 3 <= maxBytes) return [whole]
+  if (whole.length <= maxBytes && utf8.encode(whole).byteLength <= maxBytes) return [whole]
   const arrays: string[] = []
   let parts: string[] = []
   let bytes = 0

@@ -2,28 +2,10 @@
  * Finds the records of a body (lines, or CSV records with their line breaks inside quotes) while its bytes stream by, and groups them
  * into slices: byte ranges that can be read later, each alone. Keeps no more than the list of slices.
  */
+import { type Slice, type SliceBounds, Slicer } from './slices.ts'
 
 /** How records are told apart: by line ends, or as CSV. */
 export type RecordForm = 'lines' | 'csv'
-
-/** Records that lie together. */
-export interface Slice {
-  /** Number of the first record, from 0. */
-  readonly first: number
-  readonly count: number
-  /** In bytes. */
-  readonly offset: number
-  readonly length: number
-  /** A single record that is larger than a record may be. */
-  readonly oversize: boolean
-}
-
-/** How large a slice may be. */
-export interface SliceBounds {
-  readonly records: number
-  readonly bytes: number
-  readonly recordBytes: number
-}
 
 const LF = 10
 const CR = 13
@@ -39,13 +21,10 @@ const AFTER_QUOTE = 3
 
 /** Takes bytes as they come, gives slices. Records of blanks alone are passed over. */
 export class RecordScanner {
-  readonly slices: Slice[] = []
-  /** Records found so far, the header not among them. */
-  records = 0
   /** Where the header of a CSV lies: its first record. */
   header: { readonly offset: number; readonly length: number } | null = null
   readonly #form: RecordForm
-  readonly #bounds: SliceBounds
+  readonly #slicer: Slicer
   #wantsHeader: boolean
   /** Bytes seen before the present chunk. */
   #base = 0
@@ -53,12 +32,20 @@ export class RecordScanner {
   /** Nothing but blanks was seen in this record. */
   #blank = true
   #state = AT_START
-  #open: { first: number; count: number; offset: number; end: number } | null = null
 
   constructor(form: RecordForm, bounds: SliceBounds, wantsHeader = false) {
     this.#form = form
-    this.#bounds = bounds
+    this.#slicer = new Slicer(bounds)
     this.#wantsHeader = wantsHeader
+  }
+
+  get slices(): readonly Slice[] {
+    return this.#slicer.slices
+  }
+
+  /** Records found so far, the header not among them. */
+  get records(): number {
+    return this.#slicer.records
   }
 
   push(chunk: Uint8Array): void {
@@ -70,7 +57,7 @@ export class RecordScanner {
   /** There is no more. */
   end(): void {
     this.#endRecord(this.#base)
-    this.#close()
+    this.#slicer.close()
   }
 
   #pushLines(chunk: Uint8Array): void {
@@ -108,31 +95,10 @@ export class RecordScanner {
     this.#recordStart = end
     this.#blank = true
     if (blank) return
-    const length = end - start
     if (this.#wantsHeader) {
       this.#wantsHeader = false
-      this.header = { offset: start, length }
-      return
-    }
-    const { records, bytes, recordBytes } = this.#bounds
-    const first = this.records++
-    if (length > recordBytes) {
-      this.#close()
-      this.slices.push({ first, count: 1, offset: start, length, oversize: true })
-      return
-    }
-    if (this.#open !== null && end - this.#open.offset > bytes) this.#close()
-    this.#open ??= { first, count: 0, offset: start, end }
-    this.#open.count++
-    this.#open.end = end
-    if (this.#open.count === records) this.#close()
-  }
-
-  #close(): void {
-    if (this.#open === null) return
-    const { end, ...slice } = this.#open
-    this.slices.push({ ...slice, length: end - slice.offset, oversize: false })
-    this.#open = null
+      this.header = { offset: start, length: end - start }
+    } else this.#slicer.add(start, end)
   }
 }
 

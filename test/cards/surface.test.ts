@@ -78,20 +78,20 @@ describe('an import', () => {
 
   it('counts all failures and lists the first hundred, across slices', async () => {
     const result = await client.import(
-      Array.from({ length: 1_200 }, (_, at) => card(at, at % 2 === 0 ? {} : { title: 7 })),
+      Array.from({ length: 4_200 }, (_, at) => card(at, at % 2 === 0 ? {} : { title: 7 })),
     )
-    expect(result).toMatchObject({ cards_imported: 600, cards_failed: 600 })
+    expect(result).toMatchObject({ cards_imported: 2_100, cards_failed: 2_100 })
     expect(result.errors.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, at) => 2 * at + 1))
   })
 
   it('can be watched as any batch, under the same id', async () => {
-    const accepted = await client.accepted(client.post('/bulk/import', { cards: someCards(1_500) }))
+    const accepted = await client.accepted(client.post('/bulk/import', { cards: someCards(4_500) }))
     const follower = new Follower(new URL(accepted.stream_url, server.url).href)
     await follower.completed()
     follower.close()
     expect(await client.status(accepted.task_id)).toMatchObject({
       status: 'SUCCESS',
-      result: { cards_imported: 1_500 },
+      result: { cards_imported: 4_500 },
     })
   })
 })

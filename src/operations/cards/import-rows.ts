@@ -5,11 +5,11 @@
  * where no duplicate is, and the counts are made of what is there afterwards.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import { jsonArrays, MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
+import { jsonArrays } from '../../formats/json-arrays.ts'
 import type { Database, Statement } from '../../ports.ts'
 import { UNITS_A_TOKEN } from '../../schema/cards.ts'
 import { type ImportError, MOST_ERRORS, type NewCard } from '../../wire/cards.ts'
-import { shownTitle } from './card.ts'
+import { shownTitle } from './read-cards.ts'
 
 /** What to do with a card that is there already; null: import it all the same. */
 export type OnDuplicate = 'skip' | 'update' | 'fail' | null
@@ -48,6 +48,12 @@ type Guard = SQL<boolean>
 
 const at = (place: number) => sql.raw(`json_extract(r.value, '$[${place}]')`)
 
+/** Most cards have no metadata. */
+function textOf(metadata: NewCard['metadata']): string {
+  for (const _ in metadata) return JSON.stringify(metadata)
+  return '{}'
+}
+
 /** The row of a JSON array (as `r`) for which `at` gives the columns below. */
 const packed = ({ id, hash, slug, card }: ImportRow) => [
   id,
@@ -59,7 +65,7 @@ const packed = ({ id, hash, slug, card }: ImportRow) => [
   JSON.stringify(card.tags),
   card.source_platform ?? null,
   card.source_url ?? null,
-  JSON.stringify(card.metadata),
+  textOf(card.metadata),
   slug,
 ]
 const COLUMNS = sql.join(
@@ -67,15 +73,9 @@ const COLUMNS = sql.join(
   sql`, `,
 )
 
-/** A slice is seldom too large for one statement; then it need not be measured row by row. A UTF-16 unit is at most three bytes. */
-function arraysOf(rows: readonly unknown[]): string[] {
-  const whole = JSON.stringify(rows)
-  return 3 * whole.length <= MAX_STATEMENT_BYTES ? [whole] : jsonArrays(rows)
-}
-
 /** The statements of a slice; each does nothing unless `held`. */
 export function importStatements(db: Database, slice: ImportSlice, held: Guard): Statement[] {
-  const arrays = arraysOf(slice.rows.map(packed))
+  const arrays = jsonArrays(slice.rows.map(packed))
   return [
     ...arrays.flatMap((array) => [
       ...(slice.onDuplicate === 'update' ? [updateCards(db, slice, array, held)] : []),

@@ -2,11 +2,11 @@
 import { sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
-import { splitRecords } from '../../formats/records.ts'
 import type { Attempt, Operation, RunContext, RunResult } from '../../ports.ts'
 import { type ImportError, MOST_ERRORS } from '../../wire/cards.ts'
-import { cardId, contentHash, readCard, slugMaker, TOO_LARGE } from './card.ts'
+import { cardId, contentHash, slugMaker } from './card.ts'
 import { DUPLICATE, type ImportRow, type ImportSlice, importStatements } from './import-rows.ts'
+import { readCards, TOO_LARGE } from './read-cards.ts'
 import { forgetSlices } from './slices.ts'
 
 /** Cards between two reports of progress. */
@@ -23,7 +23,7 @@ const Slice = z.object({
 const Task = z.object({
   /** Key of the body in the blob store. */
   key: z.string(),
-  form: z.enum(['lines', 'csv']),
+  form: z.enum(['json', 'lines', 'csv']),
   /** Names of the columns, for CSV. */
   header: z.array(z.string()),
   publishBusiness: z.boolean(),
@@ -38,7 +38,7 @@ const Request = Task.extend({ slices: z.array(Slice).min(1), totalCards: z.int()
 
 export const importCards: Operation = {
   name: 'cards.import',
-  concurrency: null,
+  concurrency: 2,
   maxAttempts: 3,
   timeLimitMs: 5 * 60_000,
   emptySummary: { cards: 0, failed: 0 },
@@ -80,41 +80,41 @@ function done(slice: ImportSlice, writes: NonNullable<RunResult['writes']>): Run
 /** Reads the cards of a slice and makes the rows of them. */
 async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSlice> {
   const { first, count, oversize, ...range } = Slice.parse(job.input)
-  const records = oversize ? [] : splitRecords(task.form, await readRange(ctx, task.key, range))
   const isPublic = new Set([...(task.publishBusiness ? ['BUSINESS'] : []), ...(task.publishIdeas ? ['IDEAS'] : [])])
   const slug = slugMaker(job.batchId)
   const errors: ImportError[] = oversize ? [{ index: first, title: '', error: TOO_LARGE }] : []
-  const pending: Promise<ImportRow>[] = []
   const rows: ImportRow[] = []
-  for (const [place, record] of records.entries()) {
-    const index = first + place
-    const found = readCard(task.form, task.header, record)
+  const bytes = oversize ? new Uint8Array() : await readRange(ctx, task.key, range)
+  let index = first
+  for (const found of readCards(task.form, task.header, bytes)) {
     if ('card' in found) {
       const { card } = found
       const published = isPublic.has(card.privacy_level.toUpperCase())
-      const row = { index, id: cardId(job.batchId, index), slug: published ? slug(card.title, index) : null, card }
-      pending.push(contentHash(card).then((hash) => ({ ...row, hash })))
+      const hash = contentHash(card)
+      rows.push({ index, id: cardId(job.batchId, index), hash, slug: published ? slug(card.title, index) : null, card })
     } else errors.push({ index, title: found.title, error: found.error })
-    if ((place + 1) % REPORT_EVERY === 0) {
-      rows.push(...(await Promise.all(pending.splice(0))))
+    index++
+    const done = index - first
+    if (done % REPORT_EVERY === 0) {
       ctx.signal.throwIfAborted()
-      ctx.progress((100 * (place + 1)) / count, `${place + 1} of ${count} cards`)
+      ctx.progress((100 * done) / count, `${done} of ${count} cards`)
     }
   }
-  rows.push(...(await Promise.all(pending)))
   const base = { owner: job.owner, batchId: job.batchId, sequence: job.sequence, now: ctx.clock.now() }
   return withoutRepeats({ ...base, onDuplicate: task.onDuplicate, rows, repeated: 0, failed: errors.length, errors })
 }
 
-async function readRange(
-  ctx: RunContext,
-  key: string,
-  range: { offset: number; length: number },
-): Promise<Uint8Array<ArrayBuffer>> {
+async function readRange(ctx: RunContext, key: string, range: { offset: number; length: number }): Promise<Uint8Array> {
   const stream = await ctx.blobs.get(key, range)
   if (stream === null) throw new MillraceError('NOT_FOUND', 'The cards that were sent are no longer kept.')
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer())
-  if (bytes.byteLength !== range.length) throw new Error('The stored cards are shorter than they were when accepted.')
+  const bytes = new Uint8Array(range.length)
+  let size = 0
+  for await (const chunk of stream) {
+    if (chunk.byteLength === range.length) return chunk
+    bytes.set(chunk, size)
+    size += chunk.byteLength
+  }
+  if (size !== range.length) throw new Error('The stored cards are shorter than they were when accepted.')
   return bytes
 }
 

@@ -19,11 +19,11 @@ import {
   ImportQuery,
   ImportRequest,
   MOST_CARDS,
-  MOST_STREAMED_CARDS,
   RestoreRequest,
   type TaskAccepted,
 } from '../../wire/cards.ts'
-import { formOf, type Intake, keepCards, keepStream, readJsonBody, tooMany } from './intake.ts'
+import { safeParse } from '../../wire/fields.ts'
+import { formOf, type Intake, keepBody } from './intake.ts'
 
 /** As the hard limit of the seed: a task that is not done in an hour ends. */
 const DEADLINE_MS = 60 * 60 * 1_000
@@ -112,30 +112,14 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
 }
 
 async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
-  const { intake, options } = await takeIn(c, deps)
+  const form = formOf(c)
+  const inQuery = form === 'json' ? null : readQuery(c, ImportQuery)
+  const intake = await keepBody(c, deps.blobs, form)
   let kept = false
   try {
-    const { upload, slices, totalCards, form, header } = intake
-    const { run_at, webhook, publish_business, publish_ideas, on_duplicate, validate_only } = options
-    const task = {
-      form,
-      header,
-      publishBusiness: publish_business,
-      publishIdeas: publish_ideas,
-      onDuplicate: on_duplicate ?? null,
-      validateOnly: validate_only,
-    }
-    const { response, created } = await begin(c, deps, {
-      operation: 'cards.import',
-      request: { ...task, key: upload.key, slices, totalCards },
-      message: `Bulk import initiated for ${totalCards} cards`,
-      cards: totalCards,
-      when: { run_at, webhook },
-      upload,
-      // One slice after the other, so that of several equal cards the first is imported and, with `update`, the last prevails.
-      ...(on_duplicate === undefined ? {} : { concurrency: 1 }),
-      content: { ...task, run_at, webhook, sha256: upload.sha256 },
-    })
+    const options = inQuery ?? readOptions(c, intake.around)
+    if (intake.totalCards === 0) throw invalid('cards', 'No cards provided for import')
+    const { response, created } = await begin(c, deps, importTask(intake, options))
     kept = created
     return response
   } catch (error) {
@@ -151,32 +135,36 @@ async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   }
 }
 
-/** Stores what is to be imported, in whatever form it comes. */
-async function takeIn(c: Context<Env>, deps: AppDeps): Promise<{ intake: Intake; options: ImportOptions }> {
-  const form = formOf(c)
-  if (form !== 'json') {
-    const options = readQuery(c, ImportQuery)
-    const intake = await keepStream(c, deps.blobs, form, MOST_STREAMED_CARDS)
-    if (intake.totalCards > 0) return { intake, options }
-    await deps.blobs.delete([intake.upload.key])
-    throw noCards()
-  }
-  const { cards, ...options } = await readImport(c)
-  if (cards.length === 0) throw noCards()
-  if (cards.length > MOST_CARDS) throw tooMany(MOST_CARDS)
-  return { intake: await keepCards(deps.blobs, cards), options }
+/** How to import the cards of a JSON body: as it says around them or, where it is an array of cards alone, as an export is, as the query does. */
+function readOptions(c: Context<Env>, around: unknown): ImportOptions {
+  return Array.isArray(around) ? readQuery(c, ImportQuery) : parse(ImportRequest, around)
 }
 
-const noCards = () => invalid('cards', 'No cards provided for import')
-
-/** A JSON body: the cards and how to import them, or, as an export is, an array of cards alone. */
-async function readImport(c: Context<Env>): Promise<z.infer<typeof ImportRequest>> {
-  const body = await readJsonBody(c)
-  return Array.isArray(body) ? { ...readQuery(c, ImportQuery), cards: body } : parse(ImportRequest, body)
+function importTask({ upload, slices, totalCards, form, header, identity }: Intake, options: ImportOptions): Task {
+  const { run_at, webhook, publish_business, publish_ideas, on_duplicate, validate_only } = options
+  const task = {
+    form,
+    header,
+    publishBusiness: publish_business,
+    publishIdeas: publish_ideas,
+    onDuplicate: on_duplicate ?? null,
+    validateOnly: validate_only,
+  }
+  return {
+    operation: 'cards.import',
+    request: { ...task, key: upload.key, slices, totalCards },
+    message: `Bulk import initiated for ${totalCards} cards`,
+    cards: totalCards,
+    when: { run_at, webhook },
+    upload,
+    // One slice after the other, so that of several equal cards the first is imported and, with `update`, the last prevails.
+    ...(on_duplicate === undefined ? {} : { concurrency: 1 }),
+    content: { ...task, run_at, webhook, cards: identity },
+  }
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
+  const parsed = safeParse(schema, value)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const field = issue?.path.map(String).join('.') ?? ''

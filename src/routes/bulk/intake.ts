@@ -1,33 +1,43 @@
 /** Takes in the cards of an import, in whatever form they come, and keeps them as one body whose slices are known. */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Context } from 'hono'
 import { uuidv7 } from 'uuidv7'
 import type { Upload } from '../../engine/submit.ts'
 import { MillraceError } from '../../errors.ts'
 import { parseRecord } from '../../formats/csv.ts'
-import { type RecordForm, RecordScanner } from '../../formats/records.ts'
+import { JsonElementScanner, TooMuchAround } from '../../formats/json-elements.ts'
+import { RecordScanner } from '../../formats/records.ts'
+import type { Slice } from '../../formats/slices.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
-import { MOST_CARD_BYTES } from '../../wire/cards.ts'
+import { MOST_CARD_BYTES, MOST_CARDS, MOST_STREAMED_CARDS } from '../../wire/cards.ts'
 
-/** A slice is a job: small enough to run in a moment, large enough that its commit is shared by many cards. */
-const SLICE = { records: 500, bytes: 1_000_000, recordBytes: MOST_CARD_BYTES }
-/** A JSON body is held in memory whole. */
+/** A slice is a job: small enough to run in a moment and to go into one statement, large enough that its commit is shared by many cards. */
+const SLICE = { records: 2_000, bytes: 1_000_000, recordBytes: MOST_CARD_BYTES }
 const MOST_JSON_BYTES = 64 * 1024 * 1024
-/** A streamed body is not; this bounds what a compressed one may unfold to. */
+/** This bounds what a compressed body may unfold to. */
 const MOST_STREAMED_BYTES = 4 * 1024 * 1024 * 1024
 const MOST_HEADER_BYTES = 65_536
 
-/** How a body came. */
-export type IntakeForm = 'json' | 'ndjson' | 'csv'
+/** How a body came: elements of a JSON array, lines of NDJSON, records of a CSV. */
+export type IntakeForm = 'json' | 'lines' | 'csv'
 
 /** A body that is stored. */
 export interface Intake {
   readonly upload: Upload
-  readonly form: RecordForm
+  readonly form: IntakeForm
+  /** Names of a CSV's columns. */
   readonly header: readonly string[]
-  readonly slices: RecordScanner['slices']
+  readonly slices: readonly Slice[]
   readonly totalCards: number
+  /** What stands around the cards of a JSON body: that body with an empty array in their place. */
+  readonly around: unknown
+  /** The same whenever the same cards are sent in the same form. */
+  readonly identity: string
 }
+
+const utf8 = new TextEncoder()
 
 function invalid(field: string, message: string): MillraceError {
   return new MillraceError('INVALID_REQUEST', message, { details: { field } })
@@ -40,7 +50,7 @@ function invalid(field: string, message: string): MillraceError {
 export function formOf(c: Context<Env>): IntakeForm {
   const type = c.req.header('Content-Type') ?? ''
   if (/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) return 'json'
-  if (/^application\/(x-)?(ndjson|jsonl|jsonlines)\s*(;|$)/i.test(type)) return 'ndjson'
+  if (/^application\/(x-)?(ndjson|jsonl|jsonlines)\s*(;|$)/i.test(type)) return 'lines'
   if (/^text\/csv\s*(;|$)/i.test(type)) return 'csv'
   throw new MillraceError(
     'UNSUPPORTED_MEDIA_TYPE',
@@ -49,11 +59,11 @@ export function formOf(c: Context<Env>): IntakeForm {
 }
 
 /**
- * The body, unpacked.
+ * The body, unpacked, chunk by chunk.
  * @throws MillraceError UNSUPPORTED_MEDIA_TYPE for another Content-Encoding than gzip; reading it throws INVALID_REQUEST when it is no gzip,
  * TOO_LARGE beyond `most` bytes
  */
-function bodyOf(c: Context<Env>, most: number): ReadableStream<Uint8Array> {
+function bodyOf(c: Context<Env>, most: number): AsyncGenerator<Uint8Array> {
   const body: ReadableStream<Uint8Array<ArrayBuffer>> = c.req.raw.body ?? new Blob([]).stream()
   const encoding = c.req.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity'
   if (encoding !== 'gzip' && encoding !== 'x-gzip' && encoding !== 'identity') {
@@ -63,25 +73,22 @@ function bodyOf(c: Context<Env>, most: number): ReadableStream<Uint8Array> {
   return bounded(packed ? body.pipeThrough(new DecompressionStream('gzip')) : body, most, packed)
 }
 
-function bounded(body: ReadableStream<Uint8Array>, most: number, packed: boolean): ReadableStream<Uint8Array> {
-  async function* chunks() {
-    let size = 0
-    try {
-      for await (const chunk of body) {
-        size += chunk.byteLength
-        if (size > most) throw new MillraceError('TOO_LARGE', `A body may hold ${Math.round(most / 1024 / 1024)} MB.`)
-        yield chunk
-      }
-    } catch (error) {
-      // What DecompressionStream throws.
-      if (packed && error instanceof TypeError) throw invalid('body', 'The body is not gzip, or is cut off.')
-      throw error
+async function* bounded(body: ReadableStream<Uint8Array>, most: number, packed: boolean): AsyncGenerator<Uint8Array> {
+  let size = 0
+  try {
+    for await (const chunk of body) {
+      size += chunk.byteLength
+      if (size > most) throw new MillraceError('TOO_LARGE', `A body may hold ${Math.round(most / 1024 / 1024)} MB.`)
+      yield chunk
     }
+  } catch (error) {
+    // What DecompressionStream throws.
+    if (packed && error instanceof TypeError) throw invalid('body', 'The body is not gzip, or is cut off.')
+    throw error
   }
-  return streamOf(chunks())
 }
 
-function streamOf(chunks: AsyncGenerator<Uint8Array> | Generator<Uint8Array>): ReadableStream<Uint8Array> {
+function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
   return new ReadableStream(
     {
       async pull(controller) {
@@ -97,71 +104,89 @@ function streamOf(chunks: AsyncGenerator<Uint8Array> | Generator<Uint8Array>): R
   )
 }
 
+/** What finds the cards of a body while it streams by. */
+interface Scanner {
+  readonly slices: readonly Slice[]
+  readonly records: number
+  push(chunk: Uint8Array): void
+  /** @returns what stands around the cards */
+  end(): unknown
+}
+
 /**
- * Reads a JSON body of up to 64 MB.
- * @throws MillraceError INVALID_REQUEST, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE
+ * Keeps a body as it comes; no more of it than a slice is held in memory.
+ * @throws MillraceError INVALID_REQUEST for what is no JSON, has too many cards, or is a CSV whose header lacks a column; TOO_LARGE
  */
-export async function readJsonBody(c: Context<Env>): Promise<unknown> {
-  const text = await new Response(bodyOf(c, MOST_JSON_BYTES)).text()
+export async function keepBody(c: Context<Env>, blobs: BlobStore, form: IntakeForm): Promise<Intake> {
+  if (form === 'json') return keepJson(c, blobs)
+  const scanner = new RecordScanner(form, SLICE, form === 'csv')
+  const { upload } = await keep(blobs, bodyOf(c, MOST_STREAMED_BYTES), scanner, MOST_STREAMED_CARDS, FILENAMES[form])
+  const { slices, records: totalCards } = scanner
+  const intake = { upload, form, slices, totalCards, around: undefined, identity: upload.sha256 }
+  if (form === 'lines') return { ...intake, header: [] }
   try {
-    return JSON.parse(text)
+    return { ...intake, header: await readHeader(blobs, upload.key, scanner.header) }
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
+    await blobs.delete([upload.key])
+    throw error
   }
 }
 
-/** Keeps cards that came as one JSON value, a line each. */
-export function keepCards(blobs: BlobStore, cards: readonly unknown[]): Promise<Intake> {
-  const utf8 = new TextEncoder()
-  function* lines() {
-    for (let from = 0; from < cards.length; from += 100) {
-      const part = cards.slice(from, from + 100)
-      yield utf8.encode(part.map((card) => `${JSON.stringify(card)}\n`).join(''))
-    }
-  }
-  return keep(blobs, streamOf(lines()), 'lines', cards.length)
-}
+const FILENAMES = { json: 'cards.json', lines: 'cards.ndjson', csv: 'cards.csv' }
 
-/**
- * Keeps a streamed body as it comes.
- * @param most cards
- * @throws MillraceError INVALID_REQUEST when there are more, or the header of a CSV lacks a column
- */
-export function keepStream(c: Context<Env>, blobs: BlobStore, form: 'ndjson' | 'csv', most: number): Promise<Intake> {
-  return keep(blobs, bodyOf(c, MOST_STREAMED_BYTES), form === 'csv' ? 'csv' : 'lines', most)
+async function keepJson(c: Context<Env>, blobs: BlobStore): Promise<Intake> {
+  const form = 'json'
+  // A hash of the cards takes longer than finding them, and nobody looks at it where no key names the request.
+  const hash = c.req.header('Idempotency-Key') === undefined ? null : new CardsHash()
+  const scanner = new JsonElementScanner('cards', SLICE, (cards) => hash?.add(cards))
+  const { upload, around } = await keep(blobs, bodyOf(c, MOST_JSON_BYTES), scanner, MOST_CARDS, FILENAMES[form])
+  const { slices, records: totalCards } = scanner
+  return { upload, form, header: [], slices, totalCards, around, identity: hash?.end() ?? '' }
 }
 
 async function keep(
   blobs: BlobStore,
-  body: ReadableStream<Uint8Array>,
-  form: RecordForm,
+  body: AsyncGenerator<Uint8Array>,
+  scanner: Scanner,
   most: number,
-): Promise<Intake> {
-  const scanner = new RecordScanner(form, SLICE, form === 'csv')
+  filename: string,
+): Promise<{ upload: Upload; around: unknown }> {
+  let around: unknown
   async function* scanned() {
     for await (const chunk of body) {
       scanner.push(chunk)
       if (scanner.records > most) throw tooMany(most)
       yield chunk
     }
-    scanner.end()
+    around = scanner.end()
     if (scanner.records > most) throw tooMany(most)
   }
   const key = `uploads/${uuidv7()}`
-  const info = await blobs.put(key, streamOf(scanned()))
   try {
-    const header = form === 'csv' ? await readHeader(blobs, key, scanner.header) : []
-    const upload = { key, filename: form === 'csv' ? 'cards.csv' : 'cards.ndjson', ...info }
-    return { upload, form, header, slices: scanner.slices, totalCards: scanner.records }
+    return { upload: { key, filename, ...(await blobs.put(key, streamOf(scanned()))) }, around }
   } catch (error) {
-    await blobs.delete([key])
+    if (error instanceof SyntaxError) throw invalid('body', `The body is not JSON: ${error.message}.`)
+    if (error instanceof TooMuchAround)
+      throw new MillraceError('TOO_LARGE', 'What stands beside the cards may hold 1 MB.')
     throw error
   }
 }
 
-/** What an import of too many cards is refused with. */
-export function tooMany(most: number): MillraceError {
+/** SHA-256 of the cards, whatever blanks they were written with. */
+class CardsHash {
+  readonly #hash = sha256.create()
+
+  add(cards: readonly unknown[]): void {
+    // Each with its end, so that it makes no difference how they are cut into slices.
+    this.#hash.update(utf8.encode(cards.map((card) => `${JSON.stringify(card)}\n`).join('')))
+  }
+
+  end(): string {
+    return bytesToHex(this.#hash.digest())
+  }
+}
+
+function tooMany(most: number): MillraceError {
   return invalid('cards', `Maximum ${most.toLocaleString('en')} cards per import operation`)
 }
 
