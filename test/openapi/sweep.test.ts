@@ -117,7 +117,7 @@ describe('413', () => {
   /** Sends a large body as clients do that wait for no leave. */
   async function large(operation: Operation, args: readonly string[]): Promise<Answer> {
     const url = new URL(pathOf(operation, operation.path.includes('{') ? await world.open() : ''), server.url).href
-    const out = await curl(['-i', '-H', `Authorization: Bearer ${key}`, ...args, url])
+    const out = await curl(['-i', '-H', 'Expect:', '-H', `Authorization: Bearer ${key}`, ...args, url])
     const head = out.slice(out.lastIndexOf('HTTP/1.1 '), out.lastIndexOf('\r\n\r\n'))
     const [first = '', ...lines] = head.split('\r\n')
     const pairs = lines.map((line): [string, string] => [
