@@ -35,6 +35,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
   app.onError(errorHandler(deps.log))
   app.notFound(notFoundHandler)
+  if (deps.traceRequests !== undefined) app.use(deps.traceRequests)
   app.use(requestId())
   app.use(logRequests(deps.log, deps.clock))
   app.use(secureHeaders())

@@ -58,6 +58,8 @@ const PLACES = 'a whole number from 1 to 1000'
 const STREAMS = 'a whole number from 1'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
+const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
+
 const Variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: ports.optional(),
@@ -92,6 +94,8 @@ const Variables = z.object({
     .number('a number of days, such as 30')
     .positive('a number of days that is more than 0')
     .default(30),
+  OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector,
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'fatal, error, warn, info, debug or silent')
     .default('info'),
@@ -139,6 +143,8 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
+  /** Whether traces are sent; where to is read by OpenTelemetry itself. */
+  readonly tracing: boolean
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
@@ -192,6 +198,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     maxStreams: v.MAX_STREAMS,
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
+    tracing: (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? v.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,
     logLevel: v.LOG_LEVEL,
   }
 }

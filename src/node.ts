@@ -40,6 +40,8 @@ const DAY_MS = 24 * 60 * 60 * 1_000
 const COMPUTE_MEMORY_MB = 512
 /** CPU time that one document may take; a dense sheet of 500 pages takes some 8 s. */
 const COMPUTE_CPU_SECONDS = 60
+/** What a collector of traces gets to take the last ones when the server is told to stop. */
+const TRACES_MS = 2_000
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
 
@@ -86,6 +88,8 @@ async function start(config: Config): Promise<void> {
   const { db, close } = await openDatabase(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
+  // Loaded only where it is asked for.
+  const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
   const compute = createProcessCompute({
     tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
     code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
@@ -107,7 +111,7 @@ async function start(config: Config): Promise<void> {
   await succeed(ports)
   const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
   const worker = new Worker(
-    { ...ports, operations },
+    { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
     {
       ...identity,
       ...WORKER_TIMES,
@@ -123,6 +127,7 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
     trustProxy: config.trustProxy,
@@ -155,6 +160,7 @@ async function start(config: Config): Promise<void> {
     hub.close()
     await Promise.all([worker.stop(GRACE_MS), ...drained])
     await compute.close()
+    await tracing?.close(TRACES_MS)
     close()
   }, log)
 }

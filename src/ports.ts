@@ -271,6 +271,21 @@ export interface Operation {
 /** The operations of a server, by name. */
 export type Operations = Readonly<Record<string, Operation>>
 
+/** An attempt at a job, once it is over. Times are milliseconds since the epoch. */
+export interface EndedAttempt {
+  readonly operation: string
+  readonly batchId: string
+  readonly jobId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** `again`: another will follow. */
+  readonly outcome: 'completed' | 'failed' | 'cancelled' | 'again'
+  /** Of an error; null where there was none. */
+  readonly code: string | null
+  readonly beganAt: number
+  readonly endedAt: number
+}
+
 /** Where a server says what happened to it. Fields must hold no secret. */
 export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void

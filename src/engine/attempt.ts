@@ -1,6 +1,6 @@
 /** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
 import { MillraceError } from '../errors.ts'
-import type { Clock, Log, Operation, Operations, RunContext } from '../ports.ts'
+import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../ports.ts'
 import type { Claimed } from './claim.ts'
 import { STOP_MESSAGES, type StopCode } from './control.ts'
 import type { Held, Outcome } from './finish.ts'
@@ -112,4 +112,11 @@ function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: u
   }
   log.error({ err: thrown, jobId: job.jobId, operation: job.operation }, 'a job failed in a way nobody foresaw')
   return new MillraceError('UNKNOWN', 'Something went wrong that we did not foresee. The server log has the details.')
+}
+
+/** What there is to tell of an attempt that came to `outcome`. */
+export function endedAttempt(job: Claimed, outcome: Outcome, beganAt: number, endedAt: number): EndedAttempt {
+  const { operation, batchId, jobId, attempt } = job
+  const code = outcome.kind === 'completed' ? null : outcome.code
+  return { operation, batchId, jobId, attempt, outcome: outcome.kind, code, beganAt, endedAt }
 }

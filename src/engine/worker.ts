@@ -1,6 +1,17 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
-import type { BlobStore, Clock, Compute, Database, Dispatcher, Fetcher, Log, Notifier, Operations } from '../ports.ts'
-import { goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
+import type {
+  BlobStore,
+  Clock,
+  Compute,
+  Database,
+  Dispatcher,
+  EndedAttempt,
+  Fetcher,
+  Log,
+  Notifier,
+  Operations,
+} from '../ports.ts'
+import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
 import { heartbeat, keepCheckpoint } from './heartbeat.ts'
@@ -22,6 +33,8 @@ export interface WorkerDeps {
   readonly log: Log
   readonly operations: Operations
   readonly meter: Meter
+  /** Told of each attempt that ended and counts; absent where nobody asks. */
+  readonly onAttempt?: (attempt: EndedAttempt) => void
 }
 
 /** Times are milliseconds. */
@@ -218,9 +231,13 @@ export class Worker {
     }
     const ctx = { signal: stop.signal, progress, checkpoint, clock, db, blobs, fetcher, compute }
     const began = performance.now()
+    const beganAt = clock.now()
     void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
       const ms = performance.now() - began
-      if (outcome !== null) this.#deps.meter.add(job.operation, outcome.kind, ms)
+      if (outcome !== null) {
+        this.#deps.meter.add(job.operation, outcome.kind, ms)
+        this.#deps.onAttempt?.(endedAttempt(job, outcome, beganAt, clock.now()))
+      }
       this.#board.remove(job.jobId)
       if (outcome === null) this.#held.drop(job)
       else this.#committer.add(outcome)

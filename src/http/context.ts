@@ -1,5 +1,6 @@
 /** What the pieces of a route share: the caller, and what the server was given to work with. */
 
+import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
 import type { Meter } from '../engine/meter.ts'
 import type { Admit } from '../engine/submit.ts'
@@ -87,6 +88,8 @@ export interface AppDeps {
   readonly chunks: Chunks
   /** Address under which the world reaches this server; absent: whatever a request calls it. */
   readonly publicUrl?: string
+  /** Makes a span of each request; absent where nobody collects them. */
+  readonly traceRequests?: MiddlewareHandler
   /** Scripts and styles of our own pages; absent where the home serves them by itself. */
   readonly assets?: Assets
   /** Absent: the limits that hold by themselves, a unit at a time. */
