@@ -10,13 +10,20 @@ const SHARED = {
 }
 
 /** Suites that run on Node and inside workerd. */
-const BOTH = ['engine/control', 'engine/engine', 'engine/running', 'operations/heat-sheet/stretches'].map(
-  (name) => `test/${name}.test.ts`,
-)
+const BOTH = [
+  'engine/control',
+  'engine/engine',
+  'engine/running',
+  'operations/heat-sheet/stretches',
+  'http/quotas',
+  'http/keys',
+].map((name) => `test/${name}.test.ts`)
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
 const SERVED = [
-  ...['extract', 'native', 'refusals', 'stream', 'auth', 'job-codes', 'cache'].map((name) => `server/${name}`),
+  ...['extract', 'native', 'refusals', 'stream', 'auth', 'scopes', 'job-codes', 'cache'].map(
+    (name) => `server/${name}`,
+  ),
 ].map((name) => `test/${name}.test.ts`)
 
 export default defineConfig({
