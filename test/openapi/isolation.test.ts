@@ -264,6 +264,27 @@ describe('what is told', () => {
   })
 })
 
+describe('a signed link', () => {
+  const reads = contract.operations.filter(({ method, isPublic }) => method === 'GET' && !isPublic)
+  const Link = z.object({ streamUrl: z.string() })
+  const Exported = z.object({ result: z.object({ download_url: z.string() }) })
+  const tokenOf = (url: string) => new URL(url, app.url).searchParams.get('token') ?? ''
+
+  it.each(reads.map((one) => [`${one.method} ${one.path}`, one] as const))(
+    'opens %s only where the document says so',
+    async (_, { path, security }) => {
+      const id = path.startsWith('/exports/') ? await hers.exported() : await hers.ended()
+      const stream = path === '/api/batch/stream' ? '/api/batch/stream-token' : `/api/batch/${id}/stream-token`
+      const token = path.startsWith('/exports/')
+        ? tokenOf(Exported.parse(await (await alice('GET', `/bulk/status/${id}`)).json()).result.download_url)
+        : tokenOf(Link.parse(await (await alice('POST', stream)).json()).streamUrl)
+      const answer = await fetch(new URL(`${path.replace(/\{\w+\}/, id)}?token=${token}`, app.url))
+      await answer.body?.cancel()
+      expect(answer.status).toBe(security.some((way) => 'link' in way) ? 200 : 401)
+    },
+  )
+})
+
 it('an Idempotency-Key of one owner means nothing to the other', async () => {
   const headers = { 'Idempotency-Key': 'the-same-name' }
   const Made = z.looseObject({ batchId: z.string().optional(), task_id: z.string().optional() })

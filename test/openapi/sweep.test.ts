@@ -155,6 +155,16 @@ describe('415', () => {
   })
 })
 
+it.each(named(takingJson.filter(({ operationId }) => operationId !== 'importCards')))(
+  '%s takes a body that is not said to be anything for JSON',
+  async (_, operation) => {
+    const body = new TextEncoder().encode(JSON.stringify(exampleOf(operation)))
+    const headers = { Authorization: `Bearer ${await keyOf({ sub: 'nameless', scope: '*' })}` }
+    const answer = await refused(operation, server.fetch(operation.path, { method: 'POST', headers, body }))
+    expect(answer.status).toBeLessThan(300)
+  },
+)
+
 describe('400 and 422', () => {
   it.each(named(takingJson))('%s, of what is no JSON', async (_, operation) => {
     for (const body of ['{"a":', '', '{a:1}', '\ufeff']) {

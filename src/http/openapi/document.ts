@@ -166,7 +166,7 @@ function present({ description, content, headers = [] }: Answer, make: Make, nam
   const one = ({ schema, eventData }: Content, type: string) => ({
     schema: make.answer(schema),
     ...(eventData === undefined ? {} : { 'x-event-data': make.answer(eventData) }),
-    ...(type === 'application/json' ? example : {}),
+    ...(type === 'application/json' || type === 'text/event-stream' ? example : {}),
   })
   return {
     description,
