@@ -306,6 +306,16 @@ describe("a stream's token", () => {
     expect(local).toEqual({ success: true, streamUrl: '/api/batch/stream', expiresAt: null })
   })
 
+  it('ends with its batch', async () => {
+    const { batchId, streamUrl } = await extract(keyed, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))
+    const follower = new Follower(keyed.url + streamUrl)
+    await follower.completed()
+    follower.close()
+    const deleted = await keyed.fetch(`/api/batch/${batchId}`, { method: 'DELETE', headers: bearer(API_KEY) })
+    expect(deleted.status).toBe(200)
+    expect(await errorOf(await keyed.fetch(streamUrl))).toMatchObject({ status: 404 })
+  })
+
   it('is not believed by another server, and still by this one after a restart', async () => {
     await using first = await startServer({ env: { MILLRACE_API_KEY: API_KEY, MILLRACE_AUTH: 'keys' } })
     const { streamUrl } = await extract(first, { swimmer: SWIMMER, pdfs: pdfs() }, bearer(API_KEY))

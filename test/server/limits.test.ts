@@ -99,6 +99,14 @@ describe('an answer', () => {
     }
   })
 
+  it('that is a stream says it too', async () => {
+    const call = await newcomer()
+    const { body } = await call('POST', '/api/batch', BATCH)
+    const stream = await server.fetch(body.streamUrl)
+    await stream.body?.cancel()
+    expect([stream.status, stream.headers.get('X-RateLimit-Limit'), remaining(stream)]).toEqual([200, '30', '29'])
+  })
+
   it('is of one owner', async () => {
     const [one, other] = [await newcomer(), await newcomer()]
     await one('GET', '/bulk/tokens')
