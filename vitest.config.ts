@@ -17,6 +17,13 @@ const BOTH = [
   'operations/heat-sheet/stretches',
   'http/quotas',
   'http/keys',
+  'cards/states',
+  'cards/stretches',
+  'webhooks/log',
+  'formats/records',
+  'formats/csv',
+  'formats/sse',
+  'reads/scoring',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
@@ -24,6 +31,10 @@ const SERVED = [
   ...['extract', 'native', 'refusals', 'stream', 'auth', 'scopes', 'job-codes', 'cache'].map(
     (name) => `server/${name}`,
   ),
+  'client/follow',
+  'client/client',
+  'openapi/walk',
+  'openapi/sweep',
 ].map((name) => `test/${name}.test.ts`)
 
 export default defineConfig({
@@ -34,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**'],
+          exclude: ['test/edge/**', 'test/live/edge.test.ts'],
           ...SHARED,
         },
       },
@@ -69,7 +80,7 @@ export default defineConfig({
         // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
         test: {
           name: 'edge',
-          include: SERVED,
+          include: [...SERVED, 'test/live/edge.test.ts'],
           globalSetup: ['test/server/edge-build.ts'],
           env: { MILLRACE_TEST_HOME: 'edge' },
           ...SHARED,

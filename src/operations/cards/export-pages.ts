@@ -24,6 +24,8 @@ export interface CardPage {
   readonly scanned: number
   /** Ids that were asked for and are not there. */
   readonly missing: readonly string[]
+  /** From where the pages after this one are read. */
+  readonly next: string
 }
 
 /** Cards looked at for a page, and bytes of their bodies: whichever is reached first ends it. */
@@ -50,16 +52,20 @@ function matches({ privacyLevels, categories, publishedOnly }: CardFilter): SQL 
   }${categories === null ? sql`` : among(sql`category`, categories)}`
 }
 
-/** All of an owner's cards that match. A filter that matches little still reads no more than a page at a time. */
+/**
+ * All of an owner's cards that match. A filter that matches little still reads no more than a page at a time.
+ * @param from `next` of the page before; empty for the first
+ */
 export async function* allPages(
   db: Database,
   owner: string,
   filter: CardFilter,
   view: CardView,
+  from: string,
 ): AsyncGenerator<CardPage> {
   const shown = asJson(view)
   const wanted = matches(filter)
-  for (let after = ''; ; ) {
+  for (let after = from; ; ) {
     const [window] = await db.all<{ last: string | null; scanned: number }>(sql`
       SELECT max(id) AS last, count(*) AS scanned FROM (
         SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
@@ -68,21 +74,25 @@ export async function* allPages(
     if (window === undefined || window.last === null) return
     const rows = await db.all<{ card: string }>(sql`
       SELECT ${shown} AS card FROM cards WHERE owner = ${owner} AND id > ${after} AND id <= ${window.last} AND ${wanted} ORDER BY id`)
-    yield { cards: rows.map(({ card }) => card), scanned: window.scanned, missing: [] }
     after = window.last
+    yield { cards: rows.map(({ card }) => card), scanned: window.scanned, missing: [], next: after }
   }
 }
 
-/** The owner's cards among the ids that match; ids that are not the owner's are missing. In the order of the ids given. */
+/**
+ * The owner's cards among the ids that match; ids that are not the owner's are missing. In the order of the ids given.
+ * @param from `next` of the page before; empty for the first
+ */
 export async function* pagesOf(
   db: Database,
   owner: string,
   ids: readonly string[],
   filter: CardFilter,
   view: CardView,
+  from: string,
 ): AsyncGenerator<CardPage> {
-  for (let from = 0; from < ids.length; from += IDS_A_PAGE) {
-    const page = ids.slice(from, from + IDS_A_PAGE)
+  for (let at = Number(from); at < ids.length; at += IDS_A_PAGE) {
+    const page = ids.slice(at, at + IDS_A_PAGE)
     const rows = await db.all<{ id: string; card: string | null }>(sql`
       SELECT i.value AS id, (SELECT iif(${matches(filter)}, ${asJson(view)}, '') FROM cards
         WHERE owner = ${owner} AND cards.id = i.value AND deleted_at IS NULL) AS card
@@ -91,6 +101,7 @@ export async function* pagesOf(
       cards: rows.flatMap(({ card }) => (card === null || card === '' ? [] : [card])),
       scanned: page.length,
       missing: rows.flatMap(({ id, card }) => (card === null ? [id] : [])),
+      next: String(at + IDS_A_PAGE),
     }
   }
 }

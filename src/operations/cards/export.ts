@@ -1,9 +1,13 @@
-/** The operation `cards.export`: an owner's cards, streamed into an artifact. One job; memory does not grow with the cards. */
+/**
+ * The operation `cards.export`: an owner's cards, streamed into an artifact. One job; memory does not grow with the cards, and what one run
+ * asks of the database is bounded: a long export is written in pieces, a run each, that the last run puts together.
+ */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { z } from 'zod'
+import { MillraceError } from '../../errors.ts'
 import { CARD_FORMATS, type CardFormat } from '../../formats/card-export.ts'
-import type { Attempt, Operation, RunContext, RunResult } from '../../ports.ts'
+import type { Attempt, BlobInfo, BlobStore, Operation, RunContext, RunResult } from '../../ports.ts'
 import { EXPORT_FORMATS, MOST_ERRORS } from '../../wire/cards.ts'
 import { NOT_FOUND } from './delete.ts'
 import { allPages, type CardPage, pagesOf } from './export-pages.ts'
@@ -30,7 +34,26 @@ const Task = z.object({
 })
 type Task = z.infer<typeof Task>
 
-export const exportCards: Operation = {
+/** How much one run writes. Two queries a page: an invocation of a Worker may make 1,000. */
+const STRETCH = { pages: 150, ms: 60_000 }
+
+/** Where an export stands after a run. */
+const Place = z.object({
+  /** Keys of what was written so far, in order, each as the whole would be: with `gzip`, packed for itself. */
+  pieces: z.array(z.string()),
+  /** See `CardPage`. */
+  next: z.string(),
+  cards: z.int(),
+  scanned: z.int(),
+  failed: z.int(),
+  errors: z.array(z.object({ card_id: z.string(), error: z.string() })),
+})
+type Place = z.infer<typeof Place>
+
+const BEGINNING: Place = { pieces: [], next: '', cards: 0, scanned: 0, failed: 0, errors: [] }
+
+/** The operation; `stretch` is how much one run writes. */
+export const cardExport = (stretch: { readonly pages: number; readonly ms: number }): Operation => ({
   name: 'cards.export',
   concurrency: null,
   maxAttempts: 3,
@@ -45,22 +68,99 @@ export const exportCards: Operation = {
   },
 
   forget: forgetSlices,
-  run: (job, ctx) => run(job, ctx, Task.parse(job.batchInput)),
+  run: (job, ctx) => run(job, ctx, Task.parse(job.batchInput), stretch),
   totals: (tallies) => ({ cards: tallies.cards ?? 0 }),
   merge: null,
-}
+})
+
+export const exportCards = cardExport(STRETCH)
 
 /** Made under the prefix of uploads: what a run that was cut off leaves there is swept. */
-async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult> {
+async function run(
+  job: Attempt,
+  ctx: RunContext,
+  task: Task,
+  stretch: { readonly pages: number; readonly ms: number },
+): Promise<RunResult | 'again'> {
   const format = CARD_FORMATS[task.format]
-  const writer = new Writer(job, ctx, task, format)
+  const before = Place.safeParse(job.checkpoint).data ?? BEGINNING
+  const writer = new Writer(job, ctx, task, before, stretch)
+  const piece = `uploads/${uuidv7()}`
+  const info = await ctx.blobs.put(piece, packed(writer.stream(), task.gzip))
+  const pieces = [...before.pieces, piece]
+  if (!writer.ended) {
+    await ctx.checkpoint({ ...writer.place, pieces })
+    return 'again'
+  }
+  const whole = pieces.length === 1 ? { key: piece, info } : await join(ctx.blobs, pieces, task.gzip)
+  if (whole === null) {
+    // A piece was swept meanwhile.
+    await ctx.checkpoint(null)
+    return 'again'
+  }
+  return done(job, ctx, task, format, writer.place, whole)
+}
+
+const packed = (text: ReadableStream<Uint8Array<ArrayBuffer>>, gzip: boolean) =>
+  gzip ? text.pipeThrough(new CompressionStream('gzip')) : text
+
+/** Puts the pieces together under a key of its own; null when one of them is gone. */
+async function join(
+  blobs: BlobStore,
+  pieces: readonly string[],
+  gzip: boolean,
+): Promise<{ key: string; info: BlobInfo } | null> {
+  for (const piece of pieces) {
+    const nothing = await blobs.get(piece, { offset: 0, length: 0 })
+    if (nothing === null) return null
+    await nothing.cancel()
+  }
   const key = `uploads/${uuidv7()}`
-  const text = writer.stream()
-  const info = await ctx.blobs.put(key, task.gzip ? text.pipeThrough(new CompressionStream('gzip')) : text)
+  const info = await blobs.put(key, packed(streamOf(bytesOf(blobs, pieces, gzip)), gzip))
+  await blobs.delete(pieces)
+  return { key, info }
+}
+
+async function* bytesOf(
+  blobs: BlobStore,
+  pieces: readonly string[],
+  gzip: boolean,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (const piece of pieces) {
+    const stored = new Response(await blobs.get(piece)).body
+    if (stored === null) throw new MillraceError('SERVICE_UNAVAILABLE', 'A part of this export is gone.')
+    yield* gzip ? stored.pipeThrough(new DecompressionStream('gzip')) : stored
+  }
+}
+
+/** Asks for the next bytes only when they are wanted. */
+function streamOf(bytes: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await bytes.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      async cancel() {
+        await bytes.return(undefined)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+function done(
+  job: Attempt,
+  ctx: RunContext,
+  task: Task,
+  format: CardFormat,
+  { cards, scanned, failed, errors }: Omit<Place, 'pieces'>,
+  { key, info }: { readonly key: string; readonly info: BlobInfo },
+): RunResult {
   const filename = `${task.filename}.${format.extension}${task.gzip ? '.gz' : ''}`
   const contentType = task.gzip ? 'application/gzip' : format.contentType
   const now = ctx.clock.now()
-  const { cards, failed, errors } = writer
   return {
     result: {
       key,
@@ -74,7 +174,7 @@ async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult
       errors,
     },
     summary: { cards },
-    tallies: { cards: writer.scanned },
+    tallies: { cards: scanned },
     writes: (held) => [
       ctx.db.run(sql`
         INSERT INTO uploads (key, owner, batch_id, filename, size, md5, sha256, created_at)
@@ -83,61 +183,63 @@ async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult
   }
 }
 
-/** Turns pages of cards into the text of a format, as it is asked for. */
+/** Turns pages of cards into the text of a format, as it is asked for, for as long as a run may. */
 class Writer {
-  cards = 0
-  scanned = 0
-  failed = 0
-  readonly errors: { card_id: string; error: string }[] = []
+  /** Whether the text is at its end, rather than at the end of what one run may write. */
+  ended = false
+  readonly place: Omit<Place, 'pieces'>
   readonly #ctx: RunContext
   readonly #task: Task
-  readonly #format: CardFormat
+  readonly #stretch: { readonly pages: number; readonly ms: number }
   readonly #pages: AsyncGenerator<CardPage>
 
-  constructor(job: Attempt, ctx: RunContext, task: Task, format: CardFormat) {
+  constructor(
+    job: Attempt,
+    ctx: RunContext,
+    task: Task,
+    { pieces, ...place }: Place,
+    stretch: { readonly pages: number; readonly ms: number },
+  ) {
     this.#ctx = ctx
     this.#task = task
-    this.#format = format
+    this.#stretch = stretch
+    this.place = { ...place, errors: [...place.errors] }
     this.#pages =
-      task.ids === null ? allPages(ctx.db, job.owner, task, task) : pagesOf(ctx.db, job.owner, task.ids, task, task)
+      task.ids === null
+        ? allPages(ctx.db, job.owner, task, task, place.next)
+        : pagesOf(ctx.db, job.owner, task.ids, task, task, place.next)
   }
 
   stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const utf8 = new TextEncoder()
-    const texts = this.#texts()
-    return new ReadableStream(
-      {
-        async pull(controller) {
-          const { done, value } = await texts.next()
-          if (done) controller.close()
-          else controller.enqueue(utf8.encode(value))
-        },
-        async cancel() {
-          await texts.return(undefined)
-        },
-      },
-      { highWaterMark: 0 },
-    )
+    return streamOf(this.#bytes())
   }
 
-  async *#texts(): AsyncGenerator<string> {
-    yield this.#format.begin(this.#task.withMetadata)
+  async *#bytes(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const utf8 = new TextEncoder()
+    const format = CARD_FORMATS[this.#task.format]
+    const until = this.#ctx.clock.now() + this.#stretch.ms
+    if (this.place.next === '') yield utf8.encode(format.begin(this.#task.withMetadata))
+    let pages = 0
     for await (const page of this.#pages) {
       this.#ctx.signal.throwIfAborted()
-      const text = page.cards.map((json, at) => this.#format.card(json, this.cards + at === 0)).join('')
-      this.cards += page.cards.length
+      const text = page.cards.map((json, at) => format.card(json, this.place.cards + at === 0)).join('')
       this.#note(page)
-      if (text !== '') yield text
+      if (text !== '') yield utf8.encode(text)
+      if (++pages >= this.#stretch.pages || this.#ctx.clock.now() > until) return
     }
-    yield this.#format.end
+    this.ended = true
+    yield utf8.encode(format.end)
   }
 
   #note(page: CardPage): void {
-    this.scanned += page.scanned
-    this.failed += page.missing.length
-    const room = MOST_ERRORS - this.errors.length
-    this.errors.push(...page.missing.slice(0, room).map((card_id) => ({ card_id, error: NOT_FOUND })))
-    const percent = Math.min(99, (100 * this.scanned) / Math.max(1, this.#task.totalCards))
-    this.#ctx.progress(percent, `${this.cards} cards`)
+    const { place } = this
+    place.next = page.next
+    place.cards += page.cards.length
+    place.scanned += page.scanned
+    place.failed += page.missing.length
+    const room = MOST_ERRORS - place.errors.length
+    place.errors.push(...page.missing.slice(0, room).map((card_id) => ({ card_id, error: NOT_FOUND })))
+    const percent = Math.min(99, (100 * place.scanned) / Math.max(1, this.#task.totalCards))
+    this.#ctx.progress(percent, `${place.cards} cards`)
   }
 }

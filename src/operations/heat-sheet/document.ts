@@ -37,8 +37,9 @@ export interface OpenedDocument {
 export async function openDocument(job: Attempt, ctx: RunContext, kept: Fetched | null): Promise<OpenedDocument> {
   const input = DocumentInput.parse(job.input)
   if (input.kind === 'upload') return { md5: input.md5, fetched: null, bytes: () => readDocument(ctx, input.key) }
-  const there = kept !== null && (await ctx.blobs.get(kept.key, { offset: 0, length: 0 })) !== null
-  const fetched = there ? kept : await fetchDocument(ctx, input.url)
+  const nothing = kept === null ? null : await ctx.blobs.get(kept.key, { offset: 0, length: 0 })
+  await nothing?.cancel()
+  const fetched = kept !== null && nothing !== null ? kept : await fetchDocument(ctx, input.url)
   return { md5: fetched.md5, fetched, bytes: () => readDocument(ctx, fetched.key) }
 }
 
