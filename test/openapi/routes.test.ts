@@ -30,6 +30,18 @@ describe('the document', () => {
     expect(stated.sort()).toEqual([...new Set(named)].sort())
   })
 
+  it('refers to nothing that is not there', () => {
+    const refs = [...JSON.stringify(contract.document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref = '']) => ref)
+    const missing = [...new Set(refs)].filter((ref) => {
+      const [first, ...steps] = ref.split('/')
+      let here: unknown = first === '#' ? contract.document : undefined
+      for (const step of steps) here = z.record(z.string(), z.unknown()).safeParse(here).data?.[step]
+      return here === undefined
+    })
+    expect(refs.length).toBeGreaterThan(300)
+    expect(missing).toEqual([])
+  })
+
   it('gives each operation a name of its own, and says what its path takes', () => {
     const names = contract.operations.map(({ operationId }) => operationId)
     expect(new Set(names).size).toBe(names.length)

@@ -115,6 +115,15 @@ describe('beyond its examples', () => {
     await call('listBatches', { query: '?status=partial&label=walk&operation=echo&limit=1' })
   })
 
+  it('a batch while it runs: its progress, a failure, its end', async () => {
+    const items = [{ value: 1, waitMs: 1_500, steps: 3 }, { error: 'no good' }]
+    const { batchId } = JSON.parse((await call('createBatch', { body: { operation: 'echo', items } })).text)
+    const { text } = await call('followBatch', { id: batchId })
+    for (const type of ['batch_started', 'job_progress', 'job_completed', 'job_failed', 'batch_completed']) {
+      expect(text).toContain(`"type":"${type}"`)
+    }
+  })
+
   it('a batch that waits, on the stream of all', async () => {
     await world.waiting()
     expect((await call('followAll')).text).toContain('resync')
