@@ -36,12 +36,12 @@ const englishOnly: Plugin = {
   },
 }
 
-/** Bundles `src/worker.ts` into a folder, which is emptied first. */
-export async function buildEdge(folder: string = EDGE_FOLDER): Promise<EdgeBuild> {
+/** Bundles the Worker, `src/worker.ts` unless a test has another, into a folder, which is emptied first. */
+export async function buildEdge(folder: string = EDGE_FOLDER, entry = 'src/worker.ts'): Promise<EdgeBuild> {
   await rm(folder, { recursive: true, force: true })
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { worker: 'src/worker.ts' },
+    entryPoints: { worker: entry },
     outdir: folder,
     bundle: true,
     // Modules that are imported only when they are needed stay apart.

@@ -56,6 +56,7 @@ const proxies = list.transform((items, ctx): number | readonly string[] => {
 })
 const PLACES = 'a whole number from 1 to 1000'
 const STREAMS = 'a whole number from 1'
+const QUERIES = 'a whole number from 50 to 1000'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
 const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
@@ -70,6 +71,7 @@ const Variables = z.object({
     .regex(/^(file|libsql|https?|wss?):/, 'an address that begins with file: or libsql:')
     .optional(),
   DATABASE_AUTH_TOKEN: z.string().optional(),
+  D1_QUERIES: z.coerce.number(QUERIES).int(QUERIES).min(50, QUERIES).max(1000, QUERIES).default(1000),
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   MILLRACE_API_KEY: z.string().min(8, 'at least 8 characters').optional(),
@@ -119,6 +121,8 @@ export interface Config {
   /** Null for a file in the data folder. */
   readonly databaseUrl: string | null
   readonly databaseAuthToken: string | null
+  /** At the edge, queries that one invocation may make. */
+  readonly d1Queries: number
   readonly concurrency: number
   readonly auth: 'open' | 'keys'
   readonly apiKey: string | null
@@ -182,6 +186,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dataDir: v.DATA_DIR,
     databaseUrl: v.DATABASE_URL ?? null,
     databaseAuthToken: v.DATABASE_AUTH_TOKEN ?? null,
+    d1Queries: v.D1_QUERIES,
     concurrency: v.CONCURRENCY,
     auth,
     apiKey: v.MILLRACE_API_KEY ?? null,

@@ -59,8 +59,8 @@ const DAY_MS = 24 * 60 * 60 * 1_000
 /** A message is done within 15 minutes. Claiming ends long before, so that what runs can end by itself. */
 const CLAIM_MS = 5 * 60 * 1_000
 const GRACE_MS = 2 * 60 * 1_000
-/** Queries kept for what runs when claiming ends, and notices told up to then; both count against 1,000 an invocation. */
-const CLAIM_RESERVE = 400
+/** The part of its queries that an invocation keeps for what runs when claiming ends, and the notices it tells up to then. */
+const CLAIM_RESERVE = 0.4
 const MOST_TOLD = 500
 /** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
 const WORKER_TIMES = { leaseMs: 30_000, beatMs: 2_000, sweepMs: 10_000, retentionMs: DAY_MS }
@@ -86,8 +86,8 @@ function configOf(env: Bindings): Config {
 
 /** How to open a database for one request: D1, or libSQL, whose code is loaded only then. */
 async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
-  const { databaseUrl, databaseAuthToken } = configOf(env)
-  if (databaseUrl === null) return () => openD1(env.DB)
+  const { databaseUrl, databaseAuthToken, d1Queries } = configOf(env)
+  if (databaseUrl === null) return () => openD1(env.DB, { statements: d1Queries })
   const { openLibsqlWeb } = await import('./drivers/db-libsql-web.ts')
   return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
 }
@@ -153,7 +153,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
 /** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
 async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
   const ports = await portsOf(env, ctx)
-  const { concurrency, retentionDays } = configOf(env)
+  const { concurrency, retentionDays, d1Queries } = configOf(env)
   const notifier = createGatheringNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
   const worker = new Worker(
@@ -181,7 +181,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
       // There may be more than one invocation can run at once.
       ports.dispatcher.wake()
     }
-    return ports.queries.left > CLAIM_RESERVE && notifier.told < MOST_TOLD && clock.now() < until
+    return ports.queries.left > CLAIM_RESERVE * d1Queries && notifier.told < MOST_TOLD && clock.now() < until
   }, GRACE_MS)
   const due = await nextDue(ports.db)
   if (due === 0) ports.dispatcher.wake()

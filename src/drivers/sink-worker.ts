@@ -1,4 +1,4 @@
-/** The Sink port on a Worker's response: an own ReadableStream, whose `cancel` tells that the client went away. */
+/** The Sink port on a Worker's response: an own ReadableStream. Its `cancel`, or the request's signal, tells that the client went away. */
 import type { Sink } from '../ports.ts'
 
 /** What waits in memory for one client, about; the socket holds some more. */
@@ -13,8 +13,10 @@ const WAITING_BYTES = 64 * 1024
 export function openWorkerSink(
   _binding: unknown,
   headers: Readonly<Record<string, string>>,
+  request: Request,
 ): { response: Response; sink: Sink } {
   const sink = new WorkerSink()
+  request.signal.addEventListener('abort', () => sink.end())
   return { response: new Response(sink.body, { headers }), sink }
 }
 

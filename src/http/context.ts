@@ -35,6 +35,7 @@ export interface Env {
 export type OpenSink = (
   binding: unknown,
   headers: Readonly<Record<string, string>>,
+  request: Request,
 ) => { response: Response; sink: Sink }
 
 /** The keys of a JWKS. */

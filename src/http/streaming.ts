@@ -34,7 +34,7 @@ export function openEventStream(
       `This server holds as many streams as it may. Try again in ${RETRY_AFTER_SECONDS} seconds, or poll without /stream.`,
     )
   }
-  const { response, sink } = deps.openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS })
+  const { response, sink } = deps.openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS }, c.req.raw)
   follow(sink)
   return response
 }

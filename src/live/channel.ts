@@ -77,12 +77,13 @@ export class Channel implements Follower {
   /**
    * @param end how far the log reaches, as just read
    * @param onEmpty called once, when the last client is gone
+   * @param from number of the last event that every client to come has
    */
-  constructor(deps: { feed: Feed; log: Log }, end: number, onEmpty: () => void) {
+  constructor(deps: { feed: Feed; log: Log }, end: number, onEmpty: () => void, from = 0) {
     this.#feed = deps.feed
     this.#log = deps.log
     this.#onEmpty = onEmpty
-    this.#ring = new Ring(Math.max(0, end - RING_REACHES_BACK), RING_BYTES)
+    this.#ring = new Ring(Math.max(from, end - RING_REACHES_BACK), RING_BYTES)
     this.#behind = true
     this.#unsubscribe = deps.feed.subscribe(this)
     void this.#read()

@@ -15,7 +15,7 @@ import { readHeads, readRunningOf } from './state.ts'
 import { type KnownState, Waiters } from './waiting.ts'
 
 /** Queries that a stream leaves unused: what it may still ask between two looks at how many are left. */
-const RESERVE = 50
+const RESERVE = 20
 /** Between looks of a request that waits: most changes are noticed, a claim or a pause is not. */
 const LOOK_EVERY_MS = 2_000
 /** Notices may be out of order for once: a stream does without them for no longer than this. */
@@ -68,7 +68,7 @@ export class IsolatedHub implements Following {
     if ('state' in from) sink.write(encodeEvent({ id: end, event: 'resync', data: JSON.stringify(from.state) }))
     const own = this.#deps.openDatabase()
     const feed = polledFeed(own.db, this.#deps, owner)
-    this.#run(own, feed, end, async () => {}).join(sink, 'state' in from ? end : from.cursor)
+    this.#run(own, feed, { end, cursor: 'state' in from ? end : from.cursor }, sink, async () => {})
   }
 
   async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
@@ -97,14 +97,20 @@ export class IsolatedHub implements Following {
       if (head === undefined) channel.look()
       else channel.reaches(head.lastSeq)
     }
-    this.#run(own, feed, batch.lastSeq, compare).join(sink, cursor)
+    this.#run(own, feed, { end: batch.lastSeq, cursor }, sink, compare)
   }
 
   /** A channel that ends with its only client, or before its request has asked too often. */
-  #run(own: RequestDatabase, feed: Feed, end: number, compare: (channel: Channel) => Promise<void>): Channel {
+  #run(
+    own: RequestDatabase,
+    feed: Feed,
+    from: { readonly end: number; readonly cursor: number },
+    sink: Sink,
+    compare: (channel: Channel) => Promise<void>,
+  ): void {
     const { log } = this.#deps
     const page: Feed['page'] = async (after) => (own.meter.left < RESERVE ? null : feed.page(after))
-    const channel = new Channel({ feed: { ...feed, page }, log }, end, () => clearInterval(timer))
+    const channel = new Channel({ feed: { ...feed, page }, log }, from.end, () => clearInterval(timer), from.cursor)
     const comment = encodeComment('')
     const timer = setInterval(() => {
       channel.broadcast(comment)
@@ -112,7 +118,7 @@ export class IsolatedHub implements Following {
       if (own.meter.left < RESERVE) channel.end()
       else compare(channel).catch((error: unknown) => log.warn({ err: error, ...feed.label }, 'not compared'))
     }, COMMENT_EVERY_MS)
-    return channel
+    channel.join(sink, from.cursor)
   }
 }
 

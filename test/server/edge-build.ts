@@ -7,8 +7,10 @@ import { buildEdge } from '../../scripts/build-edge.ts'
 /** @returns what removes it again */
 export default async function setup(): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-edge-'))
-  await buildEdge(folder)
-  // Test processes inherit it.
-  process.env.EDGE_BUILD = folder
+  // Test processes inherit these.
+  process.env.EDGE_BUILD = join(folder, 'worker')
+  process.env.EDGE_COUNTING_BUILD = join(folder, 'counting')
+  await buildEdge(process.env.EDGE_BUILD)
+  await buildEdge(process.env.EDGE_COUNTING_BUILD, 'test/server/edge-counting.ts')
   return () => rm(folder, { recursive: true, force: true })
 }
