@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claim, readyDue } from '../../src/engine/claim.ts'
 import { finish, type Outcome } from '../../src/engine/finish.ts'
+import { submit } from '../../src/engine/submit.ts'
 import { MAX_LOSSES, sweepLeases } from '../../src/engine/sweep.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
 import { echo } from '../../src/operations/echo.ts'
@@ -16,6 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => engine.close())
 
+const many = (count: number) => Array.from({ length: count }, () => ({}))
 const finished = (id: string) =>
   until(async () => {
     const batch = await readBatch(engine.db, id, 'me')
@@ -112,6 +114,24 @@ describe('a batch', () => {
     expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 7 })
   })
 
+  it('fills every place that one commit frees, lowest sequence first', async () => {
+    await engine.submit(many(7), { operation: twoAtOnce })
+    const sequences = async () => {
+      const jobs = await claim(engine, { lease: crypto.randomUUID(), limit: 9, leaseMs: 60_000 })
+      const [first, ...rest] = jobs.map(completed)
+      if (first === undefined) return []
+      // How a job ends makes no difference to its place.
+      await finish(engine, [{ ...first, kind: 'failed', code: 'UNKNOWN', message: 'no good' }, ...rest])
+      return jobs.map(({ sequence }) => sequence)
+    }
+    expect([await sequences(), await sequences(), await sequences(), await sequences()]).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+      [7],
+    ])
+  })
+
   it('of another owner is not there', async () => {
     const { batchId } = await engine.submit([{}])
     expect(await readBatch(engine.db, batchId, 'someone else')).toBeNull()
@@ -202,6 +222,31 @@ describe('turns', () => {
     const early = next.filter(({ owner }) => owner === 'early').length
     expect(early).toBeGreaterThanOrEqual(24)
     expect(early).toBeLessThanOrEqual(26)
+  })
+
+  it('give an owner who comes back no credit for the time it was away', async () => {
+    await engine.submit(many(10), { owner: 'back' })
+    await claim(engine, { lease: 'a', limit: 10, leaseMs: 60_000 })
+    await engine.submit(many(1_000), { owner: 'busy' })
+    await claim(engine, { lease: 'b', limit: 500, leaseMs: 60_000 })
+    await engine.submit(many(100), { owner: 'back' })
+    const next = await claim(engine, { lease: 'c', limit: 50, leaseMs: 60_000 })
+    const back = next.filter(({ owner }) => owner === 'back').length
+    expect(back).toBeGreaterThanOrEqual(24)
+    expect(back).toBeLessThanOrEqual(26)
+  })
+
+  it('are given anew to jobs that waited for their time', async () => {
+    const runAt = engine.clock.now() + 60_000
+    await submit(engine, { owner: 'later', operation: echo, request: { items: many(100) }, options: { runAt } })
+    await engine.submit(many(1_000), { owner: 'busy' })
+    await claim(engine, { lease: 'a', limit: 500, leaseMs: 600_000 })
+    engine.clock.advance(61_000)
+    await readyDue(engine)
+    const next = await claim(engine, { lease: 'b', limit: 50, leaseMs: 60_000 })
+    const later = next.filter(({ owner }) => owner === 'later').length
+    expect(later).toBeGreaterThanOrEqual(24)
+    expect(later).toBeLessThanOrEqual(26)
   })
 })
 
