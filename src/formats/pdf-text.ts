@@ -136,7 +136,7 @@ async function readPage(page: Page, number: number, signal: AbortSignal | undefi
       letters += item.text.length
     }
     if (items.length > MAX_ITEMS_A_PAGE || letters > MAX_LETTERS_A_PAGE) {
-      await reader.cancel()
+      // Not cancelled, which pdf.js answers by failing where nobody hears it; the document's end ends its reading too.
       throw new MillraceError('TOO_LARGE', `Page ${number} of this PDF holds more text than can be read.`)
     }
   }
