@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { Activity } from '../../src/wire/activities.ts'
 import { BatchResults, DetailBody, RecommendationResults } from '../../src/wire/batch-reads.ts'
 import { until } from '../engine/rig.ts'
-import { startWithCallers } from './callers.ts'
+import { drawFirst, startWithCallers } from './callers.ts'
 
 let all: Awaited<ReturnType<typeof startWithCallers>>
 beforeAll(async () => {
@@ -400,6 +400,7 @@ describe('what is wrong', () => {
       '/api/v1/activities',
       '/api/v1/coaching',
     )
+    await drawFirst(body)
     await fc.assert(
       fc.asyncProperty(path, body, async (to, what) => {
         const { status } = await all.bob.post(to, what)
