@@ -1,0 +1,41 @@
+/** Webhooks on the edge's own parts: told of by D1, sent by a Worker's fetch. The whole of them is in test/webhooks, whose receivers are Node's. */
+import { afterEach, beforeEach, expect, inject, it } from 'vitest'
+import { openEngine } from '../engine/rig.ts'
+import { create, delivery, log, sender } from '../webhooks/rig.ts'
+
+const origin = inject('fetchOrigin')
+let engine: Awaited<ReturnType<typeof openEngine>>
+beforeEach(async () => {
+  engine = await openEngine({ operations: [sender], allowPrivate: true })
+  await fetch(`${origin}/requests`)
+  await engine.work()
+})
+afterEach(() => engine.close())
+
+interface Request {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+const received = async (): Promise<Request[]> => (await fetch(`${origin}/requests`)).json()
+
+it('a webhook is told of each failed job and of the end of its batch, signed', async () => {
+  await create(engine, [{}, { error: 'no good' }], {
+    url: `${origin}/status/204`,
+    events: ['job_failed', 'batch_completed'],
+  })
+  await delivery(engine, ({ event, status }) => event === 'batch_completed' && status === 'completed')
+  await delivery(engine, ({ event, status }) => event === 'job_failed' && status === 'completed')
+  const requests = await received()
+  expect(requests.map(({ method }) => method)).toEqual(['POST', 'POST'])
+  expect(new Set(requests.map(({ body }) => JSON.parse(body).type))).toEqual(new Set(['job_failed', 'batch_completed']))
+  for (const { headers } of requests) expect(headers['webhook-signature']).toMatch(/^v1,[\w+/]+=*$/)
+})
+
+it('one that answers 500 is tried again later', async () => {
+  await create(engine, [{}], { url: `${origin}/status/500` })
+  const late = await delivery(engine, ({ attempts, status }) => attempts === 1 && status === 'pending')
+  expect(late).toMatchObject({ responseStatus: 500 })
+  expect(late.error).toContain('500')
+  expect(await log(engine)).toHaveLength(1)
+})
