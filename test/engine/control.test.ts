@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
 import { appendJobs, OPEN_MS, sealBatch } from '../../src/engine/open.ts'
+import { sweepOrphans } from '../../src/engine/retention.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
 import { echo } from '../../src/operations/echo.ts'
@@ -59,6 +60,16 @@ describe('cancelling', () => {
     const sets = await readItemResults(engine.db, batchId, { after: 0, limit: 10 })
     expect(sets.map(({ set }) => set)).toEqual(['succeeded', 'untouched', 'untouched'])
     expect(sets[2]?.item).toMatchObject({ value: 'waits' })
+  })
+
+  it('ends what is held, for want of a place or because the batch is paused', async () => {
+    const bounded = await add({ concurrency: 2 }, items(10))
+    const paused = await add({}, items(10))
+    await pauseBatch(engine, paused.batchId)
+    for (const { batchId } of [bounded, paused]) {
+      await stopBatch(engine, batchId, 'CANCELLED')
+      expect(await batchOf(batchId)).toMatchObject({ status: 'cancelled', cancelled: 10, lastSeq: 12, finished: true })
+    }
   })
 
   it('does nothing to a batch that has ended', async () => {
@@ -239,5 +250,19 @@ describe('deleting', () => {
     await finished(batchId)
     engine.clock.advance(86_400_000 + 1_000)
     await until(async () => ((await readBatch(engine.db, batchId, 'me')) === null ? true : null))
+  })
+
+  it('takes uploads that no batch names, once they are a day old, and no others', async () => {
+    const bytes = new TextEncoder().encode('bytes')
+    const info = await engine.blobs.put('uploads/named', bytes)
+    await engine.blobs.put('uploads/orphan', bytes)
+    const upload = { key: 'uploads/named', filename: 'one.pdf', ...info }
+    await submit(engine, { owner: 'me', operation: echo, request: { items: [{}] }, uploads: [upload] })
+    expect(await sweepOrphans(engine)).toBe(0)
+    engine.clock.advance(24 * 60 * 60 * 1_000 + 60_000)
+    expect(await sweepOrphans(engine)).toBe(1)
+    expect(await engine.blobs.get('uploads/orphan')).toBeNull()
+    const kept = await engine.blobs.get('uploads/named')
+    expect(await new Response(kept).text()).toBe('bytes')
   })
 })

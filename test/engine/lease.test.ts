@@ -60,14 +60,14 @@ describe('a heartbeat', () => {
   })
 
   it('keeps a job for as long as it runs, however short its lease', async () => {
-    const { batchId } = await engine.submit([{ waitMs: 1_500 }])
-    await engine.work({ leaseMs: 300 })
+    const { batchId } = await engine.submit([{ waitMs: 5_000 }])
+    await engine.work({ leaseMs: 2_000 })
     // Another worker would take over what runs out.
-    await engine.work({ leaseMs: 300 })
+    await engine.work({ leaseMs: 2_000 })
     const done = await until(async () => {
       const batch = await readBatch(engine.db, batchId, 'me')
       return batch?.finished === true ? batch : null
-    })
+    }, 20_000)
     expect(done).toMatchObject({ status: 'completed', lastSeq: 3 })
     expect(await engine.db.get(sql`SELECT attempt, losses FROM jobs`)).toEqual({ attempt: 1, losses: 0 })
   })
