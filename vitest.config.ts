@@ -28,7 +28,7 @@ const BOTH = [
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
 const SERVED = [
-  ...['extract', 'native', 'refusals', 'stream', 'auth', 'scopes', 'job-codes', 'cache'].map(
+  ...['extract', 'native', 'refusals', 'stream', 'auth', 'scopes', 'limits', 'job-codes', 'cache'].map(
     (name) => `server/${name}`,
   ),
   'client/follow',
