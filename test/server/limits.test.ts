@@ -2,7 +2,7 @@
 import { request } from 'node:http'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startServer, type TestServer } from './harness.ts'
+import { ON_EDGE, startServer, type TestServer } from './harness.ts'
 
 const JWT_SECRET = 'a secret that is long enough for HS256'
 const HOUR_MS = 60 * 60 * 1_000
@@ -194,7 +194,7 @@ describe('creations', () => {
 })
 
 // Of a local D1, one workerd has the file to itself.
-describe.skipIf(process.env.MILLRACE_TEST_HOME === 'edge')('two processes on one file', () => {
+describe.skipIf(ON_EDGE)('two processes on one file', () => {
   it('let through together what one may, and no more', async () => {
     const env = { ...KEYED, RATE_LIMITS: 'batch.create=60,bulk.read=7' }
     await using one = await startServer({ env })
