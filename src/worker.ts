@@ -3,7 +3,7 @@
  * drivers.
  *
  * I/O belongs to one request here, so everything that does any is made anew for each request, message or object. Only what is plain data
- * is kept between them: the configuration and the signing key.
+ * is kept between them: the configuration, the signing key, the public keys of others.
  */
 import type {
   D1Database,
@@ -128,6 +128,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
     peerAddress: workersPeerAddress,
     trustProxy: read.trustProxy,
     limits: { perHour: read.rateLimits, blocks: false },
+    workersOnDemand: true,
     ...(read.publicUrl === null ? {} : { publicUrl: read.publicUrl }),
     chunks: {
       source:

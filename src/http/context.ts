@@ -87,6 +87,8 @@ export interface AppDeps {
   readonly log: Log
   readonly auth: AuthConfig
   readonly chunks: Chunks
+  /** True where workers start when there is work, so that it is no fault when none is there. */
+  readonly workersOnDemand?: boolean
   /** Address under which the world reaches this server; absent: whatever a request calls it. */
   readonly publicUrl?: string
   /** Makes a span of each request; absent where nobody collects them. */

@@ -33,7 +33,7 @@ export function taskRoutes(deps: AppDeps): Hono<Env> {
       return c.json(await readTokens(deps.db, c.get('caller').owner, { before: cursor, limit }))
     })
     .get('/health', async (c) => {
-      const workers = await countWorkers(deps)
+      const workers = Math.max(deps.workersOnDemand === true ? 1 : 0, await countWorkers(deps))
       const health: Health = {
         status: workers > 0 ? 'healthy' : 'degraded',
         service: 'bulk-operations',
