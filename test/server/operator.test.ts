@@ -1,8 +1,13 @@
 /** What an operator sees of a real server: its log and its metrics. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
+import { healthRoutes } from '../../src/routes/health.ts'
 import { BatchAccepted } from '../../src/wire/native.ts'
-import { until } from '../engine/rig.ts'
+import { openHome } from '../engine/home.ts'
+import { quietLog, until } from '../engine/rig.ts'
 import { Follower } from './follow.ts'
 import { startServer } from './harness.ts'
 
@@ -45,4 +50,102 @@ it('counts what its worker did, and what waits', async () => {
   expect(text).toContain('millrace_workers 1\n')
   expect(text).toContain('millrace_attempt_seconds_count{operation="echo",outcome="completed"} 2\n')
   expect(text).toContain('millrace_attempt_seconds_count{operation="echo",outcome="failed"} 1\n')
+})
+
+/** What Prometheus makes of a text in its exposition format 0.0.4, as strictly as `promtool check metrics`: samples by family. */
+function families(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  const types = new Map<string, string>()
+  const samples = new Set<string>()
+  expect(text.endsWith('\n')).toBe(true)
+  for (const line of text.slice(0, -1).split('\n')) {
+    const help = /^# HELP ([a-z_]+) \S.*$/.exec(line)?.[1]
+    const [, typed, type = ''] = /^# TYPE ([a-z_]+) (counter|gauge|summary|histogram)$/.exec(line) ?? []
+    if (help !== undefined) {
+      expect(found.has(help), `${help} is told of once`).toBe(false)
+      found.set(help, [])
+    } else if (typed !== undefined) {
+      expect(found.get(typed), `${typed} has its HELP before its TYPE, and both before its samples`).toEqual([])
+      types.set(typed, type)
+    } else {
+      const label = String.raw`[a-z_]+="(?:[^"\\\n]|\\["\\n])*"`
+      const sample = new RegExp(
+        `^([a-z_]+?)(_sum|_count)?((?:\\{${label}(?:,${label})*\\})?) (-?[0-9.]+(?:e[+-]?[0-9]+)?)$`,
+      ).exec(line)
+      const [, name = '', suffix = '', labels = ''] = sample ?? []
+      expect(types.has(name), `"${line}" is a sample of a family told of before`).toBe(true)
+      expect(suffix === '' ? types.get(name) !== 'summary' : types.get(name) === 'summary').toBe(true)
+      expect(samples.has(name + suffix + labels), `"${line}" comes once`).toBe(false)
+      samples.add(name + suffix + labels)
+      found.get(name)?.push(line)
+    }
+  }
+  return found
+}
+
+it('gives metrics that Prometheus takes: the queue, durations and errors an operation, workers, watchers', async () => {
+  await using server = await startServer()
+  const created = await server.fetch('/api/batch', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ operation: 'echo', items: [{ waitMs: 60_000 }, { error: 'a "quoted"\nerror' }] }),
+  })
+  const { batchId } = BatchAccepted.parse(await created.json())
+  const follower = new Follower(`${server.url}/api/batch/${batchId}/stream`)
+  const all = await until(async () => {
+    const read = families(await (await server.fetch('/metrics')).text())
+    return read.get('millrace_attempt_seconds')?.length === 2 && read.get('millrace_watched')?.[0]?.endsWith(' 1')
+      ? read
+      : null
+  })
+  expect([...all.keys()]).toEqual(
+    expect.arrayContaining([
+      'millrace_jobs',
+      'millrace_workers',
+      'millrace_streams',
+      'millrace_watched',
+      'millrace_attempt_seconds',
+    ]),
+  )
+  expect(all.get('millrace_jobs')).toContain('millrace_jobs{status="running"} 1')
+  expect(all.get('millrace_streams')).toEqual(['millrace_streams 1'])
+  follower.close()
+})
+
+it('does not give them to whoever has no key where keys are asked for', async () => {
+  await using server = await startServer({ env: { MILLRACE_AUTH: 'keys' } })
+  expect((await server.fetch('/metrics')).status).toBe(401)
+  expect((await server.fetch('/healthz')).status).toBe(200)
+})
+
+it('says that it is not ready while its database takes no writes, and is again afterwards', async () => {
+  await using server = await startServer()
+  expect(await (await server.fetch('/readyz')).json()).toEqual({ status: 'ready' })
+  const holder = spawn(process.execPath, [
+    join(import.meta.dirname, '..', 'crash', 'lock-holder.ts'),
+    join(server.dataDir, 'millrace.db'),
+    '60000',
+  ])
+  await once(holder.stdout, 'data')
+  const response = await server.fetch('/readyz')
+  expect([response.status, await response.json()]).toEqual([
+    503,
+    { status: 'unavailable', database: expect.stringMatching(/answer/) },
+  ])
+  expect((await server.fetch('/healthz')).status).toBe(200)
+  holder.kill('SIGKILL')
+  await once(holder, 'close')
+  await until(async () => ((await server.fetch('/readyz')).status === 200 ? true : null), 20_000)
+})
+
+it('says that it is not ready when its database is gone', async () => {
+  const home = await openHome()
+  const app = healthRoutes({ db: home.db, log: quietLog() })
+  expect((await app.request('/readyz')).status).toBe(200)
+  await home.close()
+  const response = await app.request('/readyz')
+  expect([response.status, await response.json()]).toEqual([
+    503,
+    { status: 'unavailable', database: 'does not answer' },
+  ])
 })
