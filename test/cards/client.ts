@@ -1,6 +1,5 @@
 /** The card surface as a client calls it. */
 
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sign } from 'hono/jwt'
 import { z } from 'zod'
@@ -119,7 +118,7 @@ export async function refusal(answer: Promise<Response>): Promise<{ status: numb
 
 /** Looks at a server's database from outside. */
 export function query(server: TestServer, sql: string, ...values: string[]): Record<string, unknown>[] {
-  const db = new DatabaseSync(join(server.dataDir, 'millrace.db'), { readOnly: true })
+  const db = new DatabaseSync(server.databaseFile, { readOnly: true })
   try {
     return db.prepare(sql).all(...values)
   } finally {

@@ -163,3 +163,15 @@ describe.concurrent('a server that begins again', () => {
     await rm(dataDir, { recursive: true, force: true })
   })
 })
+
+describe('a wrong variable', () => {
+  it('is named in the log, and every request is refused', async () => {
+    await using wrong = await startServer({ env: { JWT_SECRET: 'quite-short' } })
+    const response = await wrong.fetch('/healthz')
+    expect([response.status, await response.json()]).toMatchObject([503, { success: false, error: 'UNAVAILABLE' }])
+    // Its own words, however long they take to get here.
+    while (!wrong.output.includes('JWT_SECRET=… is not understood: it should be at least 32 characters.'))
+      await pause(50)
+    expect(wrong.output).not.toContain('quite-short')
+  })
+})

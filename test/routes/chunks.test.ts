@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BulkChunks, ChunkPage } from '../../src/wire/chunks.ts'
-import { runEntry, startServer } from '../server/harness.ts'
+import { ON_EDGE, runEntry, startServer } from '../server/harness.ts'
 import { drawFirst, startWithCallers } from './callers.ts'
 
 let all: Awaited<ReturnType<typeof startWithCallers>>
@@ -253,7 +253,8 @@ describe('with CHUNKS_UPSTREAM_URL', () => {
   })
 })
 
-it.each([
+// At the edge every request is: see test/live/edge.test.ts.
+it.skipIf(ON_EDGE).each([
   [{ CHUNK_PREFIXES: 'd_' }, 'CHUNK_PREFIXES=d_ is not understood: it should be a list such as d_=sebi_chunk.'],
   [
     { CHUNKS_UPSTREAM_URL: 'ftp://x' },

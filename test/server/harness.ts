@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +102,14 @@ export class TestServer {
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
     return fetch(new URL(path, this.url), init)
+  }
+
+  /** The file of its database, to be looked at from outside. */
+  get databaseFile(): string {
+    if (!ON_EDGE) return join(this.dataDir, 'millrace.db')
+    const folder = join(this.dataDir, 'd1', 'miniflare-D1DatabaseObject')
+    const name = readdirSync(folder).find((one) => /^[0-9a-f]+\.sqlite$/.test(one))
+    return join(folder, name ?? '')
   }
 
   /** Every file in its blob folder, what is only half written included; at the edge, every key of its bucket. */
