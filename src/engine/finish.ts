@@ -179,7 +179,8 @@ function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
     (json) => sql`
       UPDATE jobs SET run_at = c.value ->> 1,
         status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END,
-        lease = NULL, lease_until = NULL, stage = NULL, progress_percent = 0, progress_message = c.value ->> 5,
+        lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
+        progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,
         attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
