@@ -186,7 +186,9 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
   }, GRACE_MS)
   const due = await nextDue(ports.db)
   if (due === 0) ports.dispatcher.wake()
-  else if (watched || due !== null) await timer.set(due === null ? null : Math.max(due, clock.now() + SOONEST_MS))
+  else if (due !== null && due < clock.now() + DAY_MS) await timer.set(Math.max(due, clock.now() + SOONEST_MS))
+  // What is due later is found by the cron trigger; some of it is due never.
+  else if (watched) await timer.set(null)
 }
 
 async function sweep(env: Bindings, ctx: ExecutionContext, at: Date): Promise<void> {
