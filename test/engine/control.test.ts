@@ -111,6 +111,18 @@ describe('pausing', () => {
     await resumeBatch(engine, batchId)
     expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 20 })
   })
+
+  it('keeps what is to be tried again until it is resumed', async () => {
+    const { batchId } = await engine.submit([{ failures: 1, waitMs: 300 }])
+    await engine.work()
+    const status = async () => (await engine.db.get<{ status: string }>(sql`SELECT status FROM jobs`))?.status
+    await until(async () => ((await status()) === 'running' ? true : null))
+    await pauseBatch(engine, batchId)
+    await until(async () => ((await status()) === 'running' ? null : true))
+    expect(await status()).toBe('held')
+    await resumeBatch(engine, batchId)
+    expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 1 })
+  })
 })
 
 describe('retrying by hand', () => {
@@ -174,6 +186,16 @@ describe('creating under a key', () => {
     const { batchId } = await create('my-own-id', [{}])
     expect((await readBatch(engine.db, 'my-own-id', 'me'))?.id).toBe(batchId)
     expect(await readBatch(engine.db, 'my-own-id', 'them')).toBeNull()
+  })
+
+  it('makes a new batch once the first is deleted, though its rows are still there', async () => {
+    await engine.work({ retentionMs: 600_000 })
+    const { batchId } = await create('k', [{ value: 1 }])
+    await finished(batchId)
+    await deleteBatch(engine, batchId)
+    const again = await create('k', [{ value: 1 }])
+    expect(again).toMatchObject({ created: true })
+    expect(again.batchId).not.toBe(batchId)
   })
 
   it('keeps no key of a create that failed', async () => {

@@ -257,6 +257,12 @@ describe('a worker', () => {
     await until(async () => ((await readBatch(engine.db, batchId, 'me'))?.completed === 1 ? true : null))
     await first.stop(0)
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 1, finished: false })
+    // Handed back, not left to its lease; and not held against the job.
+    expect(await engine.db.get(sql`SELECT status, attempt, losses FROM jobs WHERE sequence = 1`)).toEqual({
+      status: 'scheduled',
+      attempt: 0,
+      losses: 0,
+    })
     await engine.work()
     expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 2 })
   })

@@ -98,3 +98,33 @@ describe('a sweep', () => {
     expect(await told()).toEqual(['CANCELLED'])
   })
 })
+
+describe('a claim', () => {
+  it('that brings a job of a stopped batch ends it, and does not run it', async () => {
+    const { batchId } = await engine.submit([{}], { operation: watchful })
+    // As a stop leaves it that was cut off before it came to the jobs.
+    await engine.db.run(sql`UPDATE batches SET stop_code = 'CANCELLED'`)
+    await engine.work({ sweepMs: NEVER_MS })
+    const done = await until(async () => {
+      const batch = await readBatch(engine.db, batchId, 'me')
+      return batch?.finished === true ? batch : null
+    })
+    expect(done).toMatchObject({ status: 'cancelled', cancelled: 1 })
+    expect(engine.meter.rows).toEqual([])
+  })
+
+  it('that brings a job of an operation nobody knows here fails it', async () => {
+    await engine.work()
+    const { batchId } = await engine.submit([{}], { operation: { ...echo, name: 'of-yesterday' } })
+    const done = await until(async () => {
+      const batch = await readBatch(engine.db, batchId, 'me')
+      return batch?.finished === true ? batch : null
+    })
+    expect(done).toMatchObject({ status: 'failed', failed: 1 })
+    const [job] = await engine.db.all(sql`SELECT error_code, error_message FROM jobs`)
+    expect(job).toEqual({
+      error_code: 'UNKNOWN',
+      error_message: 'This server does not know the operation "of-yesterday".',
+    })
+  })
+})
