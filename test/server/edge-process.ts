@@ -30,7 +30,7 @@ async function start() {
       modules: await modulesOf(EDGE_BUILD),
       modulesRoot: EDGE_BUILD,
       compatibilityDate: '2026-10-01',
-      compatibilityFlags: ['enable_request_signal'],
+      compatibilityFlags: ['enable_request_signal', 'global_fetch_strictly_public'],
       bindings: { HOST: '127.0.0.1', ...variables },
       d1Databases: ['DB'],
       r2Buckets: ['BLOBS'],
