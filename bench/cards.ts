@@ -103,23 +103,32 @@ function memory(): Promise<string> {
         await server.end()
       }
     }
-    const importing = (count: number) =>
+    const lookAtAll = async (server: Server) => {
+      const result = await server.run('/bulk/export', 'application/json', JSON.stringify({ categories: ['NONE'] }))
+      check('cards exported', result.cards_exported, 0)
+    }
+    const importing = (count: number, category?: string) =>
       peakOf(async (server) => {
-        const result = await server.run('/bulk/import', 'application/x-ndjson', ndjson(count))
+        const result = await server.run('/bulk/import', 'application/x-ndjson', ndjson(count, category))
         check('cards imported', result.cards_imported, count)
       })
     const exporting = (format: string, count: number) =>
       peakOf(async (server) => {
-        const result = await server.run('/bulk/export', 'application/json', JSON.stringify({ format }))
+        await lookAtAll(server)
+        await server.resetPeak()
+        const cards = count === FEW ? { categories: ['FEW'] } : {}
+        const result = await server.run('/bulk/export', 'application/json', JSON.stringify({ format, ...cards }))
         check('cards exported', result.cards_exported, count)
       })
-    const few = [await importing(FEW), await exporting('json', FEW), await exporting('csv', FEW)]
-    const many = [await importing(MANY - FEW), await exporting('json', MANY), await exporting('csv', MANY)]
+    const imports = [await importing(FEW, 'FEW'), await importing(MANY - FEW)]
+    const few = [imports[0], await exporting('json', FEW), await exporting('csv', FEW)]
+    const many = [imports[1], await exporting('json', MANY), await exporting('csv', MANY)]
     const rows = ['import of NDJSON', 'export as json', 'export as csv'].map((task, at) => {
       const [a = 0, b = 0] = [few[at], many[at]]
       return `| ${task} | ${shown(a / MB)} | ${shown(b / MB)} | ${shown((b - a) / MB)} |`
     })
-    return `Peak memory of a server of its own that runs one task, in MB (\`VmHWM\`). SQLite's page cache, which fills with whatever is read, is part of it.
+    return `Peak memory of a server of its own that runs one task, in MB (\`VmHWM\`). SQLite's page cache of 64 MB is part of it. For the exports it is full beforehand: the server has
+looked at all ${shown(MANY)} cards for an export that none of them matches, and the peak is that from then on.
 
 | task | ${shown(FEW)} cards | ${shown(MANY)} cards | more by |
 | --- | ---: | ---: | ---: |

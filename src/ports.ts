@@ -202,6 +202,11 @@ export interface RunContext {
   progress(percent: number, message: string, stage?: string): void
   /** Keeps JSON from which the next run of this job starts, should this one not end. Durable when it resolves. */
   checkpoint(state: unknown): Promise<void>
+  /**
+   * Whether this run has had its share of what its home allows in one go (queries, time): it should keep a checkpoint and end with
+   * `again`. Asked after each stretch of work that got somewhere. Never true where nothing is bounded.
+   */
+  spent(): boolean
   readonly clock: Clock
   readonly db: Database
   readonly blobs: BlobStore

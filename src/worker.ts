@@ -57,7 +57,7 @@ const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
 
 /** A message is done within 15 minutes. Claiming ends long before, so that what runs can end by itself. */
-const CLAIM_MS = 5 * 60 * 1_000
+const CLAIM_MS = 4 * 60 * 1_000
 const GRACE_MS = 2 * 60 * 1_000
 /** The part of its queries that an invocation keeps for what runs when claiming ends, and the notices it tells up to then. */
 const CLAIM_RESERVE = 0.4
@@ -157,6 +157,9 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
   const { concurrency, retentionDays, d1Queries } = configOf(env)
   const notifier = createGatheringNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
+  const until = clock.now() + CLAIM_MS
+  const spent = () =>
+    ports.queries.left <= CLAIM_RESERVE * d1Queries || notifier.told >= MOST_TOLD || clock.now() >= until
   const worker = new Worker(
     { ...ports, notifier },
     {
@@ -166,9 +169,9 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
       ...WORKER_TIMES,
       concurrency,
       keepMs: retentionDays * DAY_MS,
+      spent,
     },
   )
-  const until = clock.now() + CLAIM_MS
   let watched = false
   let shared = false
   await worker.drain(() => {
@@ -182,7 +185,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
       // There may be more than one invocation can run at once.
       ports.dispatcher.wake()
     }
-    return ports.queries.left > CLAIM_RESERVE * d1Queries && notifier.told < MOST_TOLD && clock.now() < until
+    return !spent()
   }, GRACE_MS)
   const due = await nextDue(ports.db)
   if (due === 0) ports.dispatcher.wake()

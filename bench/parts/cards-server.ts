@@ -1,7 +1,7 @@
 /** Cards for the benchmarks, a server of ours that takes them, and checks of what its database holds. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -41,12 +41,15 @@ export function card(number: number) {
 export const cardsOf = (count: number, from = 0) => Array.from({ length: count }, (_, number) => card(from + number))
 
 /** NDJSON made as it is sent. */
-export function ndjson(count: number): ReadableStream<Uint8Array> {
+export function ndjson(count: number, category = 'BUSINESS'): ReadableStream<Uint8Array> {
   const utf8 = new TextEncoder()
   let at = 0
   return new ReadableStream({
     pull(controller) {
-      const lines = Array.from({ length: Math.min(1_000, count - at) }, () => `${JSON.stringify(card(at++))}\n`)
+      const lines = Array.from(
+        { length: Math.min(1_000, count - at) },
+        () => `${JSON.stringify({ ...card(at++), category })}\n`,
+      )
       controller.enqueue(utf8.encode(lines.join('')))
       if (at === count) controller.close()
     },
@@ -76,7 +79,12 @@ export class Server {
     return new Server(child, await addressOf(child), folder)
   }
 
-  /** Most memory it held so far, in bytes. */
+  /** Begins to measure the peak anew; see proc(5), `clear_refs`. */
+  async resetPeak(): Promise<void> {
+    await writeFile(`/proc/${this.#child.pid}/clear_refs`, '5')
+  }
+
+  /** Most memory it held so far, or since `resetPeak`, in bytes. */
   async peak(): Promise<number> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8')
     return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024

@@ -55,6 +55,8 @@ export interface WorkerOptions {
   readonly keepMs: number
   /** Between sweeps for what is kept no longer. */
   readonly retentionMs: number
+  /** See `RunContext.spent`; absent where runs may take as long as they like. */
+  readonly spent?: () => boolean
 }
 
 /** The times a server uses unless a test turns them. */
@@ -229,7 +231,8 @@ export class Worker {
         stop.signal.throwIfAborted()
       }
     }
-    const ctx = { signal: stop.signal, progress, checkpoint, clock, db, blobs, fetcher, compute }
+    const { spent = () => false } = this.#options
+    const ctx = { signal: stop.signal, progress, checkpoint, spent, clock, db, blobs, fetcher, compute }
     const began = performance.now()
     const beganAt = clock.now()
     void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {

@@ -18,13 +18,34 @@ export interface ExportedCard {
   readonly published_at: string | null
 }
 
+/**
+ * A card as an array, for forms that are not JSON: id, title, body, category, privacy level, tags, source platform, source URL, metadata
+ * (null where it was not asked for), URL where it is published, and when it was made and published, in milliseconds since the epoch.
+ */
+type PackedCard = readonly [
+  id: string,
+  title: string,
+  body: string,
+  category: string,
+  privacyLevel: string,
+  tags: readonly string[],
+  sourcePlatform: string | null,
+  sourceUrl: string | null,
+  metadata: Readonly<Record<string, unknown>> | null,
+  publishedUrl: string | null,
+  createdAt: number,
+  publishedAt: number | null,
+]
+
 /** A form of export. A text is `begin`, then what `card` makes of each card, then `end`. */
 export interface CardFormat {
   readonly contentType: string
   /** Of the file name. */
   readonly extension: string
+  /** Whether cards are handed over as arrays, `PackedCard`, which are quicker to take apart, or as objects, `ExportedCard`. */
+  readonly packed: boolean
   begin(withMetadata: boolean): string
-  /** @param json the card, an `ExportedCard` as JSON text; `first` for the first card */
+  /** @param json the card as JSON text; `first` for the first card */
   card(json: string, first: boolean): string
   readonly end: string
 }
@@ -44,7 +65,25 @@ const COLUMNS = [
   'published_at',
 ]
 
-const read = (json: string): ExportedCard => JSON.parse(json)
+function read(json: string): ExportedCard {
+  const packed: PackedCard = JSON.parse(json)
+  const [id, title, body, category, privacy_level, tags, source_platform, source_url, metadata, published_url] = packed
+  return {
+    id,
+    title,
+    body,
+    category,
+    privacy_level,
+    tags,
+    source_platform,
+    source_url,
+    ...(metadata === null ? {} : { metadata }),
+    is_published: packed[11] !== null,
+    published_url,
+    created_at: new Date(packed[10]).toISOString(),
+    published_at: packed[11] === null ? null : new Date(packed[11]).toISOString(),
+  }
+}
 
 function csvRecord(card: ExportedCard): string {
   const { tags, metadata } = card
@@ -85,6 +124,7 @@ export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv
   json: {
     contentType: 'application/json',
     extension: 'json',
+    packed: false,
     begin: () => '[',
     card: (json, first) => `${first ? '\n' : ',\n'}${json}`,
     end: '\n]\n',
@@ -92,6 +132,7 @@ export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv
   ndjson: {
     contentType: 'application/x-ndjson',
     extension: 'ndjson',
+    packed: false,
     begin: () => '',
     card: (json) => `${json}\n`,
     end: '',
@@ -99,6 +140,7 @@ export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv
   markdown: {
     contentType: 'text/markdown; charset=utf-8',
     extension: 'md',
+    packed: true,
     begin: () => '',
     card: (json, first) => `${first ? '' : '\n'}${markdown(read(json))}`,
     end: '',
@@ -106,6 +148,7 @@ export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv
   csv: {
     contentType: 'text/csv; charset=utf-8; header=present',
     extension: 'csv',
+    packed: true,
     begin: (withMetadata) => encodeRecord(withMetadata ? [...COLUMNS, 'metadata'] : COLUMNS),
     card: (json) => csvRecord(read(json)),
     end: '',

@@ -16,6 +16,8 @@ export interface CardView {
   readonly withMetadata: boolean
   /** What slugs are put behind: `https://example.com/cards/`. */
   readonly pages: string
+  /** Whether as arrays; see `CardFormat`. */
+  readonly packed: boolean
 }
 
 /** Some cards as JSON texts, and how many were looked at for them. */
@@ -29,18 +31,23 @@ export interface CardPage {
 }
 
 /** Cards looked at for a page, and bytes of their bodies: whichever is reached first ends it. */
-const CARDS_A_PAGE = 1_000
-const BYTES_A_PAGE = 1_000_000
+const CARDS_A_PAGE = 250
+const BYTES_A_PAGE = 250_000
 /** Ids looked up for a page. */
 const IDS_A_PAGE = 100
 
 /** SQLite writes the JSON: one column a row is handed over instead of a dozen. */
-function asJson({ withMetadata, pages }: CardView): SQL {
+function asJson({ withMetadata, pages, packed }: CardView): SQL {
+  const url = sql`iif(published_at IS NULL, NULL, ${pages} || slug)`
+  if (packed) {
+    return sql`json_array(id, title, body, category, privacy_level, json(tags), source_platform, source_url,
+      ${withMetadata ? sql`json(metadata)` : sql`NULL`}, ${url}, created_at, published_at)`
+  }
   const time = (column: string) => sql.raw(`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`)
   return sql`json_object('id', id, 'title', title, 'body', body, 'category', category, 'privacy_level', privacy_level, 'tags', json(tags),
     'source_platform', source_platform, 'source_url', source_url, ${withMetadata ? sql`'metadata', json(metadata),` : sql``}
     'is_published', json(iif(published_at IS NULL, 'false', 'true')),
-    'published_url', iif(published_at IS NULL, NULL, ${pages} || slug),
+    'published_url', ${url},
     'created_at', ${time('created_at')}, 'published_at', iif(published_at IS NULL, NULL, ${time('published_at')}))`
 }
 

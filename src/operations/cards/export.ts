@@ -1,6 +1,6 @@
 /**
- * The operation `cards.export`: an owner's cards, streamed into an artifact. One job; memory does not grow with the cards, and what one run
- * asks of the database is bounded: a long export is written in pieces, a run each, that the last run puts together.
+ * The operation `cards.export`: an owner's cards, streamed into an artifact. One job; memory does not grow with the cards. Where
+ * what one run may ask of the database is bounded, a long export is written in pieces, a run each, that the last run puts together.
  */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
@@ -34,9 +34,6 @@ const Task = z.object({
 })
 type Task = z.infer<typeof Task>
 
-/** How much one run writes. Two queries a page: an invocation of a Worker may make 1,000. */
-const STRETCH = { pages: 150, ms: 60_000 }
-
 /** Where an export stands after a run. */
 const Place = z.object({
   /** Keys of what was written so far, in order, each as the whole would be: with `gzip`, packed for itself. */
@@ -52,8 +49,7 @@ type Place = z.infer<typeof Place>
 
 const BEGINNING: Place = { pieces: [], next: '', cards: 0, scanned: 0, failed: 0, errors: [] }
 
-/** The operation; `stretch` is how much one run writes. */
-export const cardExport = (stretch: { readonly pages: number; readonly ms: number }): Operation => ({
+export const exportCards: Operation = {
   name: 'cards.export',
   concurrency: null,
   maxAttempts: 3,
@@ -68,23 +64,16 @@ export const cardExport = (stretch: { readonly pages: number; readonly ms: numbe
   },
 
   forget: forgetSlices,
-  run: (job, ctx) => run(job, ctx, Task.parse(job.batchInput), stretch),
+  run: (job, ctx) => run(job, ctx, Task.parse(job.batchInput)),
   totals: (tallies) => ({ cards: tallies.cards ?? 0 }),
   merge: null,
-})
-
-export const exportCards = cardExport(STRETCH)
+}
 
 /** Made under the prefix of uploads: what a run that was cut off leaves there is swept. */
-async function run(
-  job: Attempt,
-  ctx: RunContext,
-  task: Task,
-  stretch: { readonly pages: number; readonly ms: number },
-): Promise<RunResult | 'again'> {
+async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult | 'again'> {
   const format = CARD_FORMATS[task.format]
   const before = Place.safeParse(job.checkpoint).data ?? BEGINNING
-  const writer = new Writer(job, ctx, task, before, stretch)
+  const writer = new Writer(job, ctx, task, before)
   const piece = `uploads/${uuidv7()}`
   const info = await ctx.blobs.put(piece, packed(writer.stream(), task.gzip))
   const pieces = [...before.pieces, piece]
@@ -190,24 +179,17 @@ class Writer {
   readonly place: Omit<Place, 'pieces'>
   readonly #ctx: RunContext
   readonly #task: Task
-  readonly #stretch: { readonly pages: number; readonly ms: number }
   readonly #pages: AsyncGenerator<CardPage>
 
-  constructor(
-    job: Attempt,
-    ctx: RunContext,
-    task: Task,
-    { pieces, ...place }: Place,
-    stretch: { readonly pages: number; readonly ms: number },
-  ) {
+  constructor(job: Attempt, ctx: RunContext, task: Task, { pieces, ...place }: Place) {
     this.#ctx = ctx
     this.#task = task
-    this.#stretch = stretch
     this.place = { ...place, errors: [...place.errors] }
+    const view = { ...task, packed: CARD_FORMATS[task.format].packed }
     this.#pages =
       task.ids === null
-        ? allPages(ctx.db, job.owner, task, task, place.next)
-        : pagesOf(ctx.db, job.owner, task.ids, task, task, place.next)
+        ? allPages(ctx.db, job.owner, task, view, place.next)
+        : pagesOf(ctx.db, job.owner, task.ids, task, view, place.next)
   }
 
   stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -217,15 +199,13 @@ class Writer {
   async *#bytes(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const utf8 = new TextEncoder()
     const format = CARD_FORMATS[this.#task.format]
-    const until = this.#ctx.clock.now() + this.#stretch.ms
     if (this.place.next === '') yield utf8.encode(format.begin(this.#task.withMetadata))
-    let pages = 0
     for await (const page of this.#pages) {
       this.#ctx.signal.throwIfAborted()
       const text = page.cards.map((json, at) => format.card(json, this.place.cards + at === 0)).join('')
       this.#note(page)
       if (text !== '') yield utf8.encode(text)
-      if (++pages >= this.#stretch.pages || this.#ctx.clock.now() > until) return
+      if (this.#ctx.spent()) return
     }
     this.ended = true
     yield utf8.encode(format.end)
