@@ -197,18 +197,19 @@ function flags({ code, memoryMb }: ChildOptions): string[] {
     `--max-old-space-size=${Math.floor(memoryMb / 2)}`,
     '--max-semi-space-size=8',
     '--permission',
-    ...[ENTRY, ...code].flatMap((url) => readable(url) ?? []).map((path) => `--allow-fs-read=${path}`),
+    ...[ENTRY, ...code].flatMap(readable).map((path) => `--allow-fs-read=${path}`),
     '--no-addons',
     '--disable-proto=delete',
     '--disallow-code-generation-from-strings',
   ]
 }
 
-/** The permission model goes by real paths. Null for what is not there. */
-function readable(url: URL): string | null {
-  if (!existsSync(url)) return null
-  const path = realpathSync(fileURLToPath(url))
-  return url.pathname.endsWith('/') ? `${path}/*` : path
+/** A folder may be a link (of a package manager, say): it is looked up by its own path and read by its real one. Empty for what is not there. */
+function readable(url: URL): string[] {
+  if (!existsSync(url)) return []
+  const path = fileURLToPath(url).replace(/[\\/]$/, '')
+  const paths = [...new Set([path, realpathSync(path)])]
+  return url.pathname.endsWith('/') ? paths.map((one) => `${one}/*`) : paths
 }
 
 /** What a process says is checked: a document may have got control of it. */
