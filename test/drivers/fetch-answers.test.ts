@@ -1,6 +1,7 @@
 /** What the guarded Fetcher makes of answers: files, failures, and servers that stall, lie, flood or hang up. */
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
@@ -227,6 +228,36 @@ test.for([
     expect([error.code, error.message.includes('127.0.0.1')]).toEqual(['NETWORK_ERROR', false])
   }
 })
+
+// undici before 8.6 ended the process here, by an assertion in the handler of the socket's end (nodejs/undici#5360).
+test.for([
+  ['a length', 'content-length: 65536', ['', '']],
+  ['chunks', 'transfer-encoding: chunked', ['10000\r\n', '\r\n0\r\n\r\n']],
+  ['neither', 'x: y', ['', '']],
+] as const)(
+  'an answer framed by %s whose server hangs up before it is read arrives whole',
+  async ([_framing, header, [before, after]]) => {
+    const bytes = Buffer.alloc(65_536, 'a')
+    const gone = Promise.withResolvers<void>()
+    const server = createServer((socket) => {
+      socket
+        .once('close', () => gone.resolve())
+        .once('data', () => {
+          socket.write(`HTTP/1.1 200 OK\r\n${header}\r\nconnection: close\r\n\r\n${before}`)
+          socket.write(bytes)
+          socket.end(after)
+        })
+    })
+    await listening(server, 0, '127.0.0.1')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    const fetched = await fetcher.fetch(`http://127.0.0.1:${address.port}/`, LIMITS)
+    await Promise.race([gone.promise, wait(300)])
+    const got = await new Response(fetched.body).bytes()
+    server.close()
+    expect(Buffer.compare(got, bytes)).toBe(0)
+  },
+)
 
 test('nobody listening is a NETWORK_ERROR', async () => {
   const gone = await serve(() => {})
