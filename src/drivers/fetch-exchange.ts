@@ -5,6 +5,10 @@
 import { MillraceError } from '../errors.ts'
 import { tooLarge } from './fetch-response.ts'
 
+/** What Fetchers call themselves. */
+export const USER_AGENT = 'Millrace/0.1'
+/** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
+export const MAX_DROPPED = 16 * 1024
 /** `setTimeout` takes no more than this, and takes more than this for 1. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 

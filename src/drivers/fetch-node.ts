@@ -14,25 +14,16 @@ import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
 import {
   bareHost,
   canonicalAddress,
-  checkRedirect,
   checkUrl,
   isPublicAddress,
   isWebPort,
   portOf,
   privateRefusal,
-  refusal,
   type UrlPolicy,
 } from './fetch-address.ts'
-import { type Exchange, limited, limitedBody, openExchange } from './fetch-exchange.ts'
-import {
-  declaredSize,
-  failureOf,
-  filenameOf,
-  isRedirect,
-  mediaType,
-  secondsToWait,
-  tooLarge,
-} from './fetch-response.ts'
+import { type Exchange, limited, limitedBody, MAX_DROPPED, openExchange, USER_AGENT } from './fetch-exchange.ts'
+import { followRedirects } from './fetch-redirects.ts'
+import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
 /** Finds all addresses of a name: `lookup` of `node:dns/promises`, or a stand-in for it in tests. */
 export type Lookup = (hostname: string, options: { all: true }) => Promise<LookupAddress[]>
@@ -49,13 +40,6 @@ export interface NodeFetcherOptions extends UrlPolicy {
 type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate'>> & UrlPolicy
 
 type Answer = Dispatcher.ResponseData
-
-const MAX_REDIRECTS = 5
-
-/** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
-const MAX_DROPPED = 16 * 1024
-
-const USER_AGENT = 'Millrace/0.1'
 
 /** Before the next of a name's addresses is tried as well; Node's own 250 ms gives up on servers that are merely far away. */
 const NEXT_ADDRESS_MS = 1000
@@ -89,7 +73,13 @@ async function get(
 ): Promise<Fetched> {
   const exchange = openExchange(limits)
   try {
-    const { url, answer } = await follow(guard, exchange, checkUrl(raw, guard))
+    const { url, answer } = await followRedirects(
+      guard,
+      exchange,
+      checkUrl(raw, guard),
+      (at) => hop(guard, exchange, at, GET),
+      ({ statusCode, headers }) => ({ status: statusCode, location: one(headers.location) }),
+    )
     const header = (name: string) => one(answer.headers[name])
     const failure = failureOf(answer.statusCode, header('retry-after'), guard.clock.now())
     if (failure !== null) throw failure
@@ -122,19 +112,6 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
   } finally {
     exchange.end()
   }
-}
-
-/** Follows redirects by hand, so that each hop passes the same gate as the first. */
-async function follow(guard: Guard, exchange: Exchange, start: URL): Promise<{ url: URL; answer: Answer }> {
-  let url = start
-  for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-    const answer = await hop(guard, exchange, url, GET)
-    const location = one(answer.headers.location)
-    if (!isRedirect(answer.statusCode) || location === undefined) return { url, answer }
-    exchange.release()
-    url = checkRedirect(url, location, guard)
-  }
-  throw refusal(`The website forwards this link more than ${MAX_REDIRECTS} times.`)
 }
 
 /** One request on one new connection, to an address that was checked. `url` has passed `checkUrl` or `checkRedirect`. */

@@ -5,17 +5,10 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
-import { checkRedirect, checkUrl, refusal, type UrlPolicy } from './fetch-address.ts'
-import { type Exchange, limitedBody, openExchange } from './fetch-exchange.ts'
-import {
-  declaredSize,
-  failureOf,
-  filenameOf,
-  isRedirect,
-  mediaType,
-  secondsToWait,
-  tooLarge,
-} from './fetch-response.ts'
+import { checkUrl, type UrlPolicy } from './fetch-address.ts'
+import { type Exchange, limitedBody, MAX_DROPPED, openExchange, USER_AGENT } from './fetch-exchange.ts'
+import { followRedirects } from './fetch-redirects.ts'
+import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
 /** How a Workers Fetcher is made. */
 export interface WorkersFetcherOptions extends UrlPolicy {
@@ -26,10 +19,8 @@ export interface WorkersFetcherOptions extends UrlPolicy {
 type Guard = UrlPolicy & { readonly clock: Clock }
 type Limits = Parameters<Fetcher['fetch']>[1]
 
-const MAX_REDIRECTS = 5
-/** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
-const MAX_DROPPED = 16 * 1024
-const USER_AGENT = 'Millrace/0.1'
+/** Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for. */
+const GET: RequestInit = { headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' } }
 
 /** Codings that the runtime undoes by itself. */
 const UNDONE = new Set(['', 'identity', 'gzip', 'br'])
@@ -43,7 +34,13 @@ export function createWorkersFetcher(options: WorkersFetcherOptions = {}): Fetch
 async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> {
   const exchange = openExchange(limits)
   try {
-    const { url, answer } = await follow(guard, exchange, checkUrl(raw, guard))
+    const { url, answer } = await followRedirects(
+      guard,
+      exchange,
+      checkUrl(raw, guard),
+      (at) => hop(exchange, at, GET),
+      ({ status, headers }) => ({ status, location: headers.get('location') ?? undefined }),
+    )
     const header = (name: string) => answer.headers.get(name) ?? undefined
     const failure = failureOf(answer.status, header('retry-after'), guard.clock.now())
     if (failure !== null) throw failure
@@ -75,22 +72,6 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
   } finally {
     exchange.end()
   }
-}
-
-/** Follows redirects by hand, so that each hop passes the same gate as the first. */
-async function follow(guard: Guard, exchange: Exchange, start: URL): Promise<{ url: URL; answer: Response }> {
-  let url = start
-  for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-    const answer = await hop(exchange, url, {
-      // Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for.
-      headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' },
-    })
-    const location = answer.headers.get('location')
-    if (!isRedirect(answer.status) || location === null) return { url, answer }
-    exchange.release()
-    url = checkRedirect(url, location, guard)
-  }
-  throw refusal(`The website forwards this link more than ${MAX_REDIRECTS} times.`)
 }
 
 /** One request. `url` has passed `checkUrl` or `checkRedirect`. What one caller fetched is never another's answer: nothing is cached. */
