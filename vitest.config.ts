@@ -24,12 +24,13 @@ const BOTH = [
   'formats/records',
   'formats/csv',
   'formats/sse',
+  'formats/streams',
   'reads/scoring',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
 const SERVED = [
-  ...['extract', 'native', 'refusals', 'stream', 'auth', 'scopes', 'limits', 'job-codes', 'cache'].map(
+  ...['extract', 'shared', 'native', 'refusals', 'stream', 'auth', 'scopes', 'limits', 'job-codes', 'cache'].map(
     (name) => `server/${name}`,
   ),
   ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),

@@ -7,6 +7,7 @@ import { uuidv7 } from 'uuidv7'
 import { z } from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { CARD_FORMATS, type CardFormat } from '../../formats/card-export.ts'
+import { streamOf } from '../../formats/streams.ts'
 import type { Attempt, BlobInfo, BlobStore, Operation, RunContext, RunResult } from '../../ports.ts'
 import { EXPORT_FORMATS, MOST_ERRORS } from '../../wire/cards.ts'
 import { NOT_FOUND } from './delete.ts'
@@ -120,23 +121,6 @@ async function* bytesOf(
     if (stored === null) throw new MillraceError('SERVICE_UNAVAILABLE', 'A part of this export is gone.')
     yield* gzip ? stored.pipeThrough(new DecompressionStream('gzip')) : stored
   }
-}
-
-/** Asks for the next bytes only when they are wanted. */
-function streamOf(bytes: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await bytes.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
-      },
-      async cancel() {
-        await bytes.return(undefined)
-      },
-    },
-    { highWaterMark: 0 },
-  )
 }
 
 function done(

@@ -9,6 +9,7 @@ import { parseRecord } from '../../formats/csv.ts'
 import { JsonElementScanner, TooMuchAround } from '../../formats/json-elements.ts'
 import { RecordScanner } from '../../formats/records.ts'
 import type { Slice } from '../../formats/slices.ts'
+import { streamOf } from '../../formats/streams.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
 import { MOST_CARD_BYTES, MOST_CARDS, MOST_STREAMED_CARDS } from '../../wire/cards.ts'
@@ -86,22 +87,6 @@ async function* bounded(body: ReadableStream<Uint8Array>, most: number, packed: 
     if (packed && error instanceof TypeError) throw invalid('body', 'The body is not gzip, or is cut off.')
     throw error
   }
-}
-
-function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await chunks.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
-      },
-      async cancel() {
-        await chunks.return(undefined)
-      },
-    },
-    { highWaterMark: 0 },
-  )
 }
 
 /** What finds the cards of a body while it streams by. */
