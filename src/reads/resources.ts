@@ -1,5 +1,5 @@
 /** The types of resource that can be asked for in batches. Another table is one entry of `TABLE_RESOURCES`, another look-up one here. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { cards } from '../schema/cards.ts'
@@ -50,8 +50,13 @@ function asFound(rows: Map<string, Row>): Map<string, Found> {
 
 const asTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 
-async function findBatches(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {
+/** Holds for rows of these ids that are the owner's and not deleted. */
+function ownedBy(owner: string, ids: readonly string[]): SQL {
   const wanted = JSON.stringify(ids.filter((id) => id.length <= LONGEST_ID))
+  return sql`owner = ${owner} AND deleted_at IS NULL AND id IN (SELECT value FROM json_each(${wanted}))`
+}
+
+async function findBatches(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {
   const rows = await db
     .select({
       id: batches.id,
@@ -65,14 +70,13 @@ async function findBatches(db: Database, owner: string, ids: readonly string[]):
       finished_at: batches.finishedAt,
     })
     .from(batches)
-    .where(sql`owner = ${owner} AND deleted_at IS NULL AND id IN (SELECT value FROM json_each(${wanted}))`)
+    .where(ownedBy(owner, ids))
   return new Map(
     rows.map((row) => [row.id, { ...row, created_at: asTime(row.created_at), finished_at: asTime(row.finished_at) }]),
   )
 }
 
 async function findCards(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {
-  const wanted = JSON.stringify(ids.filter((id) => id.length <= LONGEST_ID))
   const rows = await db
     .select({
       id: cards.id,
@@ -89,7 +93,7 @@ async function findCards(db: Database, owner: string, ids: readonly string[]): P
       updated_at: cards.updatedAt,
     })
     .from(cards)
-    .where(sql`owner = ${owner} AND deleted_at IS NULL AND id IN (SELECT value FROM json_each(${wanted}))`)
+    .where(ownedBy(owner, ids))
   return new Map(
     rows.map(({ published_at, created_at, updated_at, ...row }) => [
       row.id,
