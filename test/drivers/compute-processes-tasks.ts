@@ -1,10 +1,10 @@
-/** Tasks that misbehave in every way a server must survive. */
+/** The tasks of every Compute, and such as misbehave in every way a server must survive. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { MillraceError } from '../../src/errors.ts'
 import type { ComputeTask, ComputeTasks } from '../../src/ports.ts'
+import { computeTasks as contractTasks } from '../contracts/compute-tasks.ts'
 
 function burn(ms: number): void {
   const end = performance.now() + ms
@@ -12,38 +12,17 @@ function burn(ms: number): void {
 }
 
 const tasks: Record<string, ComputeTask> = {
-  echo: async (input) => input,
-  pid: async () => process.pid,
+  /** After so many milliseconds. */
+  pid: async (input) => await setTimeout(Number(input), process.pid),
   burn: async (input) => {
     burn(Number(input))
     return process.pid
   },
-  sleep: async (input) => await setTimeout(Number(input), process.pid),
   forever: async (_, { progress }) => {
     progress('begun')
     for (;;);
   },
-  count: async (input, { progress }) => {
-    for (let i = 1; i <= Number(input); i++) progress(i)
-    return 'counted'
-  },
-  lateProgress: async (_, { progress }) => {
-    void setTimeout(50).then(() => progress('late'))
-  },
   never: () => new Promise(() => {}),
-  noText: async () => {
-    throw new MillraceError('NO_TEXT', 'This PDF holds pictures only.')
-  },
-  bug: async () => {
-    throw new TypeError('x is not a function')
-  },
-  oddThrow: async () => {
-    throw 'a string'
-  },
-  foreignCode: async () => {
-    throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
-  },
-  uncloneable: async () => () => {},
   exit: async () => process.exit(3),
   stray: async () => {
     void Promise.reject(new Error('nobody catches this'))
@@ -101,12 +80,7 @@ const tasks: Record<string, ComputeTask> = {
   },
 }
 
-export const computeTasks: ComputeTasks = Object.fromEntries([
-  ...Object.entries(tasks).map(([name, task]) => [name, async () => task]),
-  [
-    'unloadable',
-    async () => {
-      throw new Error('the module is broken')
-    },
-  ],
-])
+export const computeTasks: ComputeTasks = {
+  ...contractTasks,
+  ...Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, async () => task])),
+}

@@ -1,3 +1,4 @@
+/** What only processes can do as a Compute, and must survive; what every Compute does is in contracts/compute.ts. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
@@ -8,11 +9,11 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { createProcessCompute } from '../../src/drivers/compute-processes.ts'
-import { MillraceError } from '../../src/errors.ts'
 
 const tasks = new URL('./compute-processes-tasks.ts', import.meta.url)
 const at = (path: string) => new URL(`../../${path}`, import.meta.url)
-const LIMITS = { tasks, code: [tasks, at('src/'), at('package.json')], memoryMb: 250, cpuSeconds: 60 }
+const CODE = [tasks, at('test/contracts/compute-tasks.ts'), at('src/'), at('package.json')]
+const LIMITS = { tasks, code: CODE, memoryMb: 250, cpuSeconds: 60 }
 const compute = createProcessCompute({ ...LIMITS, processes: 2 })
 afterAll(() => compute.close())
 
@@ -39,81 +40,26 @@ async function waitUntilBusy(pid: number): Promise<void> {
 
 const UNKNOWN = { name: 'MillraceError', code: 'UNKNOWN' }
 
-describe('tasks', () => {
-  it('take input and give output, structured-cloned', async () => {
-    const value = { text: 'ž', list: [1, 2n, null], date: new Date(0), bytes: Uint8Array.of(1, 2) }
-    expect(await compute.run('echo', value)).toEqual(value)
-    expect(await compute.run('echo', undefined)).toBeUndefined()
-  })
-
-  it('have the buffers of `transfer` moved to them', async () => {
-    const bytes = new Uint8Array(1000).fill(7)
-    const result = await compute.run('echo', bytes, { transfer: [bytes.buffer] })
-    expect(result).toEqual(new Uint8Array(1000).fill(7))
-    expect(bytes.byteLength).toBe(0)
-  })
-
-  it('tell their progress in order, all of it before the result', async () => {
-    const seen: unknown[] = []
-    const result = await compute.run('count', 500, { onProgress: (value) => seen.push(value) })
-    expect(seen).toEqual(Array.from({ length: 500 }, (_, i) => i + 1))
-    expect(result).toBe('counted')
-  })
-
-  it('can not report progress into the task after them', async () => {
-    const seen: unknown[] = []
-    await compute.run('lateProgress', null, { onProgress: (value) => seen.push(value) })
-    await Promise.all([1, 2].map(() => compute.run('sleep', 150, { onProgress: (value) => seen.push(value) })))
-    expect(seen).toEqual([])
-  })
+it('what a task reports after its end does not reach the task after it', async () => {
+  const seen: unknown[] = []
+  await compute.run('lateProgress', null, { onProgress: (value) => seen.push(value) })
+  await Promise.all([1, 2].map(() => compute.run('sleep', 150, { onProgress: (value) => seen.push(value) })))
+  expect(seen).toEqual([])
 })
 
-describe('errors', () => {
-  it('cross to the caller with code and message', async () => {
-    const error = await compute.run('noText', null).catch((thrown: unknown) => thrown)
-    expect(error).toBeInstanceOf(MillraceError)
-    expect(error).toMatchObject({ code: 'NO_TEXT', message: 'This PDF holds pictures only.', status: 422 })
-  })
+describe('faults', () => {
+  it.each(['exit', 'stray', 'never'])(
+    'of a process that dies (%s) fail its task alone, and it is replaced',
+    async (task) => {
+      const dying = compute.run(task, null)
+      const other = compute.run('sleep', 100)
+      await expect(dying).rejects.toMatchObject({ ...UNKNOWN, message: /process ended/ })
+      expect(await other).toBe('slept')
+      expect(await Promise.all([1, 2, 3, 4].map((n) => compute.run('echo', n)))).toEqual([1, 2, 3, 4])
+    },
+  )
 
-  it.each([
-    ['bug', 'x is not a function'],
-    ['oddThrow', 'a string'],
-    ['foreignCode', 'no such file'],
-    ['unloadable', 'the module is broken'],
-  ])('that are a fault of ours (%s) say nothing of it but in their cause', async (task, cause) => {
-    await expect(compute.run(task, null)).rejects.toMatchObject({
-      ...UNKNOWN,
-      message: 'The task failed unexpectedly.',
-      cause: { message: cause },
-    })
-  })
-
-  it('tell of a task that is not there', async () => {
-    await expect(compute.run('toString', null)).rejects.toMatchObject({ ...UNKNOWN, message: /no task "toString"/ })
-  })
-
-  it('tell of input and output that can not be cloned', async () => {
-    await expect(compute.run('echo', () => {})).rejects.toThrow(/could not be cloned/)
-    await expect(compute.run('uncloneable', null)).rejects.toMatchObject(UNKNOWN)
-    expect(await compute.run('echo', 1)).toBe(1)
-  })
-
-  it.each(['exit', 'stray', 'never'])('a process that dies (%s) fails its task alone and is replaced', async (task) => {
-    const dying = compute.run(task, null)
-    const other = compute.run('sleep', 100)
-    await expect(dying).rejects.toMatchObject({ ...UNKNOWN, message: /process ended/ })
-    expect(typeof (await other)).toBe('number')
-    expect(await Promise.all([1, 2, 3, 4].map((n) => compute.run('echo', n)))).toEqual([1, 2, 3, 4])
-  })
-
-  it('of onProgress itself fail the task', async () => {
-    const onProgress = () => {
-      throw new Error('listener')
-    }
-    await expect(compute.run('count', 3, { onProgress })).rejects.toMatchObject({ cause: { message: 'listener' } })
-  })
-
-  it('tell of a module without tasks', async () => {
+  it('of a module without tasks fail every task', async () => {
     const broken = createProcessCompute({ ...LIMITS, tasks: new URL('./nothing.ts', import.meta.url), processes: 1 })
     await expect(broken.run('echo', 1)).rejects.toMatchObject(UNKNOWN)
     await expect(broken.run('echo', 1)).rejects.toMatchObject(UNKNOWN)
@@ -157,7 +103,7 @@ describe('time', () => {
       code: 'TOO_LARGE',
       message: 'The document takes too long to read: more than 1 seconds.',
     })
-    expect(typeof (await waiting)).toBe('number')
+    expect(await waiting).toBe('slept')
     await pool.close()
   })
 })
@@ -208,7 +154,7 @@ describe('abort', () => {
   it('takes a waiting task out of the queue and leaves the running ones alone', async () => {
     const pool = createProcessCompute({ ...LIMITS, processes: 1 })
     const controller = new AbortController()
-    const running = pool.run('sleep', 200)
+    const running = pool.run('pid', 200)
     const waiting = pool.run('forever', null, { signal: controller.signal })
     const last = pool.run('pid', null)
     controller.abort()
@@ -217,8 +163,7 @@ describe('abort', () => {
     await pool.close()
   })
 
-  it('before or after the task changes nothing else', async () => {
-    await expect(compute.run('echo', 1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'CANCELLED' })
+  it('after the task changes nothing', async () => {
     const pool = createProcessCompute({ ...LIMITS, processes: 1 })
     const controller = new AbortController()
     const first = await pool.run('pid', null, { signal: controller.signal })
@@ -241,7 +186,7 @@ describe('processes', () => {
 
   it('are no more than allowed, and are used again', async () => {
     const pool = make(2)
-    const ids = await Promise.all(Array.from({ length: 12 }, () => pool.run('sleep', 20)))
+    const ids = await Promise.all(Array.from({ length: 12 }, () => pool.run('pid', 20)))
     expect(new Set(ids).size).toBe(2)
     expect(ids).toContain(await pool.run('pid', null))
   })
@@ -263,15 +208,12 @@ describe('processes', () => {
   it('leave the event loop free while they burn', async () => {
     const pool = make(2)
     await Promise.all([pool.run('echo', 1), pool.run('echo', 2)])
-    let last = performance.now()
-    let longest = 0
-    const timer = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last)
-      last = performance.now()
-    }, 5)
+    let turns = 0
+    const timer = setInterval(() => turns++, 5)
     await Promise.all(Array.from({ length: 4 }, () => pool.run('burn', 400)))
     clearInterval(timer)
-    expect(longest).toBeLessThan(200)
+    // Were they run here, there would be a turn between two of them at most.
+    expect(turns).toBeGreaterThan(10)
   })
 
   it('end with the pool; what runs, waits or comes later fails', async () => {
@@ -289,7 +231,7 @@ describe('processes', () => {
   it('are not ended by signals meant for the server; from a kill a task may be tried again', async () => {
     const pool = make(1)
     const pid = Number(await pool.run('pid', null))
-    const patient = pool.run('sleep', 100)
+    const patient = pool.run('pid', 100)
     process.kill(pid, 'SIGTERM')
     process.kill(pid, 'SIGINT')
     expect(await patient).toBe(pid)
