@@ -17,6 +17,7 @@ import { CHUNK_PREFIXES } from '../../src/reads/chunks.ts'
 import { listen } from '../client/proxy.ts'
 import { openHome } from '../engine/home.ts'
 import { quietLog } from '../engine/rig.ts'
+import { senderTo } from './send.ts'
 import type { Send } from './world.ts'
 
 const SECRET = 'a secret for the tests of the whole app'
@@ -99,18 +100,7 @@ export async function openWholeApp() {
     /** Calls of an owner, with a token that may do everything. */
     async as(owner: string): Promise<Send> {
       const token = await sign({ sub: owner, scope: '*' }, SECRET, 'HS256')
-      return (method, path, body, headers = {}) =>
-        fetch(new URL(path, url), {
-          method,
-          headers: {
-            Authorization: `Bearer ${token}`,
-            ...(body === undefined || body instanceof FormData ? {} : { 'Content-Type': 'application/json' }),
-            ...headers,
-          },
-          ...(body === undefined
-            ? {}
-            : { body: body instanceof FormData || typeof body === 'string' ? body : JSON.stringify(body) }),
-        })
+      return senderTo({ fetch: (path, init) => fetch(new URL(path, url), init) }, token)
     },
     /** Ends the worker and the database: from now on every statement fails. */
     closeDatabase,

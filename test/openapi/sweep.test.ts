@@ -9,6 +9,7 @@ import { RATE_CLASSES } from '../../src/wire/limits.ts'
 import { curl, startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, type Operation, read } from './contract.ts'
 import { withoutExample } from './kept.ts'
+import { senderTo } from './send.ts'
 import { type Send, World } from './world.ts'
 
 const JWT_SECRET = 'a secret for the sweep over every route'
@@ -22,20 +23,6 @@ let send: Send
 let world: World
 
 const keyOf = (claims: Record<string, unknown>) => sign(claims, JWT_SECRET, 'HS256')
-const senderOf =
-  (to: TestServer, token: string): Send =>
-  (method, path, body, headers = {}) =>
-    to.fetch(path, {
-      method,
-      headers: {
-        Authorization: `Bearer ${token}`,
-        ...(body === undefined || body instanceof FormData ? {} : { 'Content-Type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined
-        ? {}
-        : { body: body instanceof FormData || typeof body === 'string' ? body : JSON.stringify(body) }),
-    })
 
 beforeAll(async () => {
   const env = { MILLRACE_AUTH: 'keys', JWT_SECRET }
@@ -43,7 +30,7 @@ beforeAll(async () => {
   const one = Object.keys(RATE_CLASSES).map((name) => `${name}=1`)
   limited = await startServer({ env: { ...env, RATE_LIMITS: one.join(',') } })
   key = await keyOf({ sub: 'alice', scope: '*' })
-  send = senderOf(server, key)
+  send = senderTo(server, key)
   world = new World(send)
 })
 afterAll(() => Promise.all([server, limited].map((one) => one[Symbol.asyncDispose]())))
@@ -81,13 +68,13 @@ const at = ({ path, method }: Operation) => [
 
 describe('401 and 403', () => {
   it.each(named(keyed))('%s, with a key that is none', async (_, operation) => {
-    const answer = await refused(operation, senderOf(server, 'mr_wrong')(operation.method, pathOf(operation)))
+    const answer = await refused(operation, senderTo(server, 'mr_wrong')(operation.method, pathOf(operation)))
     expect(answer.status).toBe(401)
   })
 
   it.each(named(keyed))('%s, with a key that may do something else', async (operationId, operation) => {
     const scope = operationId === 'readMetrics' ? 'read write' : 'metrics:read'
-    const narrow = senderOf(server, await keyOf({ sub: 'alice', scope }))
+    const narrow = senderTo(server, await keyOf({ sub: 'alice', scope }))
     const answer = await refused(operation, narrow(operation.method, pathOf(operation)))
     expect(answer.status).toBe(403)
     expect(answer.headers.get('WWW-Authenticate')).toContain('insufficient_scope')
@@ -312,7 +299,7 @@ describe('409', () => {
 describe('429', () => {
   /** Each answers to an owner of its own, of whom nothing has been counted. */
   async function asOften(operation: Operation, times: number): Promise<Answer> {
-    const to = senderOf(limited, await keyOf({ sub: `of-${operation.operationId}`, scope: '*' }))
+    const to = senderTo(limited, await keyOf({ sub: `of-${operation.operationId}`, scope: '*' }))
     const [type, media] = Object.entries(operation.requestBody?.content ?? {})[0] ?? []
     const example = Object.values(media?.examples ?? {})[0]?.value
     const once = (): Promise<Response> => {

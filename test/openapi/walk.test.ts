@@ -4,6 +4,7 @@ import { openApiDocument } from '../../src/http/openapi/document.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, read } from './contract.ts'
 import { keptNames, withoutExample } from './kept.ts'
+import { senderTo } from './send.ts'
 import { type Send, World } from './world.ts'
 
 const KEY = 'a-key-for-the-walk'
@@ -15,18 +16,7 @@ let contract: Contract
 
 beforeAll(async () => {
   server = await startServer({ env: { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: KEY } })
-  send = (method, path, body, headers = {}) => {
-    const isForm = body instanceof FormData
-    return server.fetch(path, {
-      method,
-      headers: {
-        Authorization: `Bearer ${KEY}`,
-        ...(body === undefined || isForm ? {} : { 'Content-Type': 'application/json' }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: isForm || typeof body === 'string' ? body : JSON.stringify(body) }),
-    })
-  }
+  send = senderTo(server, KEY)
   world = new World(send)
   contract = await Contract.of((path) => server.fetch(path))
 })
