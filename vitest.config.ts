@@ -33,6 +33,7 @@ const SERVED = [
   ...['extract', 'shared', 'native', 'refusals', 'stream', 'auth', 'scopes', 'limits', 'job-codes', 'cache'].map(
     (name) => `server/${name}`,
   ),
+  ...['order', 'owner', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
   ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),
   ...['import', 'surface', 'export'].map((name) => `cards/${name}`),
   'webhooks/server',
@@ -50,7 +51,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**', 'test/live/edge.test.ts'],
+          exclude: ['test/edge/**', 'test/live/edge.test.ts', 'test/live/zz-b.test.ts'],
           ...SHARED,
         },
       },
@@ -86,7 +87,7 @@ export default defineConfig({
         // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
         test: {
           name: 'edge',
-          include: [...SERVED, 'test/live/edge.test.ts'],
+          include: [...SERVED, 'test/live/edge.test.ts', 'test/live/zz-b.test.ts'],
           globalSetup: ['test/server/edge-build.ts'],
           env: { MILLRACE_TEST_HOME: 'edge' },
           ...SHARED,

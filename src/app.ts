@@ -16,6 +16,7 @@ import { extractRoutes } from './routes/batch/extract.ts'
 import { nativeRoutes } from './routes/batch/native.ts'
 import { batchReadRoutes } from './routes/batch/reads.ts'
 import { resultRoutes } from './routes/batch/results.ts'
+import { sharedResultRoutes } from './routes/batch/shared.ts'
 import { statusRoutes } from './routes/batch/status.ts'
 import { cardRoutes } from './routes/bulk/cards.ts'
 import { cardPageRoutes } from './routes/bulk/page.ts'
@@ -80,6 +81,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route('/bulk', cardRoutes(deps))
   app.route('/bulk', taskRoutes(deps))
   app.route('/cards', cardPageRoutes(deps, quotas))
+  app.route('/results', sharedResultRoutes(deps, quotas))
   app.route('/exports', artifactRoutes(deps))
   return app
 }

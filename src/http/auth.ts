@@ -14,8 +14,8 @@ import { ownerOfToken } from './tokens.ts'
 const LOCAL = 'local'
 /** Paths that need no key. */
 const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health', '/openapi.json', '/docs', '/robots.txt'])
-/** Pages for everybody: published cards, what the page at /docs is made of. */
-const PUBLIC_PAGES = ['/cards/', '/docs/']
+/** Pages for everybody: published cards, heat-sheet results whose code is known, what the page at /docs is made of. */
+const PUBLIC_PAGES = ['/cards/', '/results/', '/docs/']
 
 type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 

@@ -25,8 +25,8 @@ const START = `SwaggerUIBundle({
 })
 `
 
-/** The robots exclusion protocol, RFC 9309. Published cards may be read, because they say themselves that they are not to be indexed. */
-const ROBOTS = 'User-agent: *\nAllow: /cards/\nDisallow: /\n'
+/** The robots exclusion protocol, RFC 9309. Public pages may be read, because they say themselves that they are not to be indexed. */
+const ROBOTS = 'User-agent: *\nAllow: /cards/\nAllow: /results/\nDisallow: /\n'
 
 /** `GET /openapi.json`, `GET /docs`, `GET /docs/:file`, `GET /robots.txt`. None needs a key. */
 export function docsRoutes(deps: Pick<AppDeps, 'assets'>): Hono<Env> {

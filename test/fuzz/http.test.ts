@@ -215,7 +215,7 @@ const INTERNAL =
 function check(path: string, { method }: Sent, got: Got): void {
   expect(got.status, 'no answer may say that the server failed').toBeLessThan(500)
   if (method === 'HEAD' || got.status === 304) expect(got.body.length).toBe(0)
-  else if (got.status >= 400 && !path.startsWith('/cards/')) checkError(path, got)
+  else if (got.status >= 400 && !/^\/(cards|results)\//.test(path)) checkError(path, got)
   else if (/^application\/json/.test(got.headers.get('content-type') ?? '')) JSON.parse(got.body.toString())
 }
 

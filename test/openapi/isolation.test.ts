@@ -55,7 +55,7 @@ async function seen(send: Send, method: string, path: string, id: string, body?:
   }
 }
 
-/** Paths that name something of an owner's; pages of published cards are for everybody. */
+/** Paths that name something of an owner's; public pages are for everybody. */
 const naming = contract.operations.filter(({ path, isPublic }) => path.includes('{') && !isPublic)
 
 describe("another owner's", () => {

@@ -146,6 +146,8 @@ it('nothing is at any other path, whatever the surface', async () => {
   }
 })
 
-it('crawlers may read published cards and nothing else', async () => {
-  expect(await (await call('/robots.txt', 'GET')).text()).toBe('User-agent: *\nAllow: /cards/\nDisallow: /\n')
+it('crawlers may read public pages and nothing else', async () => {
+  expect(await (await call('/robots.txt', 'GET')).text()).toBe(
+    'User-agent: *\nAllow: /cards/\nAllow: /results/\nDisallow: /\n',
+  )
 })

@@ -167,13 +167,13 @@ describe('beyond its examples', () => {
     }
   })
 
-  it('a card that nobody published', async () => {
-    expect((await call('showCard', { id: 'nothing-here' })).status).toBe(404)
+  it('pages that are not there', async () => {
+    for (const page of ['showCard', 'showResult']) expect((await call(page, { id: 'nothing-here' })).status).toBe(404)
   })
 })
 
 /** What can't be had of a server that is well, and has no limits: faults.test.ts and sweep.test.ts see them. */
-const ELSEWHERE = ['isReady 503', 'showCard 429']
+const ELSEWHERE = ['isReady 503', 'showCard 429', 'showResult 429']
 
 it('every answer that the document states was seen', () => {
   const stated = operations.flatMap(({ operationId, responses }) =>

@@ -1,6 +1,7 @@
 /** An owner's full set of rows, made as a caller makes them, so that every path of the document has an id that exists. */
 import { z } from 'zod'
 import { until } from '../engine/rig.ts'
+import { heatSheet, SWIMMER } from '../server/sheets.ts'
 
 /** Sends a request as one owner. */
 export type Send = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Response>
@@ -8,6 +9,7 @@ export type Send = (method: string, path: string, body?: unknown, headers?: Reco
 const Made = z.looseObject({ batchId: z.string().optional(), task_id: z.string().optional() })
 const Batch = z.object({ batch: z.looseObject({ finishedAt: z.string().nullable() }) })
 const Deliveries = z.object({ deliveries: z.array(z.object({ id: z.string(), status: z.string() })) })
+const Results = z.object({ sources: z.tuple([z.object({ resultCode: z.string() })]) })
 const Exported = z.object({ result: z.object({ export_data: z.string() }) })
 const Published = z.tuple([z.looseObject({ id: z.string(), published_url: z.string() })]).rest(z.unknown())
 
@@ -84,6 +86,17 @@ export class World {
     return { id: card.id, slug: card.published_url.split('/').at(-1) ?? '' }
   }
 
+  /** The code of what a heat sheet held for a swimmer. */
+  async resultCode(): Promise<string> {
+    const form = new FormData()
+    form.append('swimmer', SWIMMER)
+    form.append('pdfs', new Blob([(await heatSheet({ meet: 'Millpond Open' })).slice()]), 'heats.pdf')
+    const { batchId } = Made.parse(await (await this.#send('POST', '/api/batch/extract', form)).json())
+    await this.#ended(batchId ?? '')
+    const results = await this.#send('GET', `/api/batch/${batchId}/results`)
+    return Results.parse(await results.json()).sources[0].resultCode
+  }
+
   /** A delivery that failed, because nothing may be sent where it should go. */
   async delivery(): Promise<string> {
     const webhook = { url: 'http://127.0.0.1:9/hook' }
@@ -129,6 +142,8 @@ export class World {
         return this.unfinishedImport()
       case 'showCard':
         return (await this.published()).slug
+      case 'showResult':
+        return this.resultCode()
       case 'downloadExport':
         return this.exported()
       case 'readDelivery':

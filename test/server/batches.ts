@@ -55,8 +55,8 @@ export async function statusOf(server: TestServer, batchId: string, init?: Reque
   return BatchStatus.parse(await response.json())
 }
 
-export async function resultsOf(server: TestServer, batchId: string): Promise<MergedResults> {
-  const response = await server.fetch(`/api/batch/${batchId}/results`)
+export async function resultsOf(server: TestServer, batchId: string, init?: RequestInit): Promise<MergedResults> {
+  const response = await server.fetch(`/api/batch/${batchId}/results`, init)
   return MergedResults.parse(await response.json())
 }
 

@@ -233,6 +233,8 @@ describe('public pages', () => {
     expect([page.status, page.headers.get('X-Robots-Tag')]).toEqual([429, 'noindex'])
     expect(Number(page.headers.get('Retry-After'))).toBeGreaterThan(0)
     expect(await page.text()).toContain('<meta name="robots" content="noindex">')
+    // Cards and results are counted together.
+    expect((await server.fetch('/results/abcd1234')).status).toBe(429)
   })
 
   it('are limited by the address that a trusted proxy saw', async () => {

@@ -153,6 +153,7 @@ describe('an error', () => {
     '/exports/x',
     '/nothing',
     '/cards/x',
+    '/results/x',
   ])('of %s carries the id of its request', async (path) => {
     const answers = [await send(path, {}), await send(path, { 'X-Request-Id': 'given-by-a-client' })]
     for (const { status, requestId } of answers) {

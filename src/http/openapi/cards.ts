@@ -1,6 +1,5 @@
-/** Described: cards in bulk, their tasks, and the pages of those that are published. */
+/** Described: cards in bulk, and their tasks. */
 import { z } from 'zod'
-import { ErrorBody } from '../../wire/batch.ts'
 import {
   CardErrorBody,
   DeleteRequest,
@@ -119,33 +118,6 @@ export const cards: Surface = {
       summary: 'Whether workers answer',
       access: 'public',
       answers: { 200: json('Healthy, or degraded.', Health) },
-    },
-  ],
-}
-
-export const pages: Surface = {
-  name: 'Pages',
-  description: 'Pages of published cards, for everybody.',
-  error: ErrorBody,
-  endpoints: [
-    {
-      route: 'GET /cards/:slug',
-      id: 'showCard',
-      summary: 'The page of a published card',
-      access: 'public',
-      path: { slug: 'As its address ends.' },
-      answers: {
-        200: { description: 'The page.', content: { 'text/html': { schema: z.string() } } },
-        404: {
-          description: 'A page that says that nothing is here.',
-          content: { 'text/html': { schema: z.string() } },
-        },
-        429: {
-          description: 'Too many addresses that are not there were tried from where the caller is.',
-          content: { 'text/html': { schema: z.string() } },
-          headers: ['Retry-After'],
-        },
-      },
     },
   ],
 }

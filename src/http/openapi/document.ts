@@ -1,7 +1,7 @@
 /** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
 import { z } from 'zod'
 import { batch } from './batch.ts'
-import { cards, pages } from './cards.ts'
+import { cards } from './cards.ts'
 import { chunks } from './chunks.ts'
 import {
   type Answer,
@@ -13,6 +13,7 @@ import {
   RESPONSE_HEADERS,
   type Surface,
 } from './endpoint.ts'
+import { pages } from './pages.ts'
 import { reads } from './reads.ts'
 import { type JsonSchema, jsonSchemas } from './schemas.ts'
 import { server } from './server.ts'
