@@ -1,6 +1,7 @@
 /** Documents that can't be used, and addresses that can't be fetched: by which code a job fails, and in what words. */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BatchAccepted } from '../../src/wire/native.ts'
 import { extract, resultsOf, statusOf, toTheEnd } from './batches.ts'
 import { startServer, type TestServer } from './harness.ts'
 import { heatSheet, letter, lockedSheet, SWIMMER, scan } from './sheets.ts'
@@ -39,6 +40,7 @@ async function startWeb() {
       response.writeHead(200, { 'Content-Length': sheet.byteLength }).write(sheet.subarray(0, 100))
       setTimeout(() => response.destroy(), 20)
     },
+    '/waited': (_, response) => response.writeHead(408).end(),
     '/silent': () => {},
     '/large': (_, response) => response.writeHead(200, { 'Content-Length': 50 * MB + 1 }).write('%PDF-1.7'),
     '/endless': (_, response) => {
@@ -75,7 +77,11 @@ async function startWeb() {
 /** What one document came to. */
 async function outcomeOf(document: { bytes: Uint8Array | string } | { url: string }, on = server) {
   const parts = 'url' in document ? { urls: [document.url] } : { pdfs: [{ name: 'a.pdf', bytes: document.bytes }] }
-  const accepted = await extract(on, { swimmer: SWIMMER, ...parts })
+  return endOf(on, await extract(on, { swimmer: SWIMMER, ...parts }))
+}
+
+/** What the only document of a batch came to. */
+async function endOf(on: TestServer, accepted: { batchId: string; streamUrl: string }) {
   const { received } = await toTheEnd(on, accepted)
   const { jobs, batch } = await statusOf(on, accepted.batchId)
   const failed = received.find(({ event }) => event === 'job_failed')?.data
@@ -146,8 +152,8 @@ describe('a link', () => {
     ['/busy', 'RATE_LIMIT', 3],
     ['/broken', 'SERVICE_UNAVAILABLE', 3],
     ['/cut', 'NETWORK_ERROR', 3],
-    ['/silent', 'TIMEOUT', 3],
-  ])('to %s fails as %s after %i tries', { timeout: 180_000, concurrent: true }, async (path, code, tries) => {
+    ['/waited', 'TIMEOUT', 3],
+  ])('to %s fails as %s after %i tries', { concurrent: true }, async (path, code, tries) => {
     const outcome = await outcomeOf({ url: web.url + path })
     expect(outcome).toMatchObject({
       batch: 'failed',
@@ -156,6 +162,26 @@ describe('a link', () => {
       message: expect.stringMatching(/\w{3,}.*\.$/),
     })
     expect(web.hits.get(path)).toBe(tries)
+  })
+
+  // A download may take 30 s, each time that it is tried.
+  it('to /silent fails as TIMEOUT', { timeout: 120_000, concurrent: true }, async () => {
+    const response = await server.fetch('/api/batch', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        operation: 'heat-sheet',
+        input: { swimmer: SWIMMER },
+        items: [{ url: `${web.url}/silent` }],
+        options: { maxAttempts: 1 },
+      }),
+    })
+    expect(await endOf(server, BatchAccepted.parse(await response.json()))).toMatchObject({
+      job: 'failed',
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/30 seconds/),
+    })
+    expect(web.hits.get('/silent')).toBe(1)
   })
 
   it('that needs a login fails at once, in words', async () => {
