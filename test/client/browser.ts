@@ -2,20 +2,11 @@
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type { ClientOptions } from '../../src/client/index.ts'
+import { launchChromium } from '../live/chromium.ts'
 import { buildClient } from './build.ts'
 import { listen } from './proxy.ts'
-
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 /** An event as a page was told it, and where its stream stood. */
 export interface Told {
@@ -129,7 +120,7 @@ export class TestBrowser {
   static async start(): Promise<TestBrowser> {
     const built = await buildClient()
     const { origin, close } = await serve(built.folder)
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ARGS })
+    const browser = await launchChromium()
     return new TestBrowser(browser, await browser.newContext(), origin, async () => {
       close()
       await built[Symbol.asyncDispose]()

@@ -1,6 +1,7 @@
 /** Tabs of a real browser share one connection a batch. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Client, createClient } from '../../src/client/index.ts'
+import { CHROMIUM } from '../live/chromium.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { TestBrowser, type Told } from './browser.ts'
 import { TestProxy } from './proxy.ts'
@@ -8,15 +9,6 @@ import { TestProxy } from './proxy.ts'
 let server: TestServer
 let client: Client
 let browser: TestBrowser
-beforeAll(async () => {
-  server = await startServer({ env: { MILLRACE_API_KEY: 'a-key-of-tests' } })
-  client = createClient({ baseUrl: server.url })
-  browser = await TestBrowser.start()
-})
-afterAll(async () => {
-  await browser[Symbol.asyncDispose]()
-  await server[Symbol.asyncDispose]()
-})
 
 const TIMING = { retryMs: 50, tabBeatMs: 500 }
 
@@ -33,7 +25,17 @@ function expectAll(told: readonly Told[], count: number, from = 0): void {
   expect(told.at(-1)?.type).toBe('batch_completed')
 }
 
-describe('tabs', () => {
+describe.skipIf(CHROMIUM === null)('tabs', () => {
+  beforeAll(async () => {
+    server = await startServer({ env: { MILLRACE_API_KEY: 'a-key-of-tests' } })
+    client = createClient({ baseUrl: server.url })
+    browser = await TestBrowser.start()
+  })
+  afterAll(async () => {
+    await browser[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+  })
+
   it('share one connection and are all told everything, late ones too', async () => {
     await using proxy = await TestProxy.start(server.url)
     const task = { client: { baseUrl: proxy.url, timing: TIMING }, batchId: await run(25, 200) }

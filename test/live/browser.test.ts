@@ -3,18 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { freshFolder, startServer, type TestServer } from '../server/harness.ts'
-import { find, freePort } from './programs.ts'
+import { CHROMIUM, launchChromium } from './chromium.ts'
+import { freePort } from './programs.ts'
 import { upTo } from './raw-client.ts'
 import { openLive } from './rig.ts'
 
-const path = find('chromium')
 const LIBRARY = join(dirname(fileURLToPath(import.meta.resolve('@microsoft/fetch-event-source'))), '..', 'esm')
-const ARGS =
-  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
 
 /** A page of another origin than the server's, with the library beside it. */
 function servePage(): Promise<{ server: Server; url: string }> {
@@ -65,13 +63,13 @@ function followInPage(page: Page, url: string): Promise<Seen> {
   )
 }
 
-describe.skipIf(path === null)('Chromium', () => {
+describe.skipIf(CHROMIUM === null)('Chromium', () => {
   let browser: Browser
   let page: Page
   let site: { server: Server; url: string }
   beforeAll(async () => {
     site = await servePage()
-    browser = await chromium.launch({ executablePath: path ?? '', args: ARGS.split(' ') })
+    browser = await launchChromium()
     page = await browser.newPage()
     await page.goto(site.url)
   })

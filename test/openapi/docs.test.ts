@@ -1,21 +1,11 @@
 /** The page at `/docs` in a real browser: it shows every operation, says nothing in the console, and asks nobody but its server. */
-import { existsSync } from 'node:fs'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { CHROMIUM, launchChromium } from '../live/chromium.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { Contract } from './contract.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 const KEY = 'a-key-for-the-docs'
 
 let server: TestServer
@@ -39,9 +29,9 @@ it.each(['x.js', '..%2fpackage.json', 'swagger-ui.css.map', 'toString', 'index.h
   },
 )
 
-describe.runIf(existsSync(CHROMIUM))('in Chromium', () => {
+describe.skipIf(CHROMIUM === null)('in Chromium', () => {
   async function shown(check: (page: Page) => Promise<void>) {
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS })
+    const browser = await launchChromium()
     try {
       const page = await browser.newPage()
       const said: string[] = []
