@@ -18,7 +18,7 @@ import type { Operation } from '../../src/ports.ts'
 const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
 
 /** Does nothing. */
-export const noop: Operation = {
+const noop: Operation = {
   ...echo,
   name: 'no-op',
   plan: (request) => {

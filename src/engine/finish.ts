@@ -44,7 +44,7 @@ type Again = Held & {
 export type Outcome = Completed | Failed | Again
 
 /** True while the job is still held under this lease. For guarding an operation's own rows. */
-export function heldBy(jobId: string, lease: string): SQL<boolean> {
+function heldBy(jobId: string, lease: string): SQL<boolean> {
   return sql<boolean>`EXISTS (SELECT 1 FROM jobs WHERE id = ${jobId} AND lease = ${lease} AND status = 'running')`
 }
 

@@ -10,7 +10,7 @@ const DECIMALS = 8
  * Writes an amount with eight decimals.
  * @param units of 0.00000001 token
  */
-export function formatTokens(units: bigint | number): string {
+function formatTokens(units: bigint | number): string {
   const value = BigInt(units)
   const sign = value < 0n ? '-' : ''
   const digits = (value < 0n ? -value : value).toString().padStart(DECIMALS + 1, '0')

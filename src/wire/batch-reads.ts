@@ -7,9 +7,9 @@ import { WebhookRequest } from './webhooks.ts'
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
 export const MOST_IDS = 100
 /** Most items of an `update` or `delete` at all; 10 MB hold hardly more. */
-export const MOST_WRITES = 100_000
+const MOST_WRITES = 100_000
 /** Most children that one request for recommendations names. */
-export const MOST_CHILDREN = 50
+const MOST_CHILDREN = 50
 
 /** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
 export const BatchGetRequest = z.object({

@@ -13,7 +13,7 @@ export const MOST_CARD_BYTES = 1_000_000
 export const MOST_ERRORS = 100
 
 /** How deep metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
-export const MOST_METADATA_DEPTH = 100
+const MOST_METADATA_DEPTH = 100
 
 /** Whether a JSON value is nested no deeper than that. */
 export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean {
@@ -195,7 +195,7 @@ export type DeleteResult = z.infer<typeof DeleteResult>
 /** The answer to `POST /bulk/import/:task_id/resume`. */
 export const TaskResumed = TaskAccepted.pick({ task_id: true, status: true, message: true, check_status_url: true })
 
-export const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
+const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
 
 /** `GET /bulk/status/:task_id`. */
 export const TaskStatus = z

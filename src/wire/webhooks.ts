@@ -2,8 +2,7 @@
 import { z } from 'zod'
 
 /** What a webhook may be told of. */
-export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const
-export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number]
+const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const
 
 /** `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks 1.0 has symmetric secrets. */
 const Secret = z.string().refine(isSecret, 'Expected "whsec_" followed by 24 to 64 bytes in base64')

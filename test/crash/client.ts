@@ -48,7 +48,7 @@ interface Wanted {
 }
 
 /** The tries of `echo`; an item that fails as often fails for good. */
-export const MAX_ATTEMPTS = 3
+const MAX_ATTEMPTS = 3
 
 /** Whether an item of a batch that is left alone succeeds in the end. */
 export function succeeds({ error, failures = 0 }: EchoItem): boolean {

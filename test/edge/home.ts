@@ -27,7 +27,7 @@ export async function openHome(options: { allowPrivate?: boolean } = {}): Promis
 }
 
 /** Every table of the schema, with nothing in it. */
-export async function emptyDatabase(): Promise<void> {
+async function emptyDatabase(): Promise<void> {
   await applyD1Migrations(env.DB, env.MIGRATIONS)
   const tables = await env.DB.prepare(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'd1_%' AND name NOT LIKE '_cf_%' AND name NOT LIKE 'sqlite_%'",

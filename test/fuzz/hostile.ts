@@ -29,7 +29,7 @@ export const ODD_TEXTS: readonly string[] = [
 ]
 
 /** Values of every kind, none of them likely to be right. */
-export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
+const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...ODD_TEXTS) },
   fc.constantFrom<unknown>(
     null,

@@ -26,7 +26,7 @@ const APART: ReadonlyMap<string, string> = new Map([
 const PARA_CLASS = /[\s_(]*(?<![\p{L}])S(?:B|M)?\d{1,2}(?:[\s/]?S[BM]\d{0,2}){0,2}\)?(?![\p{L}\d])/giu
 
 /** A name without the para class that some sheets print after either part of it. */
-export function withoutClass(name: string): string {
+function withoutClass(name: string): string {
   return name.replace(PARA_CLASS, '').replace(/_+/g, ' ').replace(/ +,/g, ',').replace(/\s+/g, ' ').trim()
 }
 
