@@ -6,7 +6,7 @@ import type { Attempt, Operation, RunContext, RunResult } from '../../ports.ts'
 import { type ImportError, MOST_ERRORS } from '../../wire/cards.ts'
 import { cardId, contentHash, slugMaker } from './card.ts'
 import { DUPLICATE, type ImportRow, type ImportSlice, importStatements } from './import-rows.ts'
-import { readCards, TOO_LARGE } from './read-cards.ts'
+import { readCards, tooLarge } from './read-cards.ts'
 import { forgetSlices } from './slices.ts'
 
 /** Cards between two reports of progress. */
@@ -82,7 +82,7 @@ async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSl
   const { first, count, oversize, ...range } = Slice.parse(job.input)
   const isPublic = new Set([...(task.publishBusiness ? ['BUSINESS'] : []), ...(task.publishIdeas ? ['IDEAS'] : [])])
   const slug = slugMaker(job.batchId)
-  const errors: ImportError[] = oversize ? [{ index: first, title: '', error: TOO_LARGE }] : []
+  const errors: ImportError[] = oversize ? [{ index: first, title: '', error: tooLarge() }] : []
   const rows: ImportRow[] = []
   const bytes = oversize ? new Uint8Array() : await readRange(ctx, task.key, range)
   let index = first

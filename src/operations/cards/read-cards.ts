@@ -12,7 +12,8 @@ export type ReadCard = { readonly card: NewCard } | { readonly title: string; re
 /** How the records of a body are told apart: as elements of a JSON array, by line ends, or as CSV. */
 export type CardsForm = 'json' | 'lines' | 'csv'
 
-export const TOO_LARGE = `A card should have at most ${MOST_CARD_BYTES.toLocaleString('en')} bytes`
+/** Why a card of more bytes is refused. A function, because a digit group is a matter of Intl, which takes several milliseconds to load. */
+export const tooLarge = () => `A card should have at most ${MOST_CARD_BYTES.toLocaleString('en')} bytes`
 /** A title in a list of failures. */
 const SHOWN_TITLE = 200
 
