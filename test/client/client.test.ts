@@ -166,7 +166,7 @@ describe('errors', () => {
   it('come when an answer stays out too long', async () => {
     await using proxy = await TestProxy.start(server.url)
     proxy.meddle = () => proxy.seen.length < 2
-    const slow = createClient({ baseUrl: proxy.url, timing: { ...QUICK, answerMs: 300 } })
+    const slow = createClient({ baseUrl: proxy.url, timing: { ...QUICK, answerMs: 2_000 } })
     expect((await slow.list({ limit: 1 })).items).toHaveLength(1)
     expect(proxy.seen).toHaveLength(2)
   })

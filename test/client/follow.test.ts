@@ -205,7 +205,7 @@ describe('connections', () => {
       return true
     }
     const { batchId } = await client.create({ operation: 'echo', items: jobs(2) })
-    const far = createClient({ baseUrl: proxy.url, timing: { ...TIMING, silenceMs: 300 } })
+    const far = createClient({ baseUrl: proxy.url, timing: { ...TIMING, silenceMs: 2_000 } })
     expectAll(await told(far.follow(batchId)), 2)
     expect(proxy.streams).toHaveLength(2)
   })

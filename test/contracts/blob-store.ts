@@ -216,7 +216,7 @@ function listing(store: () => BlobStore): void {
     const before = Date.now()
     await store().put('age/now', text('x'))
     for await (const { modifiedAt } of store().list('age/')) {
-      expect(Math.abs(modifiedAt - before)).toBeLessThan(5_000)
+      expect(Math.abs(modifiedAt - before)).toBeLessThan(60_000)
     }
   })
 

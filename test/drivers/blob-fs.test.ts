@@ -135,12 +135,17 @@ describe('blob-fs on its own', () => {
     const store = createFsBlobStore(folder)
     let asked = 0
     let cancelled: unknown
+    const third = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
     const body = new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
           asked++
           controller.enqueue(new Uint8Array(1024))
-          if (asked === 3) await new Promise((resume) => setTimeout(resume, 100))
+          if (asked === 3) {
+            third.resolve()
+            await goOn.promise
+          }
           if (asked === 5) controller.close()
         },
         cancel: (reason) => {
@@ -150,8 +155,10 @@ describe('blob-fs on its own', () => {
       { highWaterMark: 0 },
     )
     const put = store.put('slow', body)
+    await third.promise
     await new Promise((resume) => setTimeout(resume, 50))
     expect(asked).toBe(3)
+    goOn.resolve()
     expect((await put).size).toBe(5 * 1024)
     expect(cancelled).toBeUndefined()
   })

@@ -112,8 +112,11 @@ test.for([
   ['deflate', deflateSync],
   ['br', brotliCompressSync],
 ] as const)('%s sent unasked is undone; a bomb of it is stopped', async ([encoding, pack]) => {
-  const packed = (bytes: string | Uint8Array) => (_request: unknown, response: Parameters<RequestListener>[1]) =>
-    response.writeHead(200, { 'content-encoding': encoding }).end(pack(bytes))
+  const packed = (bytes: string | Uint8Array): RequestListener => {
+    // Before it is asked for: it may take longer than a download may.
+    const whole = pack(bytes)
+    return (_request, response) => response.writeHead(200, { 'content-encoding': encoding }).end(whole)
+  }
   expect((await read(packed(text))).text).toBe(text)
   expect((await failure(read(packed(Buffer.alloc(50_000_000))))).code).toBe('TOO_LARGE')
   const broken: RequestListener = (_request, response) =>
@@ -153,7 +156,7 @@ test('a silent server, a slow head and a slow body end with TIMEOUT, in words', 
     const timer = setInterval(() => response.write('x'), 20)
     response.on('close', () => clearInterval(timer))
   }
-  const slow = await failure(read(drip, '/', limits))
+  const slow = await failure(read(drip, '/', { ...limits, timeoutMs: 2_000 }))
   expect([slow.code, slow.message]).toEqual(['TIMEOUT', expect.stringContaining('download was not finished')])
   const loop: RequestListener = (_request, response) => {
     setTimeout(() => response.writeHead(302, { location: '/' }).end(), 100)
@@ -183,7 +186,7 @@ test('a body nobody reads lets go of its connection at the time limit', async ()
     response.write(gzipSync('x').subarray(0, 12))
     response.on('close', () => closed.resolve())
   })
-  const fetched = await fetcher.fetch(`http://127.0.0.1:${server.port}/`, { maxBytes: 1_000, timeoutMs: 200 })
+  const fetched = await fetcher.fetch(`http://127.0.0.1:${server.port}/`, { maxBytes: 1_000, timeoutMs: 2_000 })
   await closed.promise
   expect((await failure(new Response(fetched.body).bytes())).code).toBe('TIMEOUT')
 })

@@ -97,7 +97,7 @@ export async function openEngine(
 }
 
 /** Waits until `look` gives something else than null or undefined. */
-export async function until<T>(look: () => Promise<T | null | undefined>, ms = 8_000): Promise<T> {
+export async function until<T>(look: () => Promise<T | null | undefined>, ms = 30_000): Promise<T> {
   const end = Date.now() + ms
   for (;;) {
     const seen = await look()

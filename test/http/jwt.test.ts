@@ -34,7 +34,7 @@ function verifier(
     log,
     reserved: new Set(['local', 'shared']),
     cooldownMs,
-    failureMs: 1_000,
+    failureMs: 20_000,
   })
   return { verify, clock, log }
 }
@@ -196,7 +196,7 @@ describe('a provider that does not give its keys', () => {
     await expect(verify(token)).rejects.toMatchObject(unavailable)
     expect(log.lines.join()).toContain('could not be fetched')
     provider.serve([rsa])
-    clock.advance(1_001)
+    clock.advance(20_001)
     expect(await verify(token)).toMatchObject({ owner: 'ada' })
   })
 

@@ -211,6 +211,7 @@ describe('over real HTTP', () => {
   let port = 0
   let folder = ''
   const outcomes: string[] = []
+  let asked = 0
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'millrace-multipart-'))
@@ -229,6 +230,7 @@ describe('over real HTTP', () => {
   })
 
   async function answer(request: Request): Promise<Response> {
+    asked++
     const parts: unknown[] = []
     const limits = { ...LIMITS, maxFileBytes: new URL(request.url).pathname === '/small' ? MB : 100 * MB }
     try {
@@ -284,13 +286,14 @@ describe('over real HTTP', () => {
 
   it('notices a client that hangs up half-way', async () => {
     outcomes.length = 0
+    asked = 0
     const socket = connect(port, '127.0.0.1')
     socket.write(
       'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=XX\r\nContent-Length: 100000\r\n\r\n' +
         '--XX\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nhalf',
     )
-    await new Promise((resume) => setTimeout(resume, 100))
+    await expect.poll(() => asked, { timeout: 20_000 }).toBe(1)
     socket.destroy()
-    await expect.poll(() => outcomes).toEqual(['INVALID_REQUEST'])
+    await expect.poll(() => outcomes, { timeout: 20_000 }).toEqual(['INVALID_REQUEST'])
   })
 })

@@ -97,7 +97,7 @@ describe('a chunk service', () => {
       else if (id !== 'k_hangs') json(response, { id })
     })
     const late = { error: 'The chunk service did not answer in time', status: 503 }
-    const tried = await find(url, ['k_hangs', 'k_slow', 'k_fine'], { tryMs: 50 })
+    const tried = await find(url, ['k_hangs', 'k_slow', 'k_fine'], { tryMs: 500 })
     expect(Object.fromEntries(tried)).toEqual({ k_hangs: late, k_slow: late, k_fine: { chunk: { id: 'k_fine' } } })
     expect(asked).toBe(3 + 3 + 1)
     const ended = await find(url, ['k_hangs', 'k_slow', 'k_fine', 'k_more'], { totalMs: 100, concurrency: 2 })
