@@ -1,6 +1,6 @@
 /** Reading what a request says: bodies and query strings, checked against their schema. */
 import type { Context } from 'hono'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import { safeParse } from '../wire/fields.ts'
 import type { Env } from './context.ts'

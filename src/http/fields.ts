@@ -1,6 +1,6 @@
 /** Reading bodies and query strings for surfaces that list every wrong field (status 422), as FastAPI's clients know it. */
 import type { Context } from 'hono'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { FieldIssue } from '../wire/batch-reads.ts'
 import { safeParse } from '../wire/fields.ts'

@@ -1,5 +1,5 @@
 /** The operation `echo`: gives back what it is given, after waiting and failing as it is told. For trying the engine, and for its tests. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { Operation } from '../ports.ts'
 import { safeParse } from '../wire/fields.ts'

@@ -1,6 +1,6 @@
 /** The log of an owner's deliveries: which events its webhooks were sent, and what came of it. */
 import { type SQL, sql } from 'drizzle-orm'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Database } from '../ports.ts'
 import { webhooks } from '../schema/webhooks.ts'
 import { Delivery, type DeliveryStatus } from '../wire/webhooks.ts'

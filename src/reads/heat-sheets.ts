@@ -1,6 +1,6 @@
 /** What a heat-sheet result is to whoever has its code. */
 import { sql } from 'drizzle-orm'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Database } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { results } from '../schema/heat-sheets.ts'

@@ -1,6 +1,6 @@
 /** Activities, participations and coaching notes one collection each: made many at once, read one by one or in pages. */
 import { type Context, Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { AppDeps, Env } from '../http/context.ts'
 import { taggedJson } from '../http/etag.ts'

@@ -1,5 +1,5 @@
 /** What is read in batches under `/api/v1`: activities, participations in them, coaching notes; how they are made and changed. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Id, Instant, list, optional, text, withDefault } from './fields.ts'
 
 /** Kinds of activity that are known from the start. The list is open: an activity may be of another. */

@@ -1,5 +1,5 @@
 /** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Activity } from './activities.ts'
 import { list, optional, withDefault } from './fields.ts'
 import { WebhookRequest } from './webhooks.ts'

@@ -1,5 +1,5 @@
 /** What every batch shows of itself, whatever its operation: events, status, errors. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The error body of the heat-sheet and native surfaces. */
 export const ErrorBody = z

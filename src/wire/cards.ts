@@ -1,5 +1,5 @@
 /** The card surface, `/bulk`: what its requests and answers hold. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Instant, optional, text, withDefault } from './fields.ts'
 import { WebhookRequest } from './webhooks.ts'
 

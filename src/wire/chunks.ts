@@ -1,5 +1,5 @@
 /** The chunk surface, `/api/chunks/*`: what its requests and answers hold, as its clients know them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Id } from './fields.ts'
 
 /** `POST /api/chunks/bulk`. A reference that is no string is answered as an error under its `String()`. */

@@ -1,5 +1,5 @@
 /** The heat-sheet surface, `/api/batch/*`: what its requests, answers and events hold, as its clients know them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { PolledEvents } from './batch.ts'
 
 /** One entry of a swimmer in a heat or psych sheet. Optional fields are absent where the sheet does not print them. */

@@ -1,5 +1,5 @@
 /** Pieces that the requests of several surfaces are made of. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** An id that a caller brings, or that we made: 1 to 128 of letters, digits and `._:-`. Never checked as a UUID. */
 export const Id = z

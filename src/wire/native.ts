@@ -1,5 +1,5 @@
 /** The native surface, `/api/batch`: batches of any operation. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { WebhookRequest } from './webhooks.ts'
 
 const Label = z.string().trim().min(1).max(64)

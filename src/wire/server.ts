@@ -1,5 +1,5 @@
 /** What the server says of itself. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** `GET /healthz`. */
 export const Alive = z.object({ status: z.literal('ok') })

@@ -1,5 +1,5 @@
 /** Webhooks: how a caller asks for one, what it is sent, and the log of its deliveries. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What a webhook may be told of. */
 const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const

@@ -1,5 +1,5 @@
 /** Described: batches of any operation, and heat sheets, which are made of documents. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { BatchEvent, ErrorBody, FollowBatch, PollBatch, StreamLink } from '../../wire/batch.ts'
 import {
   BatchStatus,

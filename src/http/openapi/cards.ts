@@ -1,5 +1,5 @@
 /** Described: cards in bulk, and their tasks. */
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   CardErrorBody,
   DeleteRequest,

@@ -1,5 +1,5 @@
 /** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { batch } from './batch.ts'
 import { cards } from './cards.ts'
 import { chunks } from './chunks.ts'

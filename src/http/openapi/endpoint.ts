@@ -1,5 +1,5 @@
 /** How a route is described to those who call it. The document at `/openapi.json` is made of these. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** What a body may be sent as, or an answer come as. */
 export interface Content {

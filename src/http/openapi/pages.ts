@@ -1,5 +1,5 @@
 /** Described: pages for everybody who has their address. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ErrorBody } from '../../wire/batch.ts'
 import type { Endpoint, Surface } from './endpoint.ts'
 

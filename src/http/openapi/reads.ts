@@ -1,5 +1,5 @@
 /** Described: resources in batches, recommendations, and the collections they are made in. */
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   Activity,
   CoachingNote,

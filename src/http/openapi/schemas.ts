@@ -1,5 +1,5 @@
 /** JSON Schemas (draft 2020-12, as OpenAPI 3.1 takes them) of the wire's zod schemas; those with an id become components. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>

@@ -1,5 +1,5 @@
 /** Described: what the server says of itself. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ErrorBody } from '../../wire/batch.ts'
 import { Alive, NotReady, Ready } from '../../wire/server.ts'
 import { json, NOT_MODIFIED, type Surface } from './endpoint.ts'

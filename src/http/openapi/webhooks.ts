@@ -1,5 +1,5 @@
 /** Described: the log of webhook deliveries, and downloads of what batches made. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ErrorBody } from '../../wire/batch.ts'
 import { DeliveryAnswer, DeliveryList, ListDeliveries } from '../../wire/webhooks.ts'
 import { json, NOT_MODIFIED, type Surface } from './endpoint.ts'

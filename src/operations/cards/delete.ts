@@ -1,6 +1,6 @@
 /** The operations `cards.delete` and `cards.restore`: up to 500 cards a job. */
 import { type SQL, sql } from 'drizzle-orm'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Attempt, Database, Operation, RunContext, RunResult, Statement } from '../../ports.ts'
 import { MOST_ERRORS } from '../../wire/cards.ts'
 import { forgetSlices } from './slices.ts'

@@ -4,7 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { CARD_FORMATS, type CardFormat } from '../../formats/card-export.ts'
 import { streamOf } from '../../formats/streams.ts'

@@ -1,6 +1,6 @@
 /** The operation `cards.import`: cards from a stored body, a slice of it a job. */
 import { sql } from 'drizzle-orm'
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, Operation, RunContext, RunResult } from '../../ports.ts'
 import { type ImportError, MOST_ERRORS } from '../../wire/cards.ts'

@@ -1,6 +1,6 @@
 /** Getting at a document's bytes: uploaded ones lie in the blob store, linked ones are fetched into it first. */
 import { uuidv7 } from 'uuidv7'
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, RunContext } from '../../ports.ts'
 

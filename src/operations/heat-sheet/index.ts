@@ -1,5 +1,5 @@
 /** The operation `heat-sheet`: finds one swimmer's events in meet documents. A job is a document. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { Attempt, CompletedJob, Operation, RunContext, RunResult } from '../../ports.ts'
 import { Extraction, type MergedResults } from '../../wire/extract.ts'

@@ -1,5 +1,5 @@
 /** The last step of a long document: its pages were read before, in stretches, and become a sheet now. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { unpackPages } from '../../formats/text-pages.ts'
 import type { ComputeTask } from '../../ports.ts'
 import { parseSheet } from './parse.ts'

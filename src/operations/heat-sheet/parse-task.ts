@@ -1,5 +1,5 @@
 /** Reading a PDF is heavy, so it runs apart from all else, and a long one a stretch of pages at a time: bytes in, a sheet or some pages out. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { readPdfText, type TextPage } from '../../formats/pdf-text.ts'
 import { packPages } from '../../formats/text-pages.ts'

@@ -2,7 +2,7 @@
  * A heat or psych sheet as it was read, free of any swimmer's question. Plain JSON: it is kept and asked again for other
  * swimmers, so its shape is a schema that what comes back from storage is checked against.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Counts up when the parser reads something otherwise than before, so that kept sheets are read again. */
 export const PARSER_VERSION = 1

@@ -3,7 +3,7 @@
  * need. Each stretch's pages go to the blob store, and the next run goes on from there; the last one makes a sheet of all of them.
  */
 import { uuidv7 } from 'uuidv7'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { RunContext } from '../../ports.ts'
 import { type OpenedDocument, readBlob } from './document.ts'
 import { Sheet } from './sheet.ts'

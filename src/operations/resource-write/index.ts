@@ -1,5 +1,5 @@
 /** The operation `resources.write`: updates and deletes that are too many to be answered at once. A job is a slice of them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { JobPlan, Operation } from '../../ports.ts'
 import { ItemResult } from '../../wire/batch-reads.ts'

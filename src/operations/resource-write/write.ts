@@ -1,6 +1,6 @@
 /** Changing and deleting rows of the tables that are read in batches: what each item may do, the statements, and what became of it. */
 import { type SQL, sql } from 'drizzle-orm'
-import { z } from 'zod'
+import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { jsonArrays } from '../../formats/json-arrays.ts'
 import type { Database } from '../../ports.ts'

@@ -1,7 +1,7 @@
 /** The card surface's ways in: import, export, delete and restore, each a task that goes on by itself. */
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { type BatchOptions, submit, type Upload } from '../../engine/submit.ts'
 import { MillraceError } from '../../errors.ts'
 import { readJson, readQuery } from '../../http/body.ts'

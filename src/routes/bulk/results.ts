@@ -1,5 +1,5 @@
 /** What ended tasks of the card surface came to, in its words. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AppDeps } from '../../http/context.ts'
 import { artifactUrl } from '../../http/tokens.ts'
 import type { CardTask, CardTaskResult } from '../../reads/card-tasks.ts'
