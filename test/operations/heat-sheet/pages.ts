@@ -1,5 +1,7 @@
 /** Pages of positioned text, made by hand for tests: each line is where it stands and its cells, `[x, text]`. */
+import { expect } from 'vitest'
 import type { TextItem, TextPage } from '../../../src/formats/pdf-text.ts'
+import { readSheet } from '../../../src/operations/heat-sheet/parse.ts'
 
 export type Cells = readonly (readonly [x: number, text: string])[]
 
@@ -53,4 +55,21 @@ export const HEADINGS: Cells = [
 /** A row under those headings. */
 export function row(lead: number | string, name: string, age: number | string, team: string, seed: string): Cells {
   return [flush(13, String(lead)), [18, name], flush(108, String(age)), [114, team], flush(180, seed)]
+}
+
+export const EVENT: Cells = [[0, '#3 Girls 11-12 100 LC Meter Freestyle']]
+export const HEAT: Cells = [[0, 'Heat 1 of 2 Finals']]
+
+const COLUMNS = [18, 212, 407]
+
+/** A sheet of one page, its columns given as lines. */
+export function sheetOf(...columns: (readonly Cells[])[]): TextPage[] {
+  return [page(columns.flatMap((rows, i) => lines(rows, { left: COLUMNS[i] ?? 18 })))]
+}
+
+/** The entries of a sheet in which nothing may be left unread, each with the number of its event. */
+export function entriesOf(pages: readonly TextPage[]) {
+  const { sheet, reading } = readSheet(pages)
+  expect(reading.leftovers).toEqual([])
+  return sheet.entries.map(({ event, ...entry }) => ({ number: sheet.events[event]?.number, ...entry }))
 }
