@@ -19,6 +19,7 @@ const BOTH = [
   'http/keys',
   'cards/states',
   'drivers/wake-and-notify',
+  'live/channel',
   'cards/stretches',
   'webhooks/log',
   'formats/records',
@@ -51,7 +52,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**', 'test/live/edge.test.ts', 'test/live/zz-b.test.ts'],
+          exclude: ['test/edge/**', 'test/live/edge.test.ts'],
           ...SHARED,
         },
       },
@@ -87,7 +88,7 @@ export default defineConfig({
         // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
         test: {
           name: 'edge',
-          include: [...SERVED, 'test/live/edge.test.ts', 'test/live/zz-b.test.ts'],
+          include: [...SERVED, 'test/live/edge.test.ts'],
           globalSetup: ['test/server/edge-build.ts'],
           env: { MILLRACE_TEST_HOME: 'edge' },
           ...SHARED,

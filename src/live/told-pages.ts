@@ -1,5 +1,5 @@
 /** Pages of a log that came with notices, because somebody read them for all who follow. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Page } from './log.ts'
 
 /** Pages kept until they are asked for. They are asked for as soon as they come, unless the reader is busy. */
@@ -29,7 +29,10 @@ export class ToldPages {
   /** Takes in a page as plain JSON; what is none is passed over. */
   put(page: unknown): void {
     const parsed = ToldPage.safeParse(page)
-    if (parsed.success) this.#pages = [...this.#pages, parsed.data].slice(-KEPT)
+    if (!parsed.success) return
+    // A batch that runs again replaced events, which a reader that is behind no longer gets.
+    const startsAgain = parsed.data.events.some(({ type }) => type === 'batch_started')
+    this.#pages = [...(startsAgain ? [] : this.#pages), parsed.data].slice(-KEPT)
   }
 
   /** The page that goes on after a number; null when it was not told. Pages that reach no further are forgotten. */

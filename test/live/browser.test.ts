@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { freshFolder, startServer, type TestServer } from '../server/harness.ts'
+import { freshFolder, ON_EDGE, startServer, type TestServer } from '../server/harness.ts'
 import { CHROMIUM, launchChromium } from './chromium.ts'
+import { openLiveServer } from './live-server.ts'
 import { freePort } from './programs.ts'
 import { upTo } from './raw-client.ts'
-import { openLive } from './rig.ts'
 
 const LIBRARY = join(dirname(fileURLToPath(import.meta.resolve('@microsoft/fetch-event-source'))), '..', 'esm')
 
@@ -79,17 +79,18 @@ describe.skipIf(CHROMIUM === null)('Chromium', () => {
   })
 
   it('follows to the end, comes back once, and stops at 204', async () => {
-    const live = await openLive()
+    const live = await openLiveServer()
     const batchId = await live.pen.begin()
     const seen = followInPage(page, live.streamUrl(batchId))
-    while (live.hub.streams === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    while ((await live.held([batchId])) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     for (let n = 0; n < 50; n++) await live.pen.write(batchId, 2)
     await live.pen.finish(batchId)
     expect(await seen).toMatchObject({ ids: upTo(102), errors: 2 })
     await live.close()
   })
 
-  it('goes on where it was when the server is stopped and started again', async () => {
+  // Half a minute at the edge, where a lease runs out before what was cut off is taken back.
+  it('goes on where it was when the server is stopped and started again', { timeout: 120_000 }, async () => {
     const dataDir = await freshFolder()
     const port = await freePort()
     const start = () => startServer({ dataDir, port })
@@ -102,7 +103,9 @@ describe.skipIf(CHROMIUM === null)('Chromium', () => {
     const { streamUrl } = z.object({ streamUrl: z.string() }).parse(await created.json())
     const seen = followInPage(page, first.url + streamUrl)
     await new Promise((resolve) => setTimeout(resolve, 1_500))
-    expect(await first.end('SIGTERM')).toEqual({ code: 0, signal: null })
+    const exit = await first.end('SIGTERM')
+    // At the edge it is the test's own runtime that ends.
+    if (!ON_EDGE) expect(exit).toEqual({ code: 0, signal: null })
     await using second = await start()
     const { ids, types, errors } = await seen
     expect(second.url).toBe(first.url)
@@ -112,7 +115,7 @@ describe.skipIf(CHROMIUM === null)('Chromium', () => {
   })
 
   it('with fetch-event-source follows to the end', async () => {
-    const live = await openLive()
+    const live = await openLiveServer()
     const batchId = await live.pen.begin()
     // As text: the test runner would rewrite an import in a function.
     const seen = page.evaluate(`(async () => {
@@ -126,7 +129,7 @@ describe.skipIf(CHROMIUM === null)('Chromium', () => {
       })
       return { ids, closed }
     })()`)
-    while (live.hub.streams === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    while ((await live.held([batchId])) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     for (let n = 0; n < 50; n++) await live.pen.write(batchId, 2)
     await live.pen.finish(batchId)
     expect(await seen).toEqual({ ids: upTo(102), closed: 1 })

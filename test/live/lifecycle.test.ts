@@ -3,8 +3,8 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { startServer, type TestServer } from '../server/harness.ts'
+import { type LiveServer, openLiveServer } from './live-server.ts'
 import { RawClient, upTo } from './raw-client.ts'
-import { openLive } from './rig.ts'
 
 const Accepted = z.object({ batchId: z.string(), streamUrl: z.string() })
 const typesOf = (client: RawClient) => client.events.map(({ event }) => event).filter((type) => type !== 'job_progress')
@@ -92,10 +92,10 @@ describe('a batch that is steered while it is watched', () => {
   })
 })
 
-describe('in one process', () => {
-  let live: Awaited<ReturnType<typeof openLive>>
+describe('a batch as its log is written', () => {
+  let live: LiveServer
   beforeAll(async () => {
-    live = await openLive()
+    live = await openLiveServer()
   })
   afterAll(() => live.close())
 
@@ -121,7 +121,7 @@ describe('in one process', () => {
     await live.db.run(sql`UPDATE batches SET deleted_at = 1 WHERE id IN (${batchIds[0]}, ${batchIds[1]})`)
     live.notifier.publish(batchIds[0] ?? '', { seq: 0 })
     expect(await Promise.all(clients.map((client) => client.ended))).toEqual([true, true])
-    expect(live.hub.streams).toBe(0)
+    while ((await live.held(batchIds)) > 0) await pause(20)
   })
 
   it('events that nobody told of come all the same', async () => {
@@ -176,7 +176,7 @@ describe('in one process', () => {
     const response = await fetch(live.streamUrl(batchId), { method: 'HEAD' })
     expect(response.headers.get('Content-Type')).toBe('text/event-stream; charset=utf-8')
     expect(await response.text()).toBe('')
-    expect(live.hub.streams).toBe(0)
+    expect(await live.held([batchId])).toBe(0)
   })
 
   it('the first bytes are a time to wait and a comment, at once', async () => {

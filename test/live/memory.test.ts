@@ -1,4 +1,7 @@
-/** What following costs a server when clients stall, leave, or are too many. The server is a process of its own. */
+/**
+ * What following costs a server when clients stall, leave, or are too many. The server is a process of its own. On Node alone: at the edge
+ * a stream shares nothing with others, is not counted, and its memory is the platform's to bound.
+ */
 import { describe, expect, it } from 'vitest'
 import { RawClient, upTo } from './raw-client.ts'
 import { ServerProcess, type Stats } from './server-process.ts'

@@ -1,4 +1,4 @@
-/** Behind a proxy that buffers by default: nginx as Debian ships it. */
+/** Behind a proxy that buffers by default: nginx as Debian ships it. On Node alone: what stands before a Worker is Cloudflare's own. */
 import { EventSource } from 'eventsource'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'

@@ -1,7 +1,7 @@
 /** The hardest weather a follower meets: notices dropped, doubled, shuffled and wrong, clients that come, go, stall and come back. */
 import type { Notifier } from '../../src/ports.ts'
+import { openLiveServer } from './live-server.ts'
 import { RawClient } from './raw-client.ts'
-import { openLive } from './rig.ts'
 
 /** What came of a storm. */
 export interface StormReport {
@@ -67,7 +67,7 @@ async function person(url: string, total: number, say: (fault: string) => void):
 /** Lets `clients` people follow one batch of `events` events. */
 export async function storm(size: { clients: number; events: number }): Promise<StormReport> {
   const count = { published: 0, notified: 0 }
-  const live = await openLive({ notifier: unreliable(count) })
+  const live = await openLiveServer({ notifier: unreliable(count) })
   const faults: string[] = []
   try {
     const batchId = await live.pen.begin()
@@ -80,6 +80,7 @@ export async function storm(size: { clients: number; events: number }): Promise<
       await live.pen.write(batchId, burst)
       written += burst
       if (chance(0.5)) await upToMs(8)
+      if (chance(0.05)) await live.upset(batchId)
     }
     await live.pen.finish(batchId)
     const connections = (await Promise.all(people)).reduce((sum, one) => sum + one, 0)
