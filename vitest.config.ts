@@ -60,12 +60,18 @@ export default defineConfig({
         // The same suites inside workerd, on the platform's own database and blobs, as Miniflare runs them.
         plugins: [
           cloudflareTest(async () => ({
+            // Where its objects come from.
+            main: 'src/worker.ts',
             miniflare: {
               compatibilityDate: '2026-10-01',
               compatibilityFlags: ['nodejs_compat'],
               d1Databases: ['DB'],
               r2Buckets: ['BLOBS'],
               queueProducers: { WAKE: 'wake' },
+              durableObjects: {
+                BATCHES: { className: 'MillraceBatch', useSQLite: true },
+                TIMER: { className: 'MillraceTimer', useSQLite: true },
+              },
               bindings: { MIGRATIONS: await readD1Migrations('drizzle') },
             },
           })),

@@ -5,4 +5,4 @@ import { dispatcherContract } from '../contracts/dispatcher.ts'
 import { notifierContract } from '../contracts/notifier.ts'
 
 dispatcherContract('A process', createLocalDispatcher)
-notifierContract('A process', createMemoryNotifier)
+notifierContract('A process', () => ({ notifier: createMemoryNotifier() }))

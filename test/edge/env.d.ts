@@ -1,11 +1,13 @@
 /** What the suites that run inside workerd are given: see the project `workerd` in vitest.config.ts. */
 declare module 'cloudflare:workers' {
   import type { D1Migration } from 'cloudflare:test'
-  import type { D1Database, Queue, R2Bucket } from '@cloudflare/workers-types'
+  import type { D1Database, DurableObjectNamespace, Queue, R2Bucket } from '@cloudflare/workers-types'
   export const env: {
     readonly DB: D1Database
     readonly BLOBS: R2Bucket
     readonly WAKE: Queue
+    readonly BATCHES: DurableObjectNamespace
+    readonly TIMER: DurableObjectNamespace
     readonly MIGRATIONS: readonly D1Migration[]
   }
 }

@@ -8,16 +8,15 @@ import { batches } from '../../src/schema/batches.ts'
 /** Writes event logs as the engine does: an event, or several, and the batch's numbers in one commit, then a notice. */
 export class Pen {
   readonly #db: Database
-  readonly #notifier: Notifier
+  readonly #notifier: Pick<Notifier, 'publish'>
 
-  constructor(db: Database, notifier: Notifier) {
+  constructor(db: Database, notifier: Pick<Notifier, 'publish'>) {
     this.#db = db
     this.#notifier = notifier
   }
 
   /** A batch of one job that runs, with its first event. */
-  async begin(): Promise<string> {
-    const id = uuidv7()
+  async begin(id: string = uuidv7()): Promise<string> {
     const row = { id, owner: 'local', operation: echo.name, status: 'processing' as const, input: {}, total: 1 }
     await this.#db.insert(batches).values({ ...row, facts: {}, tallies: {}, createdAt: Date.now() })
     await this.write(id, 1, { type: 'batch_started' })
@@ -44,6 +43,15 @@ export class Pen {
           status = ${finishedAt === null ? 'processing' : 'completed'} WHERE id = ${batchId}`),
     ])
     this.#notifier.publish(batchId, { seq: (rows[0]?.last_seq ?? 0) + count })
+  }
+
+  /** Lets the log reach a number. The batch is made where there is none. */
+  async reach(batchId: string, seq: number): Promise<void> {
+    const [batch] = await this.#db.all<{ end: number }>(
+      sql`SELECT last_seq AS "end" FROM batches WHERE id = ${batchId}`,
+    )
+    if (batch === undefined) await this.begin(batchId)
+    await this.write(batchId, seq - (batch?.end ?? 1))
   }
 
   /** Ends the batch. */
