@@ -25,6 +25,7 @@ import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
 import type { MillraceError } from './errors.ts'
 import { Redactor } from './formats/redact.ts'
+import type { AppDeps } from './http/context.ts'
 import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
 import { Hub } from './live/hub.ts'
@@ -81,6 +82,35 @@ function isAlive(pid: number): boolean {
   }
 }
 
+const openCompute = () =>
+  createProcessCompute({
+    tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
+    code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
+    processes: availableParallelism(),
+    memoryMb: COMPUTE_MEMORY_MB,
+    cpuSeconds: COMPUTE_CPU_SECONDS,
+  })
+
+const chunksOf = (config: Config, db: Database): AppDeps['chunks'] => ({
+  source:
+    config.chunksUpstreamUrl === null
+      ? new ChunkStore({ db, clock })
+      : new ChunkUpstream({ url: config.chunksUpstreamUrl }),
+  prefixes: new Map([...CHUNK_PREFIXES, ...config.chunkPrefixes]),
+})
+
+const authOf = (config: Config, signingKey: string): AppDeps['auth'] => ({
+  mode: config.auth,
+  apiKey: config.apiKey,
+  signingKey,
+  jwtSecret: config.jwtSecret,
+  jwksUrl: config.jwksUrl,
+  jwtIssuer: config.jwtIssuer,
+  jwtAudience: config.jwtAudience,
+  corsOrigins: config.corsOrigins,
+  publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
+})
+
 /** Starts the server. Resolves when it listens. */
 async function start(config: Config): Promise<void> {
   const secrets = redactorOf(config)
@@ -90,13 +120,7 @@ async function start(config: Config): Promise<void> {
   const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
   // Loaded only where it is asked for.
   const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
-  const compute = createProcessCompute({
-    tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
-    code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
-    processes: availableParallelism(),
-    memoryMb: COMPUTE_MEMORY_MB,
-    cpuSeconds: COMPUTE_CPU_SECONDS,
-  })
+  const compute = openCompute()
   const ports = {
     db,
     clock,
@@ -112,17 +136,12 @@ async function start(config: Config): Promise<void> {
   const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
   const worker = new Worker(
     { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
-    {
-      ...identity,
-      ...WORKER_TIMES,
-      concurrency: config.concurrency,
-      keepMs: config.retentionDays * DAY_MS,
-    },
+    { ...identity, ...WORKER_TIMES, concurrency: config.concurrency, keepMs: config.retentionDays * DAY_MS },
   )
   const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams })
   const signingKey = config.signingKey ?? (await loadSigningKey(db))
   secrets.add(signingKey)
-  const app = createApp({
+  const app = await createApp({
     ...ports,
     operations,
     hub,
@@ -133,24 +152,8 @@ async function start(config: Config): Promise<void> {
     trustProxy: config.trustProxy,
     limits: { perHour: config.rateLimits, blocks: true },
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
-    chunks: {
-      source:
-        config.chunksUpstreamUrl === null
-          ? new ChunkStore(ports)
-          : new ChunkUpstream({ url: config.chunksUpstreamUrl }),
-      prefixes: new Map([...CHUNK_PREFIXES, ...config.chunkPrefixes]),
-    },
-    auth: {
-      mode: config.auth,
-      apiKey: config.apiKey,
-      signingKey,
-      jwtSecret: config.jwtSecret,
-      jwksUrl: config.jwksUrl,
-      jwtIssuer: config.jwtIssuer,
-      jwtAudience: config.jwtAudience,
-      corsOrigins: config.corsOrigins,
-      publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
-    },
+    chunks: chunksOf(config, db),
+    auth: authOf(config, signingKey),
   })
   // First, so that a start that fails at a port has claimed nothing.
   const servers = await listen({ ...config, fetch: app.fetch, body: (error) => refusal(log, error) })
