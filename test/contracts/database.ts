@@ -25,6 +25,7 @@ export function databaseContract(name: string, make: () => Promise<DatabaseUnder
     })
     afterAll(() => made.dispose?.())
     reading(() => made.db)
+    values(() => made.db)
     writing(() => made.db)
     sizes(() => made.db)
   })
@@ -77,7 +78,9 @@ function reading(db: () => Database): void {
     expect(one).toEqual([])
     expect(written).toEqual([{ name: 'a' }])
   })
+}
 
+function values(db: () => Database): void {
   it('keeps texts, numbers and null as they are', async () => {
     const text = 'Zoë 🏊 "quoted" \\ \n\t\u0001'
     const [row] = await db().all(sql`
