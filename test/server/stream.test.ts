@@ -35,6 +35,16 @@ async function slowLink(bytes: Uint8Array) {
   }
 }
 
+/** How the job of each document ends, apart from what all events have. */
+const COMPLETED = { type: 'job_completed', resultCode: expect.stringMatching(/^[a-z0-9]{8}$/), cached: false }
+const ENDS = [
+  { ...COMPLETED, eventCount: 1, meetName: 'Weir Classic' },
+  { type: 'job_failed', errorCode: 'INVALID_PDF', errorMessage: 'This file is not a PDF.' },
+  { ...COMPLETED, eventCount: 3, meetName: 'Millpond Open' },
+]
+/** What a result in the closing event says where there is nothing to say. */
+const NOTHING = { eventCount: 0, meetName: null, cached: false, errorCode: null, errorMessage: null }
+
 describe('the stream', () => {
   it("tells a batch's story in the five events, with the fields of each", async () => {
     const accepted = await extract(server, { swimmer: SWIMMER, pdfs })
@@ -53,38 +63,11 @@ describe('the stream', () => {
       swimmerName: SWIMMER,
     })
     const { jobs } = await statusOf(server, batchId)
-    const job = { batchId, at: expect.any(String) }
+    const ended = ENDS.map((end, at) => ({ jobId: jobs[at]?.id, sequence: at + 1, ...end }))
     const bySequence = logged.map(({ event }) => event).filter((event) => 'sequence' in event)
-    expect(bySequence.toSorted((a, b) => Number(a.sequence) - Number(b.sequence))).toEqual([
-      {
-        type: 'job_completed',
-        ...job,
-        jobId: jobs[0]?.id,
-        sequence: 1,
-        resultCode: expect.stringMatching(/^[a-z0-9]{8}$/),
-        eventCount: 1,
-        meetName: 'Weir Classic',
-        cached: false,
-      },
-      {
-        type: 'job_failed',
-        ...job,
-        jobId: jobs[1]?.id,
-        sequence: 2,
-        errorCode: 'INVALID_PDF',
-        errorMessage: 'This file is not a PDF.',
-      },
-      {
-        type: 'job_completed',
-        ...job,
-        jobId: jobs[2]?.id,
-        sequence: 3,
-        resultCode: expect.stringMatching(/^[a-z0-9]{8}$/),
-        eventCount: 3,
-        meetName: 'Millpond Open',
-        cached: false,
-      },
-    ])
+    expect(bySequence.toSorted((a, b) => Number(a.sequence) - Number(b.sequence))).toEqual(
+      ended.map((end) => ({ batchId, at: expect.any(String), ...end })),
+    )
     const closing = logged.at(-1)?.event
     expect(closing).toMatchObject({
       type: 'batch_completed',
@@ -94,44 +77,15 @@ describe('the stream', () => {
       failedJobs: 1,
       totalEvents: 4,
     })
-    expect(closing?.type === 'batch_completed' && closing.results).toEqual([
-      {
-        jobId: jobs[0]?.id,
-        sequence: 1,
-        filename: 'sunday.pdf',
-        status: 'completed',
-        resultCode: jobs[0]?.resultCode,
-        eventCount: 1,
-        meetName: 'Weir Classic',
-        cached: false,
-        errorCode: null,
-        errorMessage: null,
-      },
-      {
-        jobId: jobs[1]?.id,
-        sequence: 2,
-        filename: 'letter.pdf',
-        status: 'failed',
-        resultCode: null,
-        eventCount: 0,
-        meetName: null,
-        cached: false,
-        errorCode: 'INVALID_PDF',
-        errorMessage: 'This file is not a PDF.',
-      },
-      {
-        jobId: jobs[2]?.id,
-        sequence: 3,
-        filename: 'saturday.pdf',
-        status: 'completed',
-        resultCode: jobs[2]?.resultCode,
-        eventCount: 3,
-        meetName: 'Millpond Open',
-        cached: false,
-        errorCode: null,
-        errorMessage: null,
-      },
-    ])
+    expect(closing?.type === 'batch_completed' && closing.results).toEqual(
+      ended.map(({ type, ...end }, at) => ({
+        ...NOTHING,
+        ...end,
+        filename: pdfs[at]?.name,
+        status: type === 'job_failed' ? 'failed' : 'completed',
+        resultCode: jobs[at]?.resultCode,
+      })),
+    )
   })
 
   it('tells of progress by page, with the fields of the seed', async () => {
