@@ -70,7 +70,7 @@ function asRefusal(thrown: unknown): MillraceError {
     return new MillraceError('UNKNOWN', 'Something went wrong on the server.', { cause: thrown })
   }
   const part = /host/i.test(thrown.message) ? 'Host header' : 'address'
-  return new MillraceError('INVALID_REQUEST', `The ${part} of this request can not be understood.`, { cause: thrown })
+  return new MillraceError('INVALID_REQUEST', `The ${part} of this request cannot be understood.`, { cause: thrown })
 }
 
 /** By the parser's codes; what is not here is a bad request. */
@@ -106,7 +106,7 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return new ConfigError(
     error.code === 'EADDRINUSE'
       ? `PORT=${port} is taken by another program. Choose another, for example PORT=8080.`
-      : `HOST=${host} PORT=${port} can not be listened on: ${error.message}.`,
+      : `HOST=${host} PORT=${port} cannot be listened on: ${error.message}.`,
   )
 }
 

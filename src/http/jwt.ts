@@ -152,7 +152,7 @@ function remoteKeys(url: string, options: JwtOptions): KeyOf {
 
 function unavailable(): MillraceError {
   const message =
-    'The keys that tell whether this token is valid can not be fetched just now. Try again in a few seconds.'
+    'The keys that tell whether this token is valid cannot be fetched just now. Try again in a few seconds.'
   return new MillraceError('SERVICE_UNAVAILABLE', message, { details: { retryAfter: Math.ceil(FAILURE_MS / 1_000) } })
 }
 

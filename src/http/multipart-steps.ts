@@ -71,7 +71,7 @@ export function createStepParser(contentType: string | null): StepParser {
     try {
       move()
     } catch (error) {
-      fault ??= malformed('The form can not be read.', error)
+      fault ??= malformed('The form cannot be read.', error)
     }
     if (fault !== undefined && !done) throw fault
     const made = steps
@@ -207,12 +207,12 @@ function sentenceOf(error: MultipartError): string {
     case 'EndNotReached':
       return 'The form is cut off: its closing boundary is missing.'
     case 'BadHeaders':
-      return 'A part of the form has headers that can not be read.'
+      return 'A part of the form has headers that cannot be read.'
     case 'InvalidDisposition':
       return 'A part of the form has no readable name.'
     case 'InvalidBoundary':
     case 'ReachedLimit':
-      return 'The form can not be read.'
+      return 'The form cannot be read.'
   }
 }
 

@@ -262,7 +262,7 @@ describe('where streams do not come through', () => {
     expect(proxy.seen.some(({ url }) => url.includes('wait='))).toBe(true)
   })
 
-  it('a number of no use is told by the state', async () => {
+  it('a number of no use is answered with the state', async () => {
     await using proxy = await TestProxy.start(server.url)
     proxy.buffers = true
     const { batchId } = await client.create({ operation: 'echo', items: jobs(2, { waitMs: 2_500 }) })

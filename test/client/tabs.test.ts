@@ -94,7 +94,7 @@ describe.skipIf(CHROMIUM === null)('tabs', () => {
     expect(Number(proxy.streams[1]?.headers['last-event-id'])).toBeGreaterThanOrEqual(5)
   })
 
-  it('of other keys are none of theirs', async () => {
+  it('share nothing with tabs of another key', async () => {
     await using proxy = await TestProxy.start(server.url)
     const batchId = await run(10, 200)
     const task = { client: { baseUrl: proxy.url, timing: TIMING }, batchId }

@@ -75,7 +75,7 @@ function faults(compute: () => Compute): void {
     })
   })
 
-  it('tells of a task that is not there, and of what can not be copied', async () => {
+  it('tells of a task that is not there, and of what cannot be copied', async () => {
     await expect(compute().run('toString', null)).rejects.toMatchObject({ ...UNKNOWN, message: /no task "toString"/ })
     await expect(compute().run('echo', () => {})).rejects.toThrow(/could not be cloned/)
     await expect(compute().run('uncloneable', null)).rejects.toMatchObject(UNKNOWN)

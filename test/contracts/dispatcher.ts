@@ -36,7 +36,7 @@ export function dispatcherContract(name: string, make: () => Dispatcher): void {
       await hears(1)
     })
 
-    it('calls nobody who has stopped to listen', async () => {
+    it('calls nobody who has stopped listening', async () => {
       const dispatcher = make()
       const [gone, there] = [listen(dispatcher), listen(dispatcher)]
       dispatcher.wake()

@@ -139,7 +139,7 @@ describe('the screen', () => {
     expect(terminal.text.endsWith('\u001B[?25h')).toBe(true)
   })
 
-  it('prints a line a change where it can not be redrawn', () => {
+  it('prints a line a change where it cannot be redrawn', () => {
     const terminal = new FakeTerminal(false)
     const screen = new Screen(terminal)
     screen.show(bars)

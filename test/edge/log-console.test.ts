@@ -47,7 +47,7 @@ it('writes errors with their causes, codes and stacks', () => {
   })
 })
 
-it('writes that something happened, where its fields can not be written', () => {
+it('writes that something happened, where its fields cannot be written', () => {
   const { log, lines } = openLog('info')
   const circle: Record<string, unknown> = {}
   circle.self = circle

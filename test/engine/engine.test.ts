@@ -204,7 +204,7 @@ describe('turns', () => {
     expect(next.filter(({ owner }) => owner === 'few').length).toBeGreaterThanOrEqual(9)
   })
 
-  it('give no credit for the time an owner was away', async () => {
+  it('give a newcomer no credit for the time before it came', async () => {
     await engine.submit(
       Array.from({ length: 100 }, () => ({})),
       { owner: 'early' },

@@ -7,7 +7,7 @@ const KEY = `mr_${'aZ0_-'.repeat(8)}`
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJlLW9mLXRoaXM'
 const redactor = new Redactor()
 
-describe('of a line', () => {
+describe('a line', () => {
   it.each([
     ['an API key', `the key ${KEY} is gone`, KEY],
     ['the secret of a webhook', 'signed by whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'MfKQ9r8G'],
@@ -27,7 +27,7 @@ describe('of a line', () => {
     ['a user that is a token in a URL', 'https://s3cret@example.com/', 's3cret'],
     ['a header in text', 'cookie: session=s3cret; other=s3cret', 's3cret'],
     ['what was to be stored', 'Failed query: insert into t values (?)\nparams: s3cret,other s3cret', 's3cret'],
-  ])('goes %s, as text and within JSON', (_, text, secret) => {
+  ])('loses %s, as text and within JSON', (_, text, secret) => {
     expect(redactor.text(text)).not.toContain(secret)
     const line = redactor.line(`${JSON.stringify({ level: 30, err: { message: text }, msg: 'kept' })}\n`)
     expect(line).not.toContain(secret)
@@ -44,7 +44,7 @@ describe('of a line', () => {
     'password',
     'secret',
     'token',
-  ])('goes the member %s, at any depth', (name) => {
+  ])('loses the member %s, at any depth', (name) => {
     const object = { a: { [name]: 'one "s3cret" \\ s3cret', list: [{ [name]: ['s3cret', 's3cret'] }] }, kept: 'this' }
     for (const line of [object, { text: JSON.stringify(object), kept: 'this' }]) {
       const without = redactor.line(JSON.stringify(line))
@@ -53,7 +53,7 @@ describe('of a line', () => {
     }
   })
 
-  it('goes what it was told, as it is and as JSON writes it', () => {
+  it('loses what the redactor was told of, as it is and as JSON writes it', () => {
     const told = new Redactor([null, 'from "the" environment'])
     told.add('made-later')
     const line = told.line(JSON.stringify({ a: 'from "the" environment', b: 'made-later', c: 'kept' }))
@@ -64,7 +64,7 @@ describe('of a line', () => {
     '{"level":30,"path":"/api/batch/019a-b/stream","status":200,"ms":3,"owner":"ada","msg":"request"}',
     '{"msg":"the keys that verify JWTs could not be fetched","jwksUrl":"https://id.example.com/jwks.json?v=2"}',
     '{"err":{"message":"The basics of tokens: a secret is kept"}}',
-  ])('stays the rest: %s', (line) => {
+  ])('keeps the rest: %s', (line) => {
     expect(redactor.line(line)).toBe(line)
   })
 

@@ -179,7 +179,7 @@ describe('the keys', () => {
   })
 })
 
-describe('a provider that does not give its keys', () => {
+describe('a provider', () => {
   it.each([
     ['is down', 'down' as const],
     ['fails', { status: 500, body: 'oh no' }],
@@ -189,7 +189,7 @@ describe('a provider that does not give its keys', () => {
     ['answers another object', { body: '{"error":"none"}' }],
     ['answers a list', { body: '[]' }],
     ['answers keys that are none', { body: '{"keys":[7]}' }],
-  ])('and %s leaves it open whether a token is good, and recovers', async (_, answer) => {
+  ])('that %s leaves it open whether a token is good, and recovers', async (_, answer) => {
     provider.answer = answer
     const { verify, clock, log } = verifier()
     const token = await rsa.sign(claims())
@@ -200,7 +200,7 @@ describe('a provider that does not give its keys', () => {
     expect(await verify(token)).toMatchObject({ owner: 'ada' })
   })
 
-  it('is asked once a while, however many tokens come', async () => {
+  it('that is down is asked once a while, however many tokens come', async () => {
     provider.answer = 'down'
     const { verify, log } = verifier()
     for (let time = 0; time < 20; time++)
@@ -209,7 +209,7 @@ describe('a provider that does not give its keys', () => {
     expect(log.lines).toHaveLength(1)
   })
 
-  it('does not matter to tokens whose keys are known', async () => {
+  it('that is down does not matter to tokens whose keys are known', async () => {
     const { verify } = verifier()
     await verify(await rsa.sign(claims()))
     provider.answer = 'down'
@@ -219,7 +219,7 @@ describe('a provider that does not give its keys', () => {
     expect(await verify(await rsa.sign(claims()))).toMatchObject({ owner: 'ada' })
   })
 
-  it('and gives a key that is broken vouches for the others', async () => {
+  it('that gives a broken key is believed for the others', async () => {
     provider.answer = { body: JSON.stringify({ keys: [{ ...rsa.jwk, n: '!' }, ec.jwk] }) }
     const { verify } = verifier()
     expect(await verify(await rsa.sign(claims()))).toBeNull()

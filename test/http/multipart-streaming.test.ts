@@ -64,7 +64,7 @@ describe('handlers', () => {
     expect(fields).toEqual(['b'])
   })
 
-  it('can not read a body later than they promised', async () => {
+  it('cannot read a body later than they promised', async () => {
     let late: ReadableStream<Uint8Array> | undefined
     await readMultipart(requestOf(two), LIMITS, {
       onField: () => {},

@@ -462,7 +462,7 @@ describe('callers', () => {
     expect([bad.status, bad.body]).toMatchObject([422, { detail: [{ loc: ['query', 'limit'] }] }])
   })
 
-  it('can not take an id twice, and another owner can', async () => {
+  it('cannot take an id twice, and another owner can', async () => {
     const body = { activities: [{ id: 'twice', name: 'A', activity_type: 'x' }] }
     expect((await all.alice.post('/api/v1/activities', body)).status).toBe(201)
     expect((await all.alice.post('/api/v1/activities', body)).body).toEqual({

@@ -181,7 +181,7 @@ describe('creations', () => {
     expect([(await update(1)).status, (await update(101)).status, (await update(1)).status]).toEqual([200, 202, 429])
   })
 
-  it('can not be had twice by another spelling of the path', async () => {
+  it('cannot be had twice by another spelling of the path', async () => {
     const call = await newcomer()
     for (let time = 0; time < 6; time++) await call('POST', '/api/batch', BATCH)
     for (const path of ['/api/batch/', '/api//batch', '/api/%62atch', '/api/batch?x=1', '/api/Batch']) {

@@ -25,7 +25,7 @@ describe('the start', () => {
     [{ PORT: 'http' }, /PORT=http .*a port such as 8000/],
     [{ PORT: '8000;3001' }, /PORT=8000;3001 .*8000,3001/],
     [{ PORT: '70000' }, /PORT=70000 .*65535/],
-    [{ HOST: '203.0.113.7' }, /HOST=203\.0\.113\.7 PORT=0 can not be listened on/],
+    [{ HOST: '203.0.113.7' }, /HOST=203\.0\.113\.7 PORT=0 cannot be listened on/],
     [
       { HOST: '0.0.0.0', MILLRACE_AUTH: 'open' },
       /MILLRACE_AUTH=open is only for this machine.*HOST=127\.0\.0\.1.*MILLRACE_AUTH=keys/,

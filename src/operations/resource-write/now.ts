@@ -7,7 +7,7 @@ import { check, present, statements, type Writable, type Write, whose, writable 
 /**
  * Writes all items in one commit.
  * @returns one result for every item, in their order; what was updated comes with it as it is now
- * @throws MillraceError INVALID_REQUEST when the type can not be written
+ * @throws MillraceError INVALID_REQUEST when the type cannot be written
  */
 export async function writeNow(
   deps: { db: Database; clock: Clock },
