@@ -15,6 +15,8 @@ export interface EdgeServerOptions {
   readonly port: number
   /** What a deployment would have under `[vars]`. */
   readonly variables?: Readonly<Record<string, string | undefined>>
+  /** Whether an inspector can ask how it is; `server.getInspectorURL()` says where. */
+  readonly inspect?: boolean
 }
 
 async function modulesOf(folder: string) {
@@ -25,16 +27,23 @@ async function modulesOf(folder: string) {
 }
 
 /** Starts it on loopback; answers when it listens. */
-export async function openEdgeServer({ build, dataDir, port, variables = {} }: EdgeServerOptions) {
+export async function openEdgeServer({ build, dataDir, port, variables = {}, inspect = false }: EdgeServerOptions) {
   const server = new Miniflare(
     convertV4MiniflareOptions({
       host: '127.0.0.1',
       port,
+      ...(inspect ? { inspectorPort: 0 } : {}),
       // As in wrangler.toml.
       modules: await modulesOf(build),
       modulesRoot: build,
       compatibilityDate: '2026-10-01',
-      compatibilityFlags: ['enable_request_signal', 'global_fetch_strictly_public'],
+      compatibilityFlags: [
+        'enable_request_signal',
+        'global_fetch_strictly_public',
+        'new_module_registry',
+        'no_nodejs_compat',
+        'no_nodejs_compat_v2',
+      ],
       bindings: { HOST: '127.0.0.1', ...variables },
       d1Databases: ['DB'],
       r2Buckets: ['BLOBS'],
