@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
+import { getPath } from 'hono/utils/url'
 import { authenticate } from './http/auth.ts'
 import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
@@ -12,26 +13,54 @@ import { logRequests } from './http/logging.ts'
 import { answerOptions, methodsOf, refuseOtherMethods } from './http/methods.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
 import { Quotas } from './http/quotas.ts'
-import { extractRoutes } from './routes/batch/extract.ts'
-import { nativeRoutes } from './routes/batch/native.ts'
-import { batchReadRoutes } from './routes/batch/reads.ts'
-import { resultRoutes } from './routes/batch/results.ts'
-import { sharedResultRoutes } from './routes/batch/shared.ts'
-import { statusRoutes } from './routes/batch/status.ts'
-import { cardRoutes } from './routes/bulk/cards.ts'
-import { cardPageRoutes } from './routes/bulk/page.ts'
-import { taskRoutes } from './routes/bulk/tasks.ts'
-import { chunkRoutes } from './routes/chunks.ts'
-import { collectionRoutes } from './routes/collections.ts'
 import { docsRoutes } from './routes/docs.ts'
-import { artifactRoutes } from './routes/export/artifacts.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
-import { webhookRoutes } from './routes/webhooks.ts'
+import type { TableResourceName } from './schema/resources.ts'
 import { rateLimits } from './wire/limits.ts'
 
-/** Makes the app of what an entry chose. */
-export function createApp(deps: AppDeps): Hono<Env> {
+/** Makes the routes of a surface. */
+type Routes = (deps: AppDeps, quotas: Quotas) => Hono<Env>
+
+/**
+ * The surfaces, by where their paths begin. Each is loaded by whoever serves it: an isolate at the edge starts for one request, and to
+ * evaluate the schemas of all surfaces takes it longer than everything else does.
+ */
+const SURFACES: readonly (readonly [at: string, load: () => Promise<Routes>])[] = [
+  ['/api/batch', async () => (await import('./routes/batch/extract.ts')).extractRoutes],
+  ['/api/batch', async () => (await import('./routes/batch/native.ts')).nativeRoutes],
+  ['/api/batch', async () => (await import('./routes/batch/results.ts')).resultRoutes],
+  ['/api/batch', async () => (await import('./routes/batch/status.ts')).statusRoutes],
+  ['/api/webhooks', async () => (await import('./routes/webhooks.ts')).webhookRoutes],
+  ['/api/v1/batch', async () => (await import('./routes/batch/reads.ts')).batchReadRoutes],
+  ['/api/v1/activities', () => collection('activities', 'activities')],
+  ['/api/v1/participations', () => collection('participations', 'participations')],
+  ['/api/v1/coaching', () => collection('coaching', 'notes')],
+  ['/api/chunks', async () => (await import('./routes/chunks.ts')).chunkRoutes],
+  ['/bulk', async () => (await import('./routes/bulk/cards.ts')).cardRoutes],
+  ['/bulk', async () => (await import('./routes/bulk/tasks.ts')).taskRoutes],
+  ['/cards', async () => (await import('./routes/bulk/page.ts')).cardPageRoutes],
+  ['/results', async () => (await import('./routes/batch/shared.ts')).sharedResultRoutes],
+  ['/exports', async () => (await import('./routes/export/artifacts.ts')).artifactRoutes],
+]
+
+async function collection(name: TableResourceName, key: string): Promise<Routes> {
+  const { collectionRoutes } = await import('./routes/collections.ts')
+  return (deps) => collectionRoutes(deps, name, key)
+}
+
+function loadSurfaces(path: string | undefined) {
+  const wanted = SURFACES.filter(([at]) => path === undefined || path === at || path.startsWith(`${at}/`))
+  return Promise.all(wanted.map(async ([at, load]) => [at, await load()] as const))
+}
+
+/**
+ * Makes the app of what an entry chose.
+ * @param only the one request it is for, so that only what can answer this is loaded; absent: it serves any
+ */
+export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env>> {
+  // As Hono reads it.
+  const surfaces = await loadSurfaces(only && getPath(only))
   const app = new Hono<Env>()
   const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
   app.onError(errorHandler(deps.log))
@@ -68,20 +97,6 @@ export function createApp(deps: AppDeps): Hono<Env> {
   app.route('/', docsRoutes(deps))
   app.route('/', healthRoutes(deps))
   app.route('/', metricsRoutes(deps))
-  app.route('/api/batch', extractRoutes(deps))
-  app.route('/api/batch', nativeRoutes(deps))
-  app.route('/api/batch', resultRoutes(deps))
-  app.route('/api/batch', statusRoutes(deps))
-  app.route('/api/webhooks', webhookRoutes(deps))
-  app.route('/api/v1/batch', batchReadRoutes(deps))
-  app.route('/api/v1/activities', collectionRoutes(deps, 'activities', 'activities'))
-  app.route('/api/v1/participations', collectionRoutes(deps, 'participations', 'participations'))
-  app.route('/api/v1/coaching', collectionRoutes(deps, 'coaching', 'notes'))
-  app.route('/api/chunks', chunkRoutes(deps))
-  app.route('/bulk', cardRoutes(deps))
-  app.route('/bulk', taskRoutes(deps))
-  app.route('/cards', cardPageRoutes(deps, quotas))
-  app.route('/results', sharedResultRoutes(deps, quotas))
-  app.route('/exports', artifactRoutes(deps))
+  for (const [at, routes] of surfaces) app.route(at, routes(deps, quotas))
   return app
 }

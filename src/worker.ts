@@ -38,7 +38,6 @@ import { IsolatedHub, type RequestDatabase } from './live/isolated-hub.ts'
 import { readPage } from './live/log.ts'
 import { readHeads } from './live/state.ts'
 import { computeTasks } from './operations/compute-tasks.ts'
-import { operations } from './operations/index.ts'
 import type { Clock } from './ports.ts'
 import { ChunkStore } from './reads/chunk-store.ts'
 import { ChunkUpstream } from './reads/chunk-upstream.ts'
@@ -92,6 +91,9 @@ async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
   return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
 }
 
+/** Every operation, with the schemas of what each takes. An object that only passes notices on starts without. */
+const loadOperations = async () => (await import('./operations/index.ts')).operations
+
 /** What every request, message and object is given. */
 async function portsOf(env: Bindings, ctx: ExecutionContext) {
   const { allowPrivateUrls, logLevel } = configOf(env)
@@ -106,7 +108,7 @@ async function portsOf(env: Bindings, ctx: ExecutionContext) {
     clock,
     log,
     keepAlive,
-    operations,
+    operations: await loadOperations(),
     blobs: createR2BlobStore(env.BLOBS),
     fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls }),
     compute: createInlineCompute(computeTasks),
@@ -121,7 +123,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   const ports = await portsOf(env, ctx)
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
   secrets.add(signingKey)
-  const app = createApp({
+  const deps = {
     ...ports,
     hub: new IsolatedHub(ports),
     openSink: openWorkerSink,
@@ -147,7 +149,8 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
       corsOrigins: read.corsOrigins,
       publicHosts: read.publicUrl === null ? [] : [new URL(read.publicUrl).hostname],
     },
-  })
+  }
+  const app = await createApp(deps, request)
   return app.fetch(request, env)
 }
 
@@ -224,7 +227,7 @@ export class MillraceBatch extends BatchObject {
       async page(id: string, after: number) {
         const operation = known.get(id) ?? (await head(id))?.operation
         if (operation === undefined) return null
-        return readPage((await databaseOf(env))().db, operations, { id, operation }, after)
+        return readPage((await databaseOf(env))().db, await loadOperations(), { id, operation }, after)
       },
     }
     super(state, reader, openLog(configOf(env).logLevel))

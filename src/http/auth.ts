@@ -1,7 +1,7 @@
 /** Who calls, and whether they may: by API key, by JWT, by a token in the URL, or openly on a laptop. */
 import type { Context, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../errors.ts'
-import { SHARED } from '../schema/resources.ts'
+import { SHARED } from '../schema/shared.ts'
 import { covers } from '../wire/scopes.ts'
 import type { AppDeps, Caller, Env } from './context.ts'
 import { createJwtVerifier, type VerifyJwt } from './jwt.ts'

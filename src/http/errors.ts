@@ -4,8 +4,9 @@ import { HTTPException } from 'hono/http-exception'
 import { MillraceError } from '../errors.ts'
 import type { Log } from '../ports.ts'
 import type { ErrorBody } from '../wire/batch.ts'
-import { type DetailBody, FieldIssue } from '../wire/batch-reads.ts'
+import type { DetailBody } from '../wire/batch-reads.ts'
 import type { ChunkErrorBody } from '../wire/chunks.ts'
+import { FieldIssue } from '../wire/fields.ts'
 import type { Env } from './context.ts'
 
 /** Turns anything thrown into an error that may be shown; what nobody foresaw is logged and shown without its details. */

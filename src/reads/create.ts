@@ -6,7 +6,7 @@ import { jsonArrays } from '../formats/json-arrays.ts'
 import type { Clock, Database, Statement } from '../ports.ts'
 import { activities } from '../schema/activities.ts'
 import { TABLE_RESOURCES, type TableResource, type TableResourceName } from '../schema/resources.ts'
-import type { FieldIssue } from '../wire/batch-reads.ts'
+import type { FieldIssue } from '../wire/fields.ts'
 import { findRows, insertRows, type Row, whoseRows } from './rows.ts'
 import { isoWeek } from './weeks.ts'
 

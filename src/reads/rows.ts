@@ -2,7 +2,8 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { jsonArrays } from '../formats/json-arrays.ts'
 import type { Database, Statement } from '../ports.ts'
-import { SHARED, selectWhose, type TableResource } from '../schema/resources.ts'
+import type { TableResource } from '../schema/resources.ts'
+import { SHARED, selectWhose } from '../schema/shared.ts'
 
 /** Longer ids do not exist, so they are not looked for. */
 export const LONGEST_ID = 128

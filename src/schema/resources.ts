@@ -97,18 +97,5 @@ export const TABLE_RESOURCES = {
   },
 } as const satisfies Record<string, TableResource>
 
-/** Owner of what everybody may read. */
-export const SHARED = 'shared'
-
-/**
- * Selects `{id, own}` of those ids that an owner may read: `own` is 1 for its own rows, 0 for shared ones. An own row comes after a
- * shared one of the same id.
- * @param ids a JSON array
- */
-export function selectWhose(table: TableResource['table'], owner: string, ids: string): SQL {
-  return sql`SELECT id, owner = ${owner} AS own FROM ${table}
-    WHERE owner IN (${owner}, ${SHARED}) AND id IN (SELECT value FROM json_each(${ids})) ORDER BY own`
-}
-
 /** Name of a type of resource that is a table. */
 export type TableResourceName = keyof typeof TABLE_RESOURCES

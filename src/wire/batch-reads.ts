@@ -1,7 +1,7 @@
 /** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
 import * as z from 'zod'
 import { Activity } from './activities.ts'
-import { list, optional, withDefault } from './fields.ts'
+import { FieldIssue, list, optional, withDefault } from './fields.ts'
 import { WebhookRequest } from './webhooks.ts'
 
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
@@ -124,16 +124,6 @@ export const WriteAccepted = z
   })
   .meta({ id: 'WriteAccepted' })
 export type WriteAccepted = z.infer<typeof WriteAccepted>
-
-/** One thing that was wrong with a request, in the list of a 422. */
-export const FieldIssue = z
-  .object({
-    loc: z.array(z.union([z.string(), z.int()])).describe('Where: `["body", "ids", 0]`.'),
-    msg: z.string(),
-    type: z.string(),
-  })
-  .meta({ id: 'FieldIssue' })
-export type FieldIssue = z.infer<typeof FieldIssue>
 
 /** The error body of everything under `/api/v1`: a sentence, or for 422 a list. */
 export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) }).meta({ id: 'DetailError' })

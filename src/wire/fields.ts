@@ -58,3 +58,13 @@ export function safeParse<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafePar
     return z.custom<T>(() => false, 'Input holds an object with a length that is none').safeParse(value)
   }
 }
+
+/** One thing that was wrong with a request, in the list of a 422. */
+export const FieldIssue = z
+  .object({
+    loc: z.array(z.union([z.string(), z.int()])).describe('Where: `["body", "ids", 0]`.'),
+    msg: z.string(),
+    type: z.string(),
+  })
+  .meta({ id: 'FieldIssue' })
+export type FieldIssue = z.infer<typeof FieldIssue>

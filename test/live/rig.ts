@@ -41,7 +41,7 @@ export async function openLive(options: LiveOptions = {}) {
     { db, notifier, operations, log },
     options.maxStreams === undefined ? {} : { maxStreams: options.maxStreams },
   )
-  const app = createApp({
+  const app = await createApp({
     db,
     clock,
     notifier,

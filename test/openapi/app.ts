@@ -52,7 +52,7 @@ export async function openWholeApp() {
   }
   const hub = new Hub({ db, notifier, operations, log })
   const ports = { clock, log, notifier, dispatcher, operations, compute, blobs: home.blobs, fetcher: home.fetcher }
-  const app = createApp({
+  const app = await createApp({
     ...ports,
     db,
     hub,
