@@ -41,8 +41,10 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
   to: (response, _, query) => response.writeHead(302, { location: query.get('location') ?? '' }).end(),
   status: (response, rest, query) => {
-    const wait = query.get('wait')
-    response.writeHead(Number(rest), wait === null ? {} : { 'retry-after': wait }).end()
+    const [wait, location] = [query.get('wait'), query.get('location')]
+    if (wait !== null) response.setHeader('retry-after', wait)
+    if (location !== null) response.setHeader('location', location)
+    response.writeHead(Number(rest)).end()
   },
   bytes: (response, rest) => response.end(Buffer.alloc(Number(rest))),
   promised: (response, rest) => void response.writeHead(200, { 'content-length': rest }).write('%PDF'),

@@ -91,11 +91,14 @@ function answers({ read, requests }: Tools): void {
   it.each([
     [404, 'NOT_FOUND'],
     [410, 'NOT_FOUND'],
+    [401, 'NOT_FOUND'],
     [403, 'NOT_FOUND'],
+    [418, 'NOT_FOUND'],
     [304, 'NOT_FOUND'],
     [302, 'NOT_FOUND'],
     [408, 'TIMEOUT'],
     [429, 'RATE_LIMIT'],
+    [425, 'SERVICE_UNAVAILABLE'],
     [500, 'SERVICE_UNAVAILABLE'],
     [503, 'SERVICE_UNAVAILABLE'],
   ])('takes status %i for %s', async (status, code) => {
@@ -226,15 +229,20 @@ function sending({ made, requests }: Tools): void {
     const sent = await made().open.send(`${made().origin}/status/202?wait=7`, MESSAGE)
     expect(sent).toEqual({ status: 202, retryAfterSeconds: 7 })
     const [seen] = await requests()
-    expect(seen).toMatchObject({ method: 'POST', body: MESSAGE.body })
+    expect(seen).toMatchObject({ method: 'POST', url: '/status/202?wait=7', body: MESSAGE.body })
     expect(seen?.headers).toMatchObject({ 'webhook-id': '1', 'content-length': '10' })
   })
 
-  it.each([200, 204, 302, 307, 400, 410, 429, 500])('hands back %i as it is, and follows nothing', async (status) => {
-    await requests()
-    expect((await made().open.send(`${made().origin}/status/${status}`, MESSAGE)).status).toBe(status)
-    expect(await requests()).toHaveLength(1)
-  })
+  it.each([200, 204, 301, 302, 303, 307, 308, 400, 404, 408, 410, 429, 500, 503])(
+    'hands back %i as it is, and follows nothing',
+    async (status) => {
+      await requests()
+      const target = encodeURIComponent(`${made().origin}/pdf`)
+      const sent = await made().open.send(`${made().origin}/status/${status}?location=${target}`, MESSAGE)
+      expect(sent.status).toBe(status)
+      expect(await requests()).toHaveLength(1)
+    },
+  )
 
   it('reads no more of the answer than it must', async () => {
     expect((await made().open.send(`${made().origin}/endless`, MESSAGE)).status).toBe(200)

@@ -1,12 +1,11 @@
-/** What the guarded Fetcher makes of answers: files, failures, and servers that stall, lie, flood or hang up. */
+/** What the Fetcher of Node makes of answers, beyond what every Fetcher does: connections and sockets, raw bytes, names of files. */
 import type { RequestListener } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
 import { filenameOf } from '../../src/drivers/fetch-response.ts'
-import { MillraceError } from '../../src/errors.ts'
 import { answering, countingSockets, failure, listening, serve } from './fetch-servers.ts'
 
 const LIMITS = { maxBytes: 1_000_000, timeoutMs: 5_000 }
@@ -21,57 +20,19 @@ async function read(listener: RequestListener, path = '/', limits: Parameters<ty
   return { ...fetched, bytes, text: new TextDecoder().decode(bytes) }
 }
 
-test('a PDF arrives whole, with its type and name', async () => {
-  const pdf = Buffer.concat([Buffer.from('%PDF-1.7\n'), Buffer.alloc(500_000, 7)])
-  let seen: Record<string, unknown> = {}
-  const got = await read((request, response) => {
-    seen = request.headers
-    response.setHeader('content-type', 'Application/PDF; charset=binary')
-    response.setHeader('content-disposition', 'attachment; filename="Heat Sheet.pdf"')
-    response.setHeader('set-cookie', 'a=b')
-    response.end(pdf)
-  }, '/download?id=1')
-  expect(Buffer.compare(got.bytes, pdf)).toBe(0)
-  expect([got.contentType, got.filename]).toEqual(['application/pdf', 'Heat Sheet.pdf'])
-  expect(new URL(got.url).pathname).toBe('/download')
-  expect(seen['user-agent']).toBe('Millrace/0.1')
-  expect([seen.cookie, seen.authorization, seen.referer]).toEqual([undefined, undefined, undefined])
-})
-
-test('redirects are followed up to five, each on a new connection', async () => {
+test('each redirect is followed on a new connection', async () => {
   const hops: RequestListener = (request, response) => {
     const left = Number(request.url?.slice(1))
     if (left === 0) response.end('there')
     else response.writeHead(left % 2 ? 301 : 308, { location: `${left - 1}` }).end()
   }
   const sockets = await countingSockets(async () => {
-    const got = await read(hops, '/5')
-    expect([got.text, new URL(got.url).pathname]).toEqual(['there', '/0'])
+    expect((await read(hops, '/5')).text).toBe('there')
   })
   expect(sockets).toBe(6)
-  expect((await failure(read(hops, '/6'))).code).toBe('URL_NOT_ALLOWED')
 })
 
 test.for([
-  [404, 'NOT_FOUND'],
-  [410, 'NOT_FOUND'],
-  [401, 'NOT_FOUND'],
-  [403, 'NOT_FOUND'],
-  [418, 'NOT_FOUND'],
-  [304, 'NOT_FOUND'],
-  [302, 'NOT_FOUND'],
-  [408, 'TIMEOUT'],
-  [429, 'RATE_LIMIT'],
-  [425, 'SERVICE_UNAVAILABLE'],
-  [500, 'SERVICE_UNAVAILABLE'],
-  [503, 'SERVICE_UNAVAILABLE'],
-] as const)('status %i is %s', async ([status, code]) => {
-  const error = await failure(read((_request, response) => response.writeHead(status).end()))
-  expect([error.code, error.details]).toEqual([code, { status }])
-})
-
-test.for([
-  ['120', 120],
   ['Mon, 01 Jun 2026 12:01:30 GMT', 90],
   ['Mon, 01 Jun 2020 00:00:00 GMT', 0],
 ] as const)('Retry-After %s is %i seconds', async ([header, seconds]) => {
@@ -79,7 +40,7 @@ test.for([
   expect(error.details).toEqual({ status: 429, retryAfterSeconds: seconds })
 })
 
-test('an endless body ends with TOO_LARGE, soon after the limit', async () => {
+test('an endless body is read little further than the limit', async () => {
   let sent = 0
   const endless: RequestListener = (_request, response) => {
     const more = () => {
@@ -91,43 +52,11 @@ test('an endless body ends with TOO_LARGE, soon after the limit', async () => {
     response.on('drain', more)
     more()
   }
-  const error = await failure(read(endless))
-  expect([error.code, error.message]).toEqual(['TOO_LARGE', expect.stringContaining('976.5 KB')])
+  expect((await failure(read(endless))).code).toBe('TOO_LARGE')
   expect(sent, 'what the sockets hold, not more').toBeLessThan(20_000_000)
 })
 
-test('an oversized Content-Length is refused before the body; the limit itself is not', async () => {
-  const promised: RequestListener = (_request, response) => {
-    response.writeHead(200, { 'content-length': '1000001' }).write('%PDF')
-  }
-  expect((await failure(read(promised))).code).toBe('TOO_LARGE')
-  const exact = await read((_request, response) => response.end(Buffer.alloc(1_000_000)))
-  expect(exact.bytes.byteLength).toBe(1_000_000)
-})
-
-const text = 'event 1, heat 2, lane 3. '.repeat(100)
-
-test.for([
-  ['gzip', gzipSync],
-  ['deflate', deflateSync],
-  ['br', brotliCompressSync],
-] as const)('%s sent unasked is undone; a bomb of it is stopped', async ([encoding, pack]) => {
-  const packed = (bytes: string | Uint8Array): RequestListener => {
-    // Before it is asked for: it may take longer than a download may.
-    const whole = pack(bytes)
-    return (_request, response) => response.writeHead(200, { 'content-encoding': encoding }).end(whole)
-  }
-  expect((await read(packed(text))).text).toBe(text)
-  expect((await failure(read(packed(Buffer.alloc(50_000_000))))).code).toBe('TOO_LARGE')
-  const broken: RequestListener = (_request, response) =>
-    response.writeHead(200, { 'content-encoding': encoding }).end(pack(text).subarray(0, 30))
-  expect((await failure(read(broken))).code).toBe('NETWORK_ERROR')
-  const wrong: RequestListener = (_request, response) =>
-    response.writeHead(200, { 'content-encoding': encoding }).end('this is not packed at all')
-  expect((await failure(read(wrong))).code).toBe('NETWORK_ERROR')
-})
-
-test('gzip that never becomes anything is bounded too; other and stacked codings are refused', async () => {
+test('gzip that never becomes anything is bounded too', async () => {
   const empty = gzipSync('')
   const nothing: RequestListener = (_request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' })
@@ -138,30 +67,13 @@ test('gzip that never becomes anything is bounded too; other and stacked codings
     more()
   }
   expect((await failure(read(nothing))).code).toBe('TOO_LARGE')
-  for (const encoding of ['zstd', 'gzip, gzip', 'compress']) {
-    const answer: RequestListener = (_request, response) =>
-      response.writeHead(200, { 'content-encoding': encoding }).end('x')
-    expect((await failure(read(answer))).code).toBe('NETWORK_ERROR')
-  }
 })
 
-test('a silent server, a slow head and a slow body end with TIMEOUT, in words', async () => {
-  const limits = { maxBytes: 1_000_000, timeoutMs: 300 }
-  const silent = await failure(read(() => {}, '/', limits))
-  expect([silent.code, silent.message]).toEqual([
-    'TIMEOUT',
-    'The link did not answer within 1 second. Try again later, or send the file itself.',
-  ])
-  const drip: RequestListener = (_request, response) => {
-    const timer = setInterval(() => response.write('x'), 20)
-    response.on('close', () => clearInterval(timer))
-  }
-  const slow = await failure(read(drip, '/', { ...limits, timeoutMs: 2_000 }))
-  expect([slow.code, slow.message]).toEqual(['TIMEOUT', expect.stringContaining('download was not finished')])
+test('the time limit is over all redirects', async () => {
   const loop: RequestListener = (_request, response) => {
     setTimeout(() => response.writeHead(302, { location: '/' }).end(), 100)
   }
-  expect((await failure(read(loop, '/', limits))).code, 'the limit is over all hops').toBe('TIMEOUT')
+  expect((await failure(read(loop, '/', { ...LIMITS, timeoutMs: 300 }))).code).toBe('TIMEOUT')
 })
 
 test('a look-up that hangs or fails is told as such', async () => {
@@ -269,15 +181,9 @@ test('nobody listening is a NETWORK_ERROR', async () => {
   expect([error.code, error.message]).toEqual(['NETWORK_ERROR', expect.stringContaining('refused')])
 })
 
-test('an abort before, during and after the head ends it with the reason', async () => {
-  const lost = new MillraceError('WORKER_LOST', 'the lease ran out')
+test('an abort without a reason of ours is CANCELLED, before and after the head', async () => {
   const limits = (signal: AbortSignal) => ({ ...LIMITS, signal })
-  const aborted = failure(read(() => {}, '/', limits(AbortSignal.abort())))
-  expect((await aborted).code).toBe('CANCELLED')
-
-  const early = new AbortController()
-  expect(await failure(read(() => early.abort(lost), '/', limits(early.signal)))).toBe(lost)
-
+  expect((await failure(read(() => {}, '/', limits(AbortSignal.abort())))).code).toBe('CANCELLED')
   const late = new AbortController()
   await using server = await serve((_request, response) => response.write('x'))
   const fetched = await fetcher.fetch(`http://127.0.0.1:${server.port}/`, limits(late.signal))
