@@ -52,7 +52,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**', 'test/live/edge.test.ts'],
+          exclude: ['test/edge/**', 'test/live/edge.test.ts', 'test/server/edge-memory.test.ts'],
           ...SHARED,
         },
       },
@@ -94,7 +94,7 @@ export default defineConfig({
         // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
         test: {
           name: 'edge',
-          include: [...SERVED, 'test/live/edge.test.ts'],
+          include: [...SERVED, 'test/live/edge.test.ts', 'test/server/edge-memory.test.ts'],
           globalSetup: ['test/server/edge-build.ts'],
           env: { MILLRACE_TEST_HOME: 'edge' },
           ...SHARED,

@@ -106,10 +106,7 @@ export class TestServer {
 
   /** The file of its database, to be looked at from outside. */
   get databaseFile(): string {
-    if (!ON_EDGE) return join(this.dataDir, 'millrace.db')
-    const folder = join(this.dataDir, 'd1', 'miniflare-D1DatabaseObject')
-    const name = readdirSync(folder).find((one) => /^[0-9a-f]+\.sqlite$/.test(one))
-    return join(folder, name ?? '')
+    return ON_EDGE ? edgeDatabaseFile(this.dataDir) : join(this.dataDir, 'millrace.db')
   }
 
   /** Every file in its blob folder, what is only half written included; at the edge, every key of its bucket. */
@@ -118,6 +115,13 @@ export class TestServer {
     const entries = await readdir(join(this.dataDir, 'blobs'), { recursive: true, withFileTypes: true })
     return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   }
+}
+
+/** The file that D1 keeps in the folder of a server at the edge. */
+export function edgeDatabaseFile(dataDir: string): string {
+  const folder = join(dataDir, 'd1', 'miniflare-D1DatabaseObject')
+  const name = readdirSync(folder).find((one) => /^[0-9a-f]+\.sqlite$/.test(one))
+  return join(folder, name ?? '')
 }
 
 /** A folder of its own under the system's folder for temporary files. */

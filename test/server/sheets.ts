@@ -1,4 +1,5 @@
 /** Documents for tests: heat sheets with invented swimmers in HY-TEK's layout, and files that are none. */
+import { randomBytes } from 'node:crypto'
 import PDFDocument from 'pdfkit'
 import { type Cells, centred, HEADINGS, row } from '../operations/heat-sheet/pages.ts'
 
@@ -16,10 +17,13 @@ export interface SheetOptions {
   readonly firstEvent?: number
   /** `M/D/YYYY`. */
   readonly date?: string
+  /** Of a picture that lies under each page, as a scanner puts it; none unless told. */
+  readonly pictureBytes?: number
 }
 
 /** A heat sheet as a PDF. */
-export function heatSheet({ meet, pages = 1, firstEvent = 1, date = '3/7/2031' }: SheetOptions): Promise<Uint8Array> {
+export function heatSheet(options: SheetOptions): Promise<Uint8Array> {
+  const { meet, pages = 1, firstEvent = 1, date = '3/7/2031', pictureBytes = 0 } = options
   return pdfOf(
     Array.from({ length: pages }, (_, at) => [
       [
@@ -38,6 +42,8 @@ export function heatSheet({ meet, pages = 1, firstEvent = 1, date = '3/7/2031' }
         row(6, 'Sluice, Dot', 11, 'MILL', 'NT'),
       ].map((cells) => cells.map(([x, text]) => [x + 18, text] as const)),
     ]),
+    {},
+    pictureBytes,
   )
 }
 
@@ -59,6 +65,7 @@ export function lockedSheet(): Promise<Uint8Array> {
 async function pdfOf(
   pages: readonly (readonly Cells[])[],
   options: PDFKit.PDFDocumentOptions = {},
+  pictureBytes = 0,
 ): Promise<Uint8Array> {
   const document = new PDFDocument({ size: 'LETTER', autoFirstPage: false, ...options })
   const chunks: Uint8Array[] = []
@@ -66,6 +73,7 @@ async function pdfOf(
   const ended = new Promise((resolve) => document.on('end', resolve))
   for (const rows of pages) {
     document.addPage().font('Times-Roman').fontSize(8)
+    if (pictureBytes > 0) document.image(picture(pictureBytes), 0, 0, { width: 612, height: 792 })
     if (rows.length === 0) document.rect(72, 72, 400, 600).fill('grey')
     for (const [i, cells] of rows.entries()) {
       for (const [x, text] of cells) document.text(text, x, 40 + 11 * i, { lineBreak: false })
@@ -74,4 +82,10 @@ async function pdfOf(
   document.end()
   await ended
   return new Uint8Array(Buffer.concat(chunks))
+}
+
+/** A JPEG by its frame header (2,200 by 1,700 points in three colours), and noise that nothing makes smaller. */
+function picture(bytes: number): Buffer {
+  const header = [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0x08, 0x98, 0x06, 0xa4, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]
+  return Buffer.concat([Buffer.from(header), randomBytes(bytes)])
 }

@@ -1,0 +1,137 @@
+/**
+ * What the Worker holds in memory while it does what is large, beside what it holds for what is small. Garbage is collected all the while, so
+ * that only what is held counts.
+ */
+import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { ExportResult, TaskAccepted, TaskStatus } from '../../src/wire/cards.ts'
+import { seedCards } from '../cards/seed.ts'
+import { until } from '../engine/rig.ts'
+import { edgeDatabaseFile, freshFolder } from './harness.ts'
+import { heatSheet, SWIMMER } from './sheets.ts'
+import { buildWatchedEdge, openWatchedEdge, type WatchedEdge } from './watched-edge.ts'
+
+const MB = 1024 * 1024
+const COLLECT_EVERY_MS = 300
+const LONG_MS = 180_000
+
+let folder = ''
+let build = ''
+let dataDir = ''
+beforeAll(async () => {
+  folder = await freshFolder()
+  build = join(folder, 'worker')
+  dataDir = join(folder, 'data')
+  await buildWatchedEdge(build)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function withEdge<T>(work: (edge: WatchedEdge) => Promise<T>): Promise<T> {
+  const edge = await openWatchedEdge(build, dataDir)
+  try {
+    return await work(edge)
+  } finally {
+    await edge.close()
+  }
+}
+
+/** Exports all cards and reads the file. */
+async function exportAll({ url }: WatchedEdge): Promise<{ lines: number; bytes: number }> {
+  const asked = await fetch(`${url}/bulk/export`, {
+    method: 'POST',
+    body: JSON.stringify({ format: 'ndjson' }),
+    headers: { 'Content-Type': 'application/json' },
+  })
+  const { task_id } = TaskAccepted.parse(await asked.json())
+  const result = await until(async () => {
+    const status = TaskStatus.parse(await (await fetch(`${url}/bulk/status/${task_id}`)).json())
+    if (status.status === 'FAILURE') throw new Error(status.error)
+    return status.status === 'SUCCESS' ? ExportResult.parse(status.result) : null
+  }, LONG_MS)
+  const file = await fetch(new URL(result.download_url, url))
+  const hash = createHash('sha256')
+  let bytes = 0
+  let lines = 0
+  for await (const chunk of file.body ?? []) {
+    hash.update(chunk)
+    bytes += chunk.byteLength
+    for (const byte of chunk) if (byte === 10) lines++
+  }
+  expect(hash.digest('hex')).toBe(result.sha256)
+  expect(lines).toBe(result.cards_exported)
+  return { lines, bytes }
+}
+
+describe('an export', () => {
+  it('holds no more of many cards than of few', { timeout: LONG_MS }, async () => {
+    // Makes its schema.
+    await withEdge(async () => {})
+    const file = edgeDatabaseFile(dataDir)
+    const card = (number: number) => ({
+      title: `Card ${number}`,
+      body: `${'What the card says. '.repeat(20)}${number}`,
+      category: 'BUSINESS',
+      privacy_level: 'BUSINESS',
+      tags: ['test'],
+      source_platform: 'web',
+      source_url: `https://example.com/${number}`,
+    })
+    const exporting = (count: number) =>
+      withEdge(async (edge) => {
+        let found = { lines: 0, bytes: 0 }
+        const { held } = await edge.memory.during(async () => {
+          found = await exportAll(edge)
+        }, COLLECT_EVERY_MS)
+        expect(found.lines).toBe(count)
+        expect(held).toBeGreaterThan(MB)
+        return { held, bytes: found.bytes }
+      })
+    seedCards(file, 0, 1_000, card)
+    const few = await exporting(1_000)
+    seedCards(file, 1_000, 60_000, card)
+    const many = await exporting(60_000)
+    expect(many.bytes).toBeGreaterThan(40 * MB)
+    expect(many.held - few.held).toBeLessThan(16 * MB)
+  })
+})
+
+const Created = z.object({ batchId: z.string() })
+const Batch = z.object({ batch: z.object({ status: z.string(), completedJobs: z.int() }) })
+
+/** Most that is held while a document is sent, and then while it is read. */
+async function extract({ url, memory }: WatchedEdge, sheet: Uint8Array): Promise<{ sending: number; reading: number }> {
+  const form = new FormData()
+  form.append('swimmer', SWIMMER)
+  form.append('pdfs', new Blob([new Uint8Array(sheet)], { type: 'application/pdf' }), 'meet.pdf')
+  let batchId = ''
+  const sending = await memory.during(async () => {
+    const answer = await fetch(`${url}/api/batch/extract`, { method: 'POST', body: form })
+    batchId = Created.parse(await answer.json()).batchId
+  }, COLLECT_EVERY_MS)
+  const reading = await memory.during(async () => {
+    const { batch } = await until(async () => {
+      const now = Batch.parse(await (await fetch(`${url}/api/batch/${batchId}`)).json())
+      return /^(pending|processing)$/.test(now.batch.status) ? null : now
+    }, LONG_MS)
+    expect(batch).toEqual({ status: 'completed', completedJobs: 1 })
+  }, COLLECT_EVERY_MS)
+  return { sending: sending.held, reading: reading.held }
+}
+
+describe('a document of nearly 50 MB', () => {
+  it('streams in, and is held once while it is read', { timeout: LONG_MS }, async () => {
+    const [small, large] = await Promise.all(
+      [0.1, 12.4].map((mb, at) => heatSheet({ meet: `Meet ${at}`, pages: 4, pictureBytes: Math.floor(mb * MB) })),
+    )
+    if (small === undefined || large === undefined) throw new Error('There are two.')
+    const size = large.byteLength
+    expect(size).toBeGreaterThan(49 * MB)
+    const [few, many] = await withEdge(async (edge) => [await extract(edge, small), await extract(edge, large)])
+    expect(many?.sending).toBeLessThan(Number(few?.sending) + size / 2)
+    expect(many?.reading).toBeGreaterThan(size)
+    expect(many?.reading).toBeLessThan(Number(few?.reading) + 1.25 * size)
+  })
+})
