@@ -11,10 +11,11 @@ import { Meter } from '../../src/engine/meter.ts'
 import { Worker } from '../../src/engine/worker.ts'
 import { Hub } from '../../src/live/hub.ts'
 import { operations } from '../../src/operations/index.ts'
-import type { Compute, Database } from '../../src/ports.ts'
+import type { Compute } from '../../src/ports.ts'
 import { ChunkStore } from '../../src/reads/chunk-store.ts'
 import { CHUNK_PREFIXES } from '../../src/reads/chunks.ts'
 import { listen } from '../client/proxy.ts'
+import { counted } from '../engine/counted.ts'
 import { openHome } from '../engine/home.ts'
 import { quietLog } from '../engine/rig.ts'
 import { senderTo } from './send.ts'
@@ -22,25 +23,12 @@ import type { Send } from './world.ts'
 
 const SECRET = 'a secret for the tests of the whole app'
 
-/** Counts the statements that go through it. */
-function counted(db: Database, count: () => void): Database {
-  return new Proxy(db, {
-    get(target, name, receiver) {
-      const member: unknown = Reflect.get(target, name, receiver)
-      if (typeof member !== 'function') return member
-      return (...args: unknown[]) => {
-        count()
-        return Reflect.apply(member, target, args)
-      }
-    },
-  })
-}
+const TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 100, keepMs: 1e12, retentionMs: 1e6 }
 
 /** Starts it, wanting keys. */
 export async function openWholeApp() {
   const home = await openHome()
-  let statements = 0
-  const db = counted(home.db, () => statements++)
+  const { db, calls } = counted(home.db)
   const clock = { now: Date.now }
   const log = quietLog()
   const notifier = createMemoryNotifier()
@@ -72,17 +60,7 @@ export async function openWholeApp() {
   // Its statements are not those of requests: it works on the database itself.
   const worker = new Worker(
     { ...ports, db: home.db, meter: new Meter() },
-    {
-      id: 'w',
-      host: 'test',
-      pid: process.pid,
-      concurrency: 4,
-      leaseMs: 15_000,
-      beatMs: 1_000,
-      sweepMs: 100,
-      keepMs: 1e12,
-      retentionMs: 1e6,
-    },
+    { id: 'w', host: 'test', pid: process.pid, concurrency: 4, ...TIMES },
   )
   await worker.start()
   const server = createServer(getRequestListener(app.fetch))
@@ -96,7 +74,7 @@ export async function openWholeApp() {
     app,
     log,
     url,
-    statements: () => statements,
+    statements: calls,
     /** Calls of an owner, with a token that may do everything. */
     async as(owner: string): Promise<Send> {
       const token = await sign({ sub: owner, scope: '*' }, SECRET, 'HS256')

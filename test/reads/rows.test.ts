@@ -4,15 +4,24 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { z } from 'zod'
 import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import type { Database } from '../../src/ports.ts'
 import { createRows } from '../../src/reads/create.ts'
 import { recommend } from '../../src/reads/recommend.ts'
 import { findRows, readPage } from '../../src/reads/rows.ts'
-import { type Candidate, historyPoints, holdsAge, scoreOccasion, toScore } from '../../src/reads/scoring.ts'
+import {
+  type Candidate,
+  historyPoints,
+  holdsAge,
+  type Occasion,
+  scoreOccasion,
+  toScore,
+} from '../../src/reads/scoring.ts'
 import { isoWeek } from '../../src/reads/weeks.ts'
 import { TABLE_RESOURCES } from '../../src/schema/resources.ts'
 import { Activity, NewActivity, NewParticipation } from '../../src/wire/activities.ts'
+import { counted } from '../engine/counted.ts'
 import { MIGRATIONS } from '../engine/home.ts'
 
 let folder: string
@@ -35,22 +44,6 @@ const make = (owner: string, items: unknown[]) =>
 const took = (owner: string, items: unknown[]) =>
   createRows({ db, clock }, 'participations', owner, NewParticipation.array().parse(items))
 const named = (name: string, more: object = {}) => ({ id: name, name, activity_type: 'motor', ...more })
-
-/** The database, with a count of the statements that reach it. */
-function counted(inner: Database): { db: Database; statements: () => number } {
-  let count = 0
-  const db: Database = new Proxy(inner, {
-    get(target, name, receiver) {
-      const value: unknown = Reflect.get(target, name, receiver)
-      if (typeof value !== 'function') return value
-      return (...args: unknown[]) => {
-        if (name !== 'batch') count++
-        return value.apply(target, args)
-      }
-    },
-  })
-  return { db, statements: () => count }
-}
 
 describe('rows', () => {
   it('are given back as they were made', async () => {
@@ -143,6 +136,50 @@ describe('rows', () => {
   })
 })
 
+/** Activities of all kinds, and what they are asked for. */
+const KIND = fc.record({
+  activity_type: fc.constantFrom('motor', 'social', 'creative'),
+  age_range: fc.option(
+    fc.record({
+      min_months: fc.option(fc.integer({ min: 0, max: 30 })),
+      max_months: fc.option(fc.integer({ min: 31, max: 90 })),
+    }),
+  ),
+  setting: fc.option(fc.constantFrom('indoor', 'outdoor', 'both')),
+  group_size: fc.option(
+    fc.record({ min: fc.option(fc.integer({ min: 1, max: 5 })), max: fc.option(fc.integer({ min: 6, max: 9 })) }),
+  ),
+  special_needs_adaptations: fc.option(fc.constantFrom('', 'yes')),
+})
+const OCCASION = fc.record({
+  ageMonths: fc.option(fc.integer({ min: 0, max: 100 })),
+  weather: fc.option(fc.constantFrom('rainy', 'sunny')),
+  groupSize: fc.option(fc.integer({ min: 1, max: 12 })),
+  specialNeeds: fc.boolean(),
+})
+
+/** The score of every activity that is for that age, best first. */
+function scoresOf(
+  items: readonly z.infer<typeof NewActivity>[],
+  parts: readonly { activity_id: string; participated_at: string }[],
+  occasion: Occasion,
+): number[] {
+  return items
+    .filter((item) => occasion.ageMonths === null || holdsAge(item.age_range, occasion.ageMonths))
+    .map((item) => {
+      const own = parts.filter((part) => part.activity_id === item.id)
+      const lastAt = Math.max(...own.map((part) => Date.parse(part.participated_at)))
+      const candidate: Candidate = {
+        ...item,
+        id: String(item.id),
+        has_adaptations: Boolean(item.special_needs_adaptations),
+      }
+      const history = own.length === 0 ? undefined : { times: own.length, lastAt }
+      return toScore(scoreOccasion(candidate, occasion).points + historyPoints(history, NOW))
+    })
+    .sort((a, b) => b - a)
+}
+
 describe('recommendations', () => {
   const plain = { ageMonths: null, weather: null, groupSize: null, specialNeeds: true }
   const ask = (question: Partial<Parameters<typeof recommend>[2]>) =>
@@ -185,31 +222,12 @@ describe('recommendations', () => {
   })
 
   it('are those that scoring everything would give', async () => {
-    const random = fc.record({
-      activity_type: fc.constantFrom('motor', 'social', 'creative'),
-      age_range: fc.option(
-        fc.record({
-          min_months: fc.option(fc.integer({ min: 0, max: 30 })),
-          max_months: fc.option(fc.integer({ min: 31, max: 90 })),
-        }),
-      ),
-      setting: fc.option(fc.constantFrom('indoor', 'outdoor', 'both')),
-      group_size: fc.option(
-        fc.record({ min: fc.option(fc.integer({ min: 1, max: 5 })), max: fc.option(fc.integer({ min: 6, max: 9 })) }),
-      ),
-      special_needs_adaptations: fc.option(fc.constantFrom('', 'yes')),
-    })
     let owner = 0
     await fc.assert(
       fc.asyncProperty(
-        fc.array(random, { minLength: 1, maxLength: 30 }),
+        fc.array(KIND, { minLength: 1, maxLength: 30 }),
         fc.array(fc.tuple(fc.nat(29), fc.integer({ min: 0, max: 20 })), { maxLength: 60 }),
-        fc.record({
-          ageMonths: fc.option(fc.integer({ min: 0, max: 100 })),
-          weather: fc.option(fc.constantFrom('rainy', 'sunny')),
-          groupSize: fc.option(fc.integer({ min: 1, max: 12 })),
-          specialNeeds: fc.boolean(),
-        }),
+        OCCASION,
         fc.integer({ min: 1, max: 20 }),
         async (kinds, done, occasion, limit) => {
           const me = `owner-${owner++}`
@@ -221,20 +239,7 @@ describe('recommendations', () => {
             participated_at: new Date(NOW - days * 86_400_000).toISOString(),
           }))
           if (parts.length > 0) await took(me, parts)
-          const naive = items
-            .filter((item) => occasion.ageMonths === null || holdsAge(item.age_range, occasion.ageMonths))
-            .map((item) => {
-              const own = parts.filter((part) => part.activity_id === item.id)
-              const lastAt = Math.max(...own.map((part) => Date.parse(part.participated_at)))
-              const candidate: Candidate = {
-                ...item,
-                id: String(item.id),
-                has_adaptations: Boolean(item.special_needs_adaptations),
-              }
-              const history = own.length === 0 ? undefined : { times: own.length, lastAt }
-              return toScore(scoreOccasion(candidate, occasion).points + historyPoints(history, NOW))
-            })
-            .sort((a, b) => b - a)
+          const naive = scoresOf(items, parts, occasion)
           const answer = await recommend({ db, clock }, me, {
             childIds: ['c'],
             limit,

@@ -108,8 +108,13 @@ describe('POST /api/v1/batch/get', () => {
 })
 
 describe('other types', () => {
-  it('are read likewise: notes, participations, counts, chunks, batches', async () => {
-    const { alice, bob } = all
+  const read = async (resource_type: string, ids: string[], by = all.alice) =>
+    BatchResults.parse((await by.post(GET, { resource_type, ids })).body).results.map((one) =>
+      one.status === 'success' ? one.data : one.error,
+    )
+  let batchId = ''
+  beforeAll(async () => {
+    const { alice } = all
     await alice.post('/api/v1/coaching', {
       notes: [{ id: 'n1', child_id: 'kim', author: 'Ms. A', text: 'Shares well' }],
     })
@@ -122,11 +127,10 @@ describe('other types', () => {
     })
     await alice.post('/api/chunks', { chunks: [{ id: 'k_read', text: 'T', page: 3 }] })
     const created = await alice.post('/api/batch', { operation: 'echo', items: [{ value: 1 }] })
-    const { batchId } = z.object({ batchId: z.string() }).parse(created.body)
-    const read = async (resource_type: string, ids: string[], by = alice) =>
-      BatchResults.parse((await by.post(GET, { resource_type, ids })).body).results.map((one) =>
-        one.status === 'success' ? one.data : one.error,
-      )
+    batchId = z.object({ batchId: z.string() }).parse(created.body).batchId
+  })
+
+  it('are read likewise: notes, participations, counts, chunks, batches', async () => {
     expect(await read('coaching', ['n1', 'n2'])).toEqual([
       expect.objectContaining({ id: 'n1', child_id: 'kim', author: 'Ms. A', text: 'Shares well' }),
       'Coaching note with id n2 not found',
@@ -169,7 +173,10 @@ describe('other types', () => {
     expect(await read('batches', [batchId])).toEqual([
       expect.objectContaining({ id: batchId, operation: 'echo', total_jobs: 1 }),
     ])
-    // To another owner none of it is there.
+  })
+
+  it('are not there for another owner', async () => {
+    const { bob } = all
     expect(await read('coaching', ['n1'], bob)).toEqual(['Coaching note with id n1 not found'])
     expect(await read('batches', [batchId], bob)).toEqual([`Batch with id ${batchId} not found`])
     expect(await read('chunks', ['k_read'], bob)).toEqual(['Chunk not found'])
