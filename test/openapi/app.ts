@@ -9,6 +9,7 @@ import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
 import { openNodeSink } from '../../src/drivers/sink-node.ts'
 import { Meter } from '../../src/engine/meter.ts'
 import { Worker } from '../../src/engine/worker.ts'
+import type { AppDeps } from '../../src/http/context.ts'
 import { Hub } from '../../src/live/hub.ts'
 import { operations } from '../../src/operations/index.ts'
 import type { Compute } from '../../src/ports.ts'
@@ -23,6 +24,14 @@ import type { Send } from './world.ts'
 
 const SECRET = 'a secret for the tests of the whole app'
 
+const AUTH: AppDeps['auth'] = {
+  mode: 'keys',
+  apiKey: null,
+  jwtSecret: SECRET,
+  signingKey: 'k'.repeat(32),
+  corsOrigins: ['https://app.example.com'],
+  publicHosts: [],
+}
 const TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 100, keepMs: 1e12, retentionMs: 1e6 }
 
 /** Starts it, wanting keys. */
@@ -48,14 +57,7 @@ export async function openWholeApp() {
     openSink: openNodeSink,
     assets: createNodeAssets(),
     chunks: { source: new ChunkStore({ db, clock }), prefixes: CHUNK_PREFIXES },
-    auth: {
-      mode: 'keys',
-      apiKey: null,
-      jwtSecret: SECRET,
-      signingKey: 'k'.repeat(32),
-      corsOrigins: ['https://app.example.com'],
-      publicHosts: [],
-    },
+    auth: AUTH,
   })
   // Its statements are not those of requests: it works on the database itself.
   const worker = new Worker(
