@@ -119,7 +119,7 @@ describe('beyond its examples', () => {
     expect((await call('followAll')).text).toContain('resync')
   })
 
-  it('heat sheets: a document that can not be read', async () => {
+  it('heat sheets: a document that cannot be read', async () => {
     const form = new FormData()
     form.append('swimmer', 'Mara Lindqvist')
     form.append('pdfs', new Blob(['%PDF-1.7 no more']), 'heats.pdf')

@@ -135,7 +135,7 @@ const following: readonly Endpoint[] = [
     id: 'followBatch',
     summary: 'Follow a batch',
     description:
-      'All events after the number the caller has, then new ones as they happen; it ends after `batch_completed`. A number that is not known is answered by a `resync` event with the state. Give `streamUrl` of the create to `EventSource`, which can not send headers.',
+      'All events after the number the caller has, then new ones as they happen; it ends after `batch_completed`. A number that is not known is answered by a `resync` event with the state. Give `streamUrl` of the create to `EventSource`, which cannot send headers.',
     access: 'link',
     path: ID,
     query: FollowBatch,

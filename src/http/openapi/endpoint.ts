@@ -86,7 +86,7 @@ export const ERRORS = {
   422: 'The body is JSON, but its fields are not what they should be; each is named.',
   429: 'More requests than the caller may send; `Retry-After` says when to go on.',
   500: 'Something nobody foresaw. Report the request id.',
-  503: 'The server can not do it now; it may later.',
+  503: 'The server cannot do it now; it may later.',
 } as const
 export type ErrorStatus = keyof typeof ERRORS
 
