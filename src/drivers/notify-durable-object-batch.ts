@@ -38,6 +38,7 @@ export class BatchObject {
   /** Number up to which they should be. */
   #wanted = 0
   #reading: Promise<void> | null = null
+  #asking: Promise<number> | null = null
   /** The latest of each running job, while the object is awake: the database has it some seconds later. */
   readonly #progress = new Map<string, unknown>()
 
@@ -80,10 +81,18 @@ export class BatchObject {
         .filter((socket) => socket !== except)
         .map((socket): unknown => socket.deserializeAttachment())
         .filter((value) => typeof value === 'number')
-      const at = noted.length > 0 ? Math.max(...noted) : await this.#reader.end(batchId)
+      const at = noted.length > 0 ? Math.max(...noted) : await this.#ask(batchId)
       this.#at ??= at
     }
     return this.#at
+  }
+
+  /** Many who come together ask once. What is told meanwhile is read after the answer, and reaches all of them. */
+  #ask(batchId: string): Promise<number> {
+    this.#asking ??= this.#reader.end(batchId).finally(() => {
+      this.#asking = null
+    })
+    return this.#asking
   }
 
   async #tell(batchId: string, notice: unknown): Promise<void> {

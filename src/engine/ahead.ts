@@ -13,12 +13,21 @@ const LEAST_WEIGHED = 8
 /** Learns from how long jobs take. */
 export class LookAhead {
   readonly #places: number
-  /** Moving mean of how long a job takes. At first no job is taken to be quick. */
-  #meanMs = WAIT_MS
+  /** Moving mean of how long a job takes. */
+  #meanMs: number
 
-  /** @param places jobs that run at once */
-  constructor(places: number) {
+  /**
+   * @param places jobs that run at once
+   * @param meanMs how long a job took of late, in milliseconds; where nothing is known, no job is taken to be quick
+   */
+  constructor(places: number, meanMs = WAIT_MS) {
     this.#places = places
+    this.#meanMs = meanMs
+  }
+
+  /** How long a job takes, in milliseconds. */
+  get meanMs(): number {
+    return this.#meanMs
   }
 
   /** Notes how long a job took, in milliseconds. */

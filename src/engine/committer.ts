@@ -25,6 +25,7 @@ export class Committer {
   readonly #places: Places
   #queue: Outcome[] = []
   #writing = false
+  #closed = false
 
   constructor(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }, places: Places) {
     this.#deps = deps
@@ -35,6 +36,11 @@ export class Committer {
   add(outcome: Outcome): void {
     this.#queue.push(outcome)
     if (!this.#writing) void this.#writeAll()
+  }
+
+  /** Tries no more what the database does not take: the lease of such a job runs out, and it is run again. */
+  close(): void {
+    this.#closed = true
   }
 
   async #writeAll(): Promise<void> {
@@ -63,7 +69,7 @@ export class Committer {
     }
   }
 
-  /** Tries for as long as it takes: what a job came to is not lost because the disk is full for a while. */
+  /** Tries until it is closed: what a job came to is not lost because the disk is full for a while. */
   async #writeAlone(outcome: Outcome): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
@@ -74,6 +80,7 @@ export class Committer {
           { err: error, jobId: outcome.jobId, tries },
           'an outcome could not be written; trying again',
         )
+        if (this.#closed) return
         await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, PAUSE_AFTER_ERROR_MS * tries)))
       }
     }

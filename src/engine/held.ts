@@ -26,11 +26,17 @@ export class HeldJobs {
    * @param places jobs that run at once
    * @param run runs a job that has got its place, and calls {@link ended} afterwards. A job that was told to stop before it began comes
    * here too, beyond all places
+   * @param meanMs see {@link LookAhead}
    */
-  constructor(places: number, run: (held: HeldJob) => void) {
+  constructor(places: number, run: (held: HeldJob) => void, meanMs?: number) {
     this.#places = places
     this.#run = run
-    this.#ahead = new LookAhead(places)
+    this.#ahead = new LookAhead(places, meanMs)
+  }
+
+  /** How long a job takes, in milliseconds. */
+  get meanMs(): number {
+    return this.#ahead.meanMs
   }
 
   get size(): number {

@@ -14,7 +14,7 @@ export class ProgressBoard {
   readonly #notifier: Notifier
   readonly #latest = new Map<string, Progress & { batchId: string }>()
   /** Jobs whose progress is not stored yet. */
-  #moved = new Set<string>()
+  readonly #moved = new Set<string>()
   /** Jobs whose progress was not told yet. */
   #untold = new Set<string>()
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -40,11 +40,14 @@ export class ProgressBoard {
     )
   }
 
-  /** The jobs whose progress changed since the last call. */
-  takeMoved(): Set<string> {
-    const moved = this.#moved
-    this.#moved = new Set()
-    return moved
+  /** Whether a job's progress changed since it was stored. */
+  moved(jobId: string): boolean {
+    return this.#moved.has(jobId)
+  }
+
+  /** Notes that the latest progress of these jobs is being stored. */
+  stored(jobs: readonly { readonly jobId: string }[]): void {
+    for (const { jobId } of jobs) this.#moved.delete(jobId)
   }
 
   /** Forgets a job that ended. */

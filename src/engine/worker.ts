@@ -55,8 +55,13 @@ export interface WorkerOptions {
   readonly keepMs: number
   /** Between sweeps for what is kept no longer. */
   readonly retentionMs: number
-  /** See `RunContext.spent`; absent where runs may take as long as they like. */
+  /**
+   * See `RunContext.spent`; absent where runs may take as long as they like. Once it is true nothing more is claimed, and no query is made
+   * but those that keep and write what runs.
+   */
   readonly spent?: () => boolean
+  /** How long jobs took of late, in milliseconds, as an earlier worker learned; absent where there was none. */
+  readonly meanMs?: number
 }
 
 /** The times a server uses unless a test turns them. */
@@ -93,7 +98,7 @@ export class Worker {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
-    this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held))
+    this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held), options.meanMs)
     this.#committer = new Committer(deps, {
       order: (freed) => this.#order(freed),
       done: (outcomes, order, claimed) => {
@@ -142,12 +147,18 @@ export class Worker {
     for (const cancel of this.#timers) cancel()
     clearTimeout(this.#dueTimer)
     this.#board.stop()
+    this.#committer.close()
     await signOut(this.#deps.db, [this.#options.id])
   }
 
   /** Jobs that are held. */
   get running(): number {
     return this.#held.size
+  }
+
+  /** How long jobs take, in milliseconds. */
+  get meanMs(): number {
+    return this.#held.meanMs
   }
 
   /**
@@ -158,7 +169,7 @@ export class Worker {
    */
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
-    await this.#sweep()
+    await this.#lookAround()
     while ((this.#held.size > 0 || this.#pumping !== null || this.#looks > 0) && goOn()) await pause(20)
     await this.stop(graceMs)
   }
@@ -198,7 +209,7 @@ export class Worker {
   /** An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one. */
   #order(freed: number): ClaimOrder | null {
     const limit = this.#held.room - this.#asked + freed
-    if (limit <= 0 || this.#stopping) return null
+    if (limit <= 0 || this.#stopping || this.#spent) return null
     this.#asked += limit
     return { lease: `${this.#options.id}.${++this.#claims}`, limit, leaseMs: this.#options.leaseMs }
   }
@@ -231,7 +242,7 @@ export class Worker {
         stop.signal.throwIfAborted()
       }
     }
-    const { spent = () => false } = this.#options
+    const spent = () => this.#spent
     const ctx = { signal: stop.signal, progress, checkpoint, spent, clock, db, blobs, fetcher, compute }
     const began = performance.now()
     const beganAt = clock.now()
@@ -248,20 +259,20 @@ export class Worker {
     })
   }
 
-  /** Stores progress that changed and renews leases that are a third spent. */
+  get #spent(): boolean {
+    return this.#options.spent?.() ?? false
+  }
+
+  /** Stores progress that changed and renews leases that are a third spent; once the worker has had its share, the one with the other. */
   async #beat(): Promise<void> {
     this.#handBack(LONGEST_WAIT_MS)
     const now = this.#deps.clock.now()
-    const moved = this.#board.takeMoved()
     const beats = [...this.#held]
-      .filter(({ job, renewedAt }) => moved.has(job.jobId) || now - renewedAt > this.#options.leaseMs / 3)
-      .map(({ job }) => ({
-        ...this.#board.of(job),
-        batchId: job.batchId,
-        lease: job.lease,
-        moved: moved.has(job.jobId),
-      }))
+      .map(({ job, renewedAt }) => ({ job, renewedAt, moved: this.#board.moved(job.jobId) }))
+      .filter(({ renewedAt, moved }) => (moved && !this.#spent) || now - renewedAt > this.#options.leaseMs / 3)
+      .map(({ job, moved }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved }))
     if (beats.length === 0) return
+    this.#board.stored(beats)
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
     for (const { jobId } of beats) {
       const held = this.#held.get(jobId)
@@ -274,7 +285,13 @@ export class Worker {
   }
 
   async #sweep(): Promise<void> {
+    if (this.#spent) return
     await signIn(this.#deps, this.#options)
+    await this.#lookAround()
+  }
+
+  /** Finds what lost its worker, was stopped or falls due. */
+  async #lookAround(): Promise<void> {
     await sweepLeases(this.#deps)
     const stopped = await sweepBatches(this.#deps)
     for (const held of this.#held) {
@@ -295,7 +312,7 @@ export class Worker {
   }
 
   #wakeAtNextDue(): void {
-    if (this.#stopping) return
+    if (this.#stopping || this.#spent) return
     this.#looks++
     const look = readyDue(this.#deps).finally(() => this.#looks--)
     look.then(

@@ -164,6 +164,28 @@ describe.concurrent('a server that begins again', () => {
   })
 })
 
+describe('the fewest queries that a plan gives', () => {
+  it('are enough for jobs of every kind, each run to its end once and told of once', async () => {
+    await using small = await startServer({ env: { D1_QUERIES: '50' } })
+    const quick = Array.from({ length: 400 }, (_, value) => ({ value }))
+    const mixed = Array.from({ length: 60 }, (_, value) => ({
+      value,
+      waitMs: (value % 5) * 40,
+      ...(value % 6 === 1 ? { failures: 1 } : {}),
+      ...(value % 20 === 2 ? { error: 'no' } : {}),
+    }))
+    // Longer than it takes to renew a lease, and with progress all along.
+    const long = { value: 'long', waitMs: 12_000, steps: 100 }
+    const { batchId, url } = await create([long, ...quick, ...mixed], {}, small)
+    const total = 1 + quick.length + mixed.length
+    expect(await follow(url, 1)).toEqual([Array.from({ length: total + 2 }, (_, at) => at + 1)])
+    const { batch } = await statusOf(small, batchId)
+    expect(batch).toMatchObject({ status: 'partial', completedJobs: total - 3, failedJobs: 3 })
+    // Nothing was tried that was too much, so nothing was left to be found by a lease that ran out.
+    expect(small.output).not.toContain('queries it may take')
+  })
+})
+
 describe('a wrong variable', () => {
   it('is named in the log, and every request is refused', async () => {
     await using wrong = await startServer({ env: { JWT_SECRET: 'quite-short' } })
