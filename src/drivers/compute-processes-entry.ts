@@ -68,6 +68,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 // Who stops a server may signal all its processes. When these end is the server's to say: what they do is then still wanted.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => process.exit())
+// A task's answer is what it resolves to. What fails beside it unheard, as pdf.js does in damaged documents, is none; in a Worker it is none either.
+process.on('unhandledRejection', () => {})
 const loading = load()
 loading.catch(() => {})
 process.on('message', (order: Order) => void run(order))

@@ -2,8 +2,8 @@
  * Text of a PDF with its place on the page, a page at a time. It is here so that whoever reads a document's layout need
  * not know pdf.js, nor what text layers do to letters.
  */
-import { getDocumentProxy } from 'unpdf'
 import { MillraceError } from '../errors.ts'
+import { type OpenPdf, openPdf } from './pdf-document.ts'
 import { mendText } from './text-layer.ts'
 
 /** A run of text. Units are points; `y` is the baseline, counted from the top of the page downwards. */
@@ -54,8 +54,7 @@ const MAX_RUN = 2_000
 /** Readers accept a PDF whose header stands within the first kilobyte. */
 const HEADER_WITHIN = 1024
 
-type Document = Awaited<ReturnType<typeof getDocumentProxy>>
-type Page = Awaited<ReturnType<Document['getPage']>>
+type Page = Awaited<ReturnType<OpenPdf['document']['getPage']>>
 
 function hasHeader(bytes: Uint8Array): boolean {
   return new TextDecoder('latin1').decode(bytes.subarray(0, HEADER_WITHIN)).includes('%PDF-')
@@ -78,13 +77,12 @@ function invalid(error: unknown): MillraceError {
   })
 }
 
-/** Takes the bytes for itself: pdf.js moves their buffer. */
-async function open(bytes: Uint8Array): Promise<Document> {
+/** Takes the bytes for itself. */
+async function open(bytes: Uint8Array): Promise<OpenPdf> {
   if (bytes.byteLength === 0) throw new MillraceError('INVALID_PDF', 'This file is empty.')
   if (!hasHeader(bytes)) throw new MillraceError('INVALID_PDF', 'This file is not a PDF.')
   try {
-    // Verbosity 0 keeps its warnings off the console.
-    return await getDocumentProxy(bytes, { verbosity: 0, stopAtErrors: false, disableFontFace: true })
+    return await openPdf(bytes)
   } catch (error) {
     throw invalid(error)
   }
@@ -151,7 +149,7 @@ async function readPage(page: Page, number: number, signal: AbortSignal | undefi
 export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = {}): AsyncGenerator<ReadPage> {
   const { signal, maxPages = 500, from = { page: 1, letters: 0 }, consume = false } = options
   signal?.throwIfAborted()
-  const document = await open(consume ? bytes : new Uint8Array(bytes))
+  const { document, close } = await open(consume ? bytes : new Uint8Array(bytes))
   try {
     const pages = document.numPages
     if (pages > maxPages) {
@@ -174,6 +172,6 @@ export async function* readPdfText(bytes: Uint8Array, options: PdfTextOptions = 
       yield { page: read, pages, letters }
     }
   } finally {
-    await document.loadingTask.destroy()
+    await close()
   }
 }

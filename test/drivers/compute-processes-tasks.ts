@@ -26,7 +26,7 @@ const tasks: Record<string, ComputeTask> = {
   exit: async () => process.exit(3),
   stray: async () => {
     void Promise.reject(new Error('nobody catches this'))
-    await setTimeout(1_000)
+    return setTimeout(100, 'answered')
   },
   growArray: async () => {
     const all: number[] = []

@@ -8,6 +8,7 @@ import { mendText } from '../../../src/formats/text-layer.ts'
 import { parseSheet } from '../../../src/operations/heat-sheet/parse.ts'
 import parseTask from '../../../src/operations/heat-sheet/parse-task.ts'
 import { Sheet } from '../../../src/operations/heat-sheet/sheet.ts'
+import { heatSheet } from '../../server/sheets.ts'
 import { type Cells, centred, HEAD, HEADINGS, item, lines, page, row } from './pages.ts'
 
 /** A PDF of pages of text; an empty page has none. */
@@ -105,6 +106,26 @@ describe('the task', () => {
       }
     })()
     await expect(reading).rejects.toThrow('enough')
+  })
+})
+
+describe('memory', () => {
+  const buffers = () => process.memoryUsage().arrayBuffers
+
+  it('of a document that was taken over is given back when it is read, or found to be damaged', async () => {
+    const sheet = await heatSheet({ meet: 'Millpond Open', pages: 2, pictureBytes: 20_000_000 })
+    const cutOff = sheet.slice(0, -30_000_000)
+    for (const [bytes, pages] of [
+      [sheet, 2],
+      [cutOff, 0],
+    ] as const) {
+      const { byteLength } = bytes
+      const before = buffers()
+      const found = await read(bytes, { consume: true }).catch((error: unknown) => error)
+      expect(found).toMatchObject(pages === 0 ? { code: 'INVALID_PDF' } : { length: pages })
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(buffers()).toBeLessThan(before - 0.9 * byteLength)
+    }
   })
 })
 
