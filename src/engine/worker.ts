@@ -14,7 +14,9 @@ import type {
 import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
-import { heartbeat, keepCheckpoint } from './heartbeat.ts'
+import type { StopCode } from './control.ts'
+import { every } from './every.ts'
+import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from './heartbeat.ts'
 import { type HeldJob, HeldJobs } from './held.ts'
 import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
@@ -271,7 +273,15 @@ export class Worker {
       .map(({ job, renewedAt }) => ({ job, renewedAt, moved: this.#board.moved(job.jobId) }))
       .filter(({ renewedAt, moved }) => (moved && !this.#spent) || now - renewedAt > this.#options.leaseMs / 3)
       .map(({ job, moved }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved }))
-    if (beats.length === 0) return
+    if (beats.length > 0) await this.#renew(beats)
+    // Elsewhere the sweep looks as often.
+    if (this.#options.sweepMs > this.#options.beatMs && this.#held.size > 0 && !this.#spent) {
+      this.#stopHeld(await stoppedAmong(this.#deps.db, new Set([...this.#held].map(({ job }) => job.batchId))))
+    }
+  }
+
+  async #renew(beats: readonly Beat[]): Promise<void> {
+    const now = this.#deps.clock.now()
     this.#board.stored(beats)
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
     for (const { jobId } of beats) {
@@ -293,13 +303,17 @@ export class Worker {
   /** Finds what lost its worker, was stopped or falls due. */
   async #lookAround(): Promise<void> {
     await sweepLeases(this.#deps)
-    const stopped = await sweepBatches(this.#deps)
+    this.#stopHeld(await sweepBatches(this.#deps))
+    this.#wakeAtNextDue()
+    this.#pump()
+  }
+
+  /** Tells what runs of these batches to stop. */
+  #stopHeld(stopped: ReadonlyMap<string, StopCode>): void {
     for (const held of this.#held) {
       const code = stopped.get(held.job.batchId)
       if (code !== undefined) this.#held.stop(held, code)
     }
-    this.#wakeAtNextDue()
-    this.#pump()
   }
 
   async #retain(): Promise<void> {
@@ -331,22 +345,3 @@ export class Worker {
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** Calls `run` again and again, `ms` after it ended, until the returned function is called. */
-function every(ms: number, run: () => Promise<void>, log: Log): () => void {
-  let timer: ReturnType<typeof setTimeout>
-  let stopped = false
-  const next = () => {
-    timer = setTimeout(async () => {
-      await run().catch((error: unknown) =>
-        log.error({ err: error }, 'a timed task of the worker failed; it is tried again'),
-      )
-      if (!stopped) next()
-    }, ms)
-  }
-  next()
-  return () => {
-    stopped = true
-    clearTimeout(timer)
-  }
-}

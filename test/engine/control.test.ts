@@ -51,6 +51,14 @@ describe('cancelling', () => {
     expect(events.at(-1)?.body).toMatchObject({ type: 'batch_completed', status: 'cancelled', cancelledJobs: 5_000 })
   })
 
+  it('reaches what runs at a beat, where sweeps and renewals are rare', async () => {
+    await engine.work({ sweepMs: 3_600_000, leaseMs: 3_600_000 })
+    const { batchId } = await engine.submit([{ waitMs: 60_000 }])
+    await until(async () => ((await batchOf(batchId)).status === 'processing' ? true : null))
+    await stopBatch(engine, batchId, 'CANCELLED')
+    expect(await finished(batchId)).toMatchObject({ status: 'cancelled', cancelled: 1 })
+  })
+
   it('keeps what was completed before, and leaves the rest to be sent again', async () => {
     await engine.work({ concurrency: 1 })
     const { batchId } = await engine.submit([{ value: 'done' }, { waitMs: 30_000 }, { value: 'waits' }])
