@@ -4,14 +4,18 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
+import { IsolateTurn } from './compute-isolate-turn.ts'
 import { Turns } from './compute-turns.ts'
 
-/** Makes the Compute. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start. */
+/** Of all invocations that run in this isolate: they share its memory. */
+const isolateTurn = new IsolateTurn()
+
+/** Makes the Compute of an invocation. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start. */
 export function createInlineCompute(tasks: ComputeTasks): Compute {
   // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
   const turns = new Turns(1)
   return {
-    inTurn: (work, signal) => turns.take(work, signal),
+    inTurn: (work, signal) => turns.take(() => isolateTurn.take(work, signal), signal),
     async run(name, input, { signal, onProgress, transfer } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined
