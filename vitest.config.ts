@@ -44,6 +44,9 @@ const SERVED = [
   'openapi/sweep',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Suites that talk to the Worker and to nothing else. */
+const OF_THE_EDGE = ['live/edge', 'server/edge-memory', 'server/edge-libsql'].map((name) => `test/${name}.test.ts`)
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -52,7 +55,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**', 'test/live/edge.test.ts', 'test/server/edge-memory.test.ts'],
+          exclude: ['test/edge/**', ...OF_THE_EDGE],
           ...SHARED,
         },
       },
@@ -94,7 +97,7 @@ export default defineConfig({
         // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
         test: {
           name: 'edge',
-          include: [...SERVED, 'test/live/edge.test.ts', 'test/server/edge-memory.test.ts'],
+          include: [...SERVED, ...OF_THE_EDGE],
           globalSetup: ['test/server/edge-build.ts'],
           env: { MILLRACE_TEST_HOME: 'edge' },
           ...SHARED,

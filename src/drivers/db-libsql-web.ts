@@ -2,9 +2,12 @@
 import { createClient } from '@libsql/client/web'
 import { drizzle } from 'drizzle-orm/libsql/web'
 import type { Database } from '../ports.ts'
+import { PatientClient } from './db-libsql-patient.ts'
 
 /** Requests that one invocation of a Worker may make to it; Workers allow 1,000 in all. */
 const REQUESTS = 900
+/** Each try is a request. */
+const LONGEST_PAUSE_MS = 500
 
 /**
  * Opens a client for one request, since its connections belong to that.
@@ -25,7 +28,7 @@ export function openLibsqlWeb(
     },
   })
   return {
-    db: drizzle(client),
+    db: drizzle(new PatientClient(client, LONGEST_PAUSE_MS)),
     meter: {
       get left() {
         return left

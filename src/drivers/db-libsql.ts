@@ -1,88 +1,16 @@
 /** The Database port on one libSQL file (or a libSQL server by URL), with migrations applied at start. */
-import {
-  type Client,
-  createClient,
-  type InArgs,
-  type InStatement,
-  LibsqlError,
-  type Replicated,
-  type ResultSet,
-} from '@libsql/client'
+import { createClient } from '@libsql/client'
 import { drizzle } from 'drizzle-orm/libsql'
 import { migrate } from 'drizzle-orm/libsql/migrator'
 import type { Database } from '../ports.ts'
 import { FileClient } from './db-libsql-file.ts'
+import { PatientClient } from './db-libsql-patient.ts'
 
 /**
  * The file client is synchronous: while SQLite waits for another process's write lock, the event loop stands still. So SQLite itself
  * does not wait, and all of the wait is a jittered, asynchronous retry.
  */
-const GIVE_UP_AFTER_MS = 10_000
-
-function isBusy(error: unknown): boolean {
-  return error instanceof LibsqlError && error.code.startsWith('SQLITE_BUSY')
-}
-
-async function whenFree<T>(run: () => Promise<T>): Promise<T> {
-  const started = performance.now()
-  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
-    try {
-      return await run()
-    } catch (error) {
-      if (!isBusy(error) || performance.now() - started > GIVE_UP_AFTER_MS) throw error
-      await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())))
-    }
-  }
-}
-
-const isSelect = (statement: InStatement | [string, InArgs?]) => {
-  const sql = typeof statement === 'string' ? statement : Array.isArray(statement) ? statement[0] : statement.sql
-  return /^\s*select\b/i.test(sql)
-}
-
-/** A client whose calls wait for a busy database without blocking, and whose batches take the write lock at their start. */
-class PatientClient implements Client {
-  readonly #client: Client
-  constructor(client: Client) {
-    this.#client = client
-  }
-  get closed() {
-    return this.#client.closed
-  }
-  get protocol() {
-    return this.#client.protocol
-  }
-  execute(statement: InStatement): Promise<ResultSet>
-  execute(sql: string, args?: InArgs): Promise<ResultSet>
-  execute(statement: InStatement, args?: InArgs): Promise<ResultSet> {
-    return whenFree(() =>
-      typeof statement === 'string' ? this.#client.execute(statement, args) : this.#client.execute(statement),
-    )
-  }
-  batch(statements: Array<InStatement | [string, InArgs?]>): Promise<ResultSet[]> {
-    // A deferred batch that reads before it writes fails with SQLITE_BUSY_SNAPSHOT when another process wrote in between.
-    const mode = statements.every(isSelect) ? 'read' : 'write'
-    return whenFree(() => this.#client.batch(statements, mode))
-  }
-  migrate(statements: InStatement[]): Promise<ResultSet[]> {
-    return whenFree(() => this.#client.migrate(statements))
-  }
-  transaction(): never {
-    throw new Error('Interactive transactions do not exist on every home: use batch.')
-  }
-  executeMultiple(sql: string): Promise<void> {
-    return whenFree(() => this.#client.executeMultiple(sql))
-  }
-  sync(): Promise<Replicated> {
-    return this.#client.sync()
-  }
-  reconnect() {
-    this.#client.reconnect()
-  }
-  close() {
-    this.#client.close()
-  }
-}
+const LONGEST_PAUSE_MS = 20
 
 /**
  * Opens the database and brings its schema up to date.
@@ -98,6 +26,7 @@ export async function openLibsql(
     url.startsWith('file:')
       ? new FileClient(url)
       : createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
+    LONGEST_PAUSE_MS,
   )
   if (url.startsWith('file:')) {
     await client.execute('PRAGMA journal_mode = WAL')
