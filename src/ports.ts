@@ -84,6 +84,8 @@ export type ComputeTasks = Readonly<Record<string, () => Promise<ComputeTask>>>
 
 /** Runs CPU-heavy tasks by name. Inputs and outputs are structured-cloned; ArrayBuffers in `transfer` are moved. */
 export interface Compute {
+  /** True where tasks run in the server's own memory: one that takes more than there is then ends the server, and nobody tells. */
+  readonly inPlace?: boolean
   /**
    * @throws MillraceError as the task threw it (code and message cross over), TOO_LARGE when the task took too much memory or time,
    * UNKNOWN when what it ran in died, SERVICE_UNAVAILABLE when that was none of its doing, CANCELLED when `signal` aborts (the task is

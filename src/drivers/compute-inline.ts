@@ -15,6 +15,7 @@ export function createInlineCompute(tasks: ComputeTasks): Compute {
   // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
   const turns = new Turns(1)
   return {
+    inPlace: true,
     inTurn: (work, signal) => turns.take(() => isolateTurn.take(work, signal), signal),
     async run(name, input, { signal, onProgress, transfer } = {}) {
       if (signal?.aborted) throw cancelled(signal)

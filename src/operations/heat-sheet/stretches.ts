@@ -4,6 +4,7 @@
  */
 import { uuidv7 } from 'uuidv7'
 import * as z from 'zod'
+import { MillraceError } from '../../errors.ts'
 import type { RunContext } from '../../ports.ts'
 import { type OpenedDocument, readBlob } from './document.ts'
 import { Sheet } from './sheet.ts'
@@ -20,6 +21,8 @@ const Reading = z.object({
   next: z.int(),
   letters: z.int(),
   pages: z.int(),
+  /** Runs that read on from here in the server's own memory and were never heard of again. */
+  begun: z.int().default(0),
 })
 export type Reading = z.infer<typeof Reading>
 
@@ -56,14 +59,42 @@ export async function forget(
   await ctx.blobs.delete([...stretches, ...(document === null ? [] : [document.key])])
 }
 
+/** As often a document may end the server that reads it. Fewer than a job may lose its server: those beside it, which did it no harm, go on. */
+const MOST_BEGUN = 3
+
+/**
+ * Does what may take more memory than there is, when it is its turn. Where that ends the server, nobody is left to say so: what is begun
+ * is written down first, and what was begun too often is not begun again.
+ * @throws MillraceError TOO_LARGE; as `work` does
+ */
+function inTurn<T>(ctx: RunContext, place: Reading, work: () => Promise<T>): Promise<T> {
+  return ctx.compute.inTurn(async () => {
+    if (ctx.compute.inPlace !== true) return work()
+    if (place.begun >= MOST_BEGUN) {
+      // Whoever tries again by hand begins anew.
+      await ctx.checkpoint({ ...place, begun: 0 })
+      throw new MillraceError('TOO_LARGE', 'The document needs too much memory: more than this server has.')
+    }
+    await ctx.checkpoint({ ...place, begun: place.begun + 1 })
+    try {
+      return await work()
+    } catch (error) {
+      // What it failed with counts, whether or not this can be written.
+      if (!ctx.signal.aborted) await ctx.checkpoint(place).catch(() => {})
+      throw error
+    }
+  }, ctx.signal)
+}
+
 function readStretch(
   ctx: RunContext,
   document: OpenedDocument,
   before: Reading | null,
 ): Promise<{ sheet: Sheet } | { reading: Reading }> {
-  return ctx.compute.inTurn(async () => {
+  const place = before ?? { document: document.fetched, stretches: [], next: 1, letters: 0, pages: 1, begun: 0 }
+  return inTurn(ctx, place, async () => {
     const pdf = await document.bytes()
-    const from = { page: before?.next ?? 1, letters: before?.letters ?? 0 }
+    const from = { page: place.next, letters: place.letters }
     const answer = await ctx.compute.run(
       'heat-sheet.parse',
       { pdf, from, most: STRETCH },
@@ -71,11 +102,11 @@ function readStretch(
     )
     const stretch = Stretch.safeParse(answer)
     if (!stretch.success) return { sheet: Sheet.parse(answer) }
-    const { packed, ...place } = stretch.data
+    const { packed, ...read } = stretch.data
     const key = `uploads/${uuidv7()}.pages`
     await ctx.blobs.put(key, packed)
-    return { reading: { document: document.fetched, stretches: [...(before?.stretches ?? []), key], ...place } }
-  }, ctx.signal)
+    return { reading: { document: document.fetched, stretches: [...place.stretches, key], ...read, begun: 0 } }
+  })
 }
 
 function tell(ctx: RunContext, value: unknown): void {
@@ -86,7 +117,7 @@ function tell(ctx: RunContext, value: unknown): void {
 /** Null where some of the pages are gone. */
 function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
   ctx.progress(95, `Putting ${reading.pages} pages together`)
-  return ctx.compute.inTurn(async () => {
+  return inTurn(ctx, reading, async () => {
     const stretches: Uint8Array<ArrayBuffer>[] = []
     for (const key of reading.stretches) {
       const bytes = await readBlob(ctx, key)
@@ -95,5 +126,5 @@ function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
     }
     const transfer = stretches.map(({ buffer }) => buffer)
     return Sheet.parse(await ctx.compute.run('heat-sheet.parse-pages', { stretches }, { signal: ctx.signal, transfer }))
-  }, ctx.signal)
+  })
 }

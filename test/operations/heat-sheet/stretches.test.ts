@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { createInlineCompute } from '../../../src/drivers/compute-inline.ts'
+import { retryBatch } from '../../../src/engine/control.ts'
 import { submit } from '../../../src/engine/submit.ts'
 import { readPdfText, type TextPage } from '../../../src/formats/pdf-text.ts'
 import { readBatch } from '../../../src/live/state.ts'
@@ -26,12 +27,12 @@ afterAll(() => server.close())
 let engine: Awaited<ReturnType<typeof openEngine>>
 /** Tasks that were run, and what happens before the next. */
 let ran: string[]
-let before: (count: number) => Promise<void>
+let before: (signal: AbortSignal | undefined) => Promise<void>
 const watched: Compute = {
-  inTurn: inline.inTurn,
+  ...inline,
   async run(task, input, options) {
     ran.push(task)
-    await before(ran.length)
+    await before(options?.signal)
     return inline.run(task, input, options)
   },
 }
@@ -58,8 +59,12 @@ async function extract(document: object): Promise<{ sheet: unknown; batch: objec
     const state = await readBatch(engine.db, batchId, 'me')
     return state?.finished ? state : null
   }, 240_000)
+  return { sheet: await keptSheet(), batch }
+}
+
+async function keptSheet(): Promise<unknown> {
   const key = (await engine.db.all<{ blob_key: string }>(sql`SELECT blob_key FROM documents`))[0]?.blob_key ?? ''
-  return { sheet: await new Response(await engine.blobs.get(key)).json(), batch }
+  return new Response(await engine.blobs.get(key)).json()
 }
 
 const printed = new Map<number, ReturnType<typeof printAnew>>()
@@ -123,4 +128,34 @@ it('a linked one is fetched once for all runs, and not kept', { timeout: 300_000
   const requests: unknown = await (await fetch(`${server.origin}/requests`)).json()
   expect(requests).toHaveLength(1)
   expect((await keys()).filter((key) => !key.endsWith('.sheet'))).toEqual([])
+})
+
+it('one that ends whoever reads it is given up, and may be tried again by hand', { timeout: 300_000 }, async () => {
+  const { pdf, whole } = await print(SHORT)
+  const document = await upload(pdf)
+  // Nothing is heard of the reader any more, as when the platform ended it.
+  before = async (signal) => {
+    await engine.db.run(sql`UPDATE jobs SET lease = 'gone', lease_until = 0 WHERE status = 'running'`)
+    await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  }
+  const request = { swimmer: 'Nobody Atall', documents: [document] }
+  const { batchId } = await submit(engine, { owner: 'me', operation: heatSheet, request })
+  await engine.work({ leaseMs: 120_000 })
+  const ended = () =>
+    until(async () => {
+      const state = await readBatch(engine.db, batchId, 'me')
+      return state?.finished ? state : null
+    }, 60_000)
+  expect(await ended()).toMatchObject({ status: 'failed' })
+  expect(ran).toHaveLength(3)
+  const [job] = await engine.db.all(sql`SELECT error_code AS code, error_message AS message, losses FROM jobs`)
+  expect(job).toEqual({
+    code: 'TOO_LARGE',
+    message: expect.stringContaining('too much memory'),
+    losses: 3,
+  })
+  before = async () => {}
+  await retryBatch(engine, batchId)
+  expect(await ended()).toMatchObject({ status: 'completed' })
+  expect(await keptSheet()).toEqual(whole)
 })
