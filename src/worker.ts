@@ -73,7 +73,10 @@ const SOONEST_MS = 500
 let config: Config | undefined
 let signingKey: string | undefined
 const secrets = new Redactor()
-/** How long jobs took of late, in milliseconds: where they are quick, the next invocation claims many at once. */
+/**
+ * How long jobs took of late, in milliseconds. An invocation with few queries learns nothing of that by itself, and must claim many at once
+ * where they are quick.
+ */
 let meanMs: number | undefined
 const jwksCache: JwksCache = { fetched: {}, failedAt: 0 }
 
@@ -180,7 +183,7 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
       concurrency: places,
       keepMs: retentionDays * DAY_MS,
       spent,
-      ...(meanMs === undefined ? {} : { meanMs }),
+      ...(meanMs === undefined || places === concurrency ? {} : { meanMs }),
     },
   )
   let watched = false
