@@ -25,15 +25,12 @@ import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
 import type { MillraceError } from './errors.ts'
 import { Redactor } from './formats/redact.ts'
-import type { AppDeps } from './http/context.ts'
 import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
+import { settingsOf } from './http/settings.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations/index.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
-import { ChunkStore } from './reads/chunk-store.ts'
-import { ChunkUpstream } from './reads/chunk-upstream.ts'
-import { CHUNK_PREFIXES } from './reads/chunks.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -91,26 +88,6 @@ const openCompute = () =>
     cpuSeconds: COMPUTE_CPU_SECONDS,
   })
 
-const chunksOf = (config: Config, db: Database): AppDeps['chunks'] => ({
-  source:
-    config.chunksUpstreamUrl === null
-      ? new ChunkStore({ db, clock })
-      : new ChunkUpstream({ url: config.chunksUpstreamUrl }),
-  prefixes: new Map([...CHUNK_PREFIXES, ...config.chunkPrefixes]),
-})
-
-const authOf = (config: Config, signingKey: string): AppDeps['auth'] => ({
-  mode: config.auth,
-  apiKey: config.apiKey,
-  signingKey,
-  jwtSecret: config.jwtSecret,
-  jwksUrl: config.jwksUrl,
-  jwtIssuer: config.jwtIssuer,
-  jwtAudience: config.jwtAudience,
-  corsOrigins: config.corsOrigins,
-  publicHosts: config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname],
-})
-
 /** Starts the server. Resolves when it listens. */
 async function start(config: Config): Promise<void> {
   const secrets = redactorOf(config)
@@ -149,11 +126,8 @@ async function start(config: Config): Promise<void> {
     ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
-    trustProxy: config.trustProxy,
     limits: { perHour: config.rateLimits, blocks: true },
-    ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
-    chunks: chunksOf(config, db),
-    auth: authOf(config, signingKey),
+    ...settingsOf(config, { db, clock, signingKey }),
   })
   // First, so that a start that fails at a port has claimed nothing.
   const servers = await listen({ ...config, fetch: app.fetch, body: (error) => refusal(log, error) })

@@ -34,14 +34,12 @@ import { Worker } from './engine/worker.ts'
 import { Redactor } from './formats/redact.ts'
 import type { JwksCache } from './http/context.ts'
 import { loadSigningKey } from './http/secrets.ts'
+import { settingsOf } from './http/settings.ts'
 import { IsolatedHub, type RequestDatabase } from './live/isolated-hub.ts'
 import { readPage } from './live/log.ts'
 import { readHeads } from './live/state.ts'
 import { computeTasks } from './operations/compute-tasks.ts'
 import type { Clock } from './ports.ts'
-import { ChunkStore } from './reads/chunk-store.ts'
-import { ChunkUpstream } from './reads/chunk-upstream.ts'
-import { CHUNK_PREFIXES } from './reads/chunks.ts'
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
 interface Bindings {
@@ -132,32 +130,16 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   const ports = await portsOf(env, ctx)
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
   secrets.add(signingKey)
+  const settings = settingsOf(read, { ...ports, signingKey })
   const deps = {
     ...ports,
+    ...settings,
     hub: new IsolatedHub(ports),
     openSink: openWorkerSink,
     peerAddress: workersPeerAddress,
-    trustProxy: read.trustProxy,
     limits: { perHour: read.rateLimits, blocks: false },
     workersOnDemand: true,
-    ...(read.publicUrl === null ? {} : { publicUrl: read.publicUrl }),
-    chunks: {
-      source:
-        read.chunksUpstreamUrl === null ? new ChunkStore(ports) : new ChunkUpstream({ url: read.chunksUpstreamUrl }),
-      prefixes: new Map([...CHUNK_PREFIXES, ...read.chunkPrefixes]),
-    },
-    auth: {
-      mode: read.auth,
-      apiKey: read.apiKey,
-      signingKey,
-      jwtSecret: read.jwtSecret,
-      jwksUrl: read.jwksUrl,
-      jwksCache,
-      jwtIssuer: read.jwtIssuer,
-      jwtAudience: read.jwtAudience,
-      corsOrigins: read.corsOrigins,
-      publicHosts: read.publicUrl === null ? [] : [new URL(read.publicUrl).hostname],
-    },
+    auth: { ...settings.auth, jwksCache },
   }
   const app = await createApp(deps, request)
   return app.fetch(request, env)

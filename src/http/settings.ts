@@ -1,0 +1,30 @@
+/** What the configuration tells the app, whichever its home. */
+import type { Config } from '../config.ts'
+import type { Clock, Database } from '../ports.ts'
+import { ChunkStore } from '../reads/chunk-store.ts'
+import { ChunkUpstream } from '../reads/chunk-upstream.ts'
+import { CHUNK_PREFIXES } from '../reads/chunks.ts'
+import type { AppDeps } from './context.ts'
+
+/** @param made `signingKey`: the configured one, or the one kept in the database */
+export function settingsOf(
+  config: Config,
+  made: { db: Database; clock: Clock; signingKey: string },
+): Pick<AppDeps, 'auth' | 'chunks' | 'publicUrl' | 'trustProxy'> {
+  const { publicUrl, trustProxy, chunksUpstreamUrl, chunkPrefixes } = config
+  const { apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, corsOrigins } = config
+  return {
+    ...(publicUrl === null ? {} : { publicUrl }),
+    trustProxy,
+    chunks: {
+      source: chunksUpstreamUrl === null ? new ChunkStore(made) : new ChunkUpstream({ url: chunksUpstreamUrl }),
+      prefixes: new Map([...CHUNK_PREFIXES, ...chunkPrefixes]),
+    },
+    auth: {
+      mode: config.auth,
+      signingKey: made.signingKey,
+      ...{ apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, corsOrigins },
+      publicHosts: publicUrl === null ? [] : [new URL(publicUrl).hostname],
+    },
+  }
+}
