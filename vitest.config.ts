@@ -40,6 +40,7 @@ const SERVED = [
   'webhooks/server',
   'client/follow',
   'client/client',
+  'fuzz/http',
   'openapi/walk',
   'openapi/sweep',
 ].map((name) => `test/${name}.test.ts`)

@@ -23,9 +23,14 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
   return new MillraceError('UNKNOWN', message)
 }
 
-/** How Node tells that a client left while it sent. Nobody reads the answer, but the log should not call it a fault. */
+/**
+ * How Node and workerd tell that a client left while it sent. Nobody reads the answer, but the log should not call it a fault. A connection
+ * to a database or a blob that is lost has another message: it names what was asked.
+ */
 function isCutOff(thrown: unknown): boolean {
-  return thrown instanceof Error && thrown.message === 'aborted' && 'code' in thrown && thrown.code === 'ECONNRESET'
+  if (!(thrown instanceof Error)) return false
+  if (thrown.message === 'aborted') return 'code' in thrown && thrown.code === 'ECONNRESET'
+  return thrown.message === 'Network connection lost.' && 'retryable' in thrown
 }
 
 /** The body of the heat-sheet and native surfaces. */

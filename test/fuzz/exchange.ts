@@ -1,5 +1,6 @@
 /** HTTP/1.1 by hand over a socket of its own: sends what no well-behaved client would, and waits only so long. */
 import { connect } from 'node:net'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
 /** A request as it goes out; nothing is checked or added but the framing of the body and `Connection: close`. */
 export interface Sent {
@@ -86,7 +87,15 @@ function parse(bytes: Buffer): Got {
   const rest = bytes.subarray(at + 4)
   // What came before the answer proper.
   if (status === 100 || status === 102 || status === 103) return parse(rest)
-  return { status, headers, body: headers.get('transfer-encoding') === 'chunked' ? unchunk(rest) : rest }
+  const body = headers.get('transfer-encoding') === 'chunked' ? unchunk(rest) : rest
+  return { status, headers, body: unpack(body, headers.get('content-encoding') ?? '') }
+}
+
+/** The platform in front of a Worker packs answers where it was asked to. */
+function unpack(body: Buffer, encoding: string): Buffer {
+  if (body.length === 0) return body
+  if (encoding === 'gzip') return gunzipSync(body)
+  return encoding === 'br' ? brotliDecompressSync(body) : body
 }
 
 function unchunk(bytes: Buffer): Buffer {

@@ -229,3 +229,22 @@ describe('large files', () => {
     expect(await errorOf(await post(server, form))).toMatchObject({ status: 413, error: 'TOO_LARGE', field: 'urls' })
   })
 })
+
+describe('bodies', () => {
+  it.each([
+    ['/api/batch', 'application/json', '{"operation": "echo"'],
+    ['/bulk/import', 'application/json', '{"cards": [{"title"'],
+    ['/api/v1/batch/get', 'application/json', '{'],
+  ])('to %s that are cut off are no fault of the server', async (path, type, text) => {
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Type: ${type}\r\nContent-Length: 900\r\n\r\n${text}`,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    socket.destroy()
+    const line = () => server.output.split('\n').find((one) => one.includes(`"path":"${path}"`))
+    while (line() === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(line()).toContain('"status":400')
+    expect(server.output).not.toContain('nobody foresaw')
+  })
+})
