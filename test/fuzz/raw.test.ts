@@ -1,4 +1,7 @@
-/** What is no HTTP, or only the beginning of it: answered or cut off, never waited for without end, and of no consequence for others. */
+/**
+ * What is no HTTP, or only the beginning of it: answered or cut off, never waited for without end, and of no consequence for others. On
+ * Node alone: at the edge the platform reads HTTP.
+ */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ErrorBody } from '../../src/wire/batch.ts'
