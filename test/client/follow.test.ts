@@ -215,7 +215,7 @@ describe('where streams do not come through', () => {
   it('because all is held back, it polls and misses nothing', async () => {
     await using proxy = await TestProxy.start(server.url)
     proxy.buffers = true
-    const { batchId } = await client.create({ operation: 'echo', items: jobs(12, { waitMs: 1_200, steps: 4 }) })
+    const { batchId } = await client.create({ operation: 'echo', items: jobs(12, { waitMs: 3_000, steps: 4 }) })
     const far = createClient({ baseUrl: proxy.url, timing: TIMING })
     const list = await told(far.follow(batchId))
     expectAll(list, 12)

@@ -100,8 +100,14 @@ export class TestServer {
     if (this.#ownsFolder) await rm(this.dataDir, { recursive: true, force: true })
   }
 
-  fetch(path: string, init?: RequestInit): Promise<Response> {
-    return fetch(new URL(path, this.url), init)
+  async fetch(path: string, init?: RequestInit): Promise<Response> {
+    const send = () => fetch(new URL(path, this.url), init)
+    if (!ON_EDGE) return send()
+    // Where workerd itself is the server, it hangs up on a body that a refusal left unread; a client that still writes may see no more than that.
+    return send().catch((error: unknown) => {
+      if (isRefusedMidway(error)) return send()
+      throw error
+    })
   }
 
   /** The file of its database, to be looked at from outside. */
@@ -115,6 +121,11 @@ export class TestServer {
     const entries = await readdir(join(this.dataDir, 'blobs'), { recursive: true, withFileTypes: true })
     return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   }
+}
+
+function isRefusedMidway(error: unknown): boolean {
+  const cause = error instanceof TypeError ? error.cause : null
+  return cause instanceof Error && 'code' in cause && cause.code === 'EPIPE'
 }
 
 /** The file that D1 keeps in the folder of a server at the edge. */
