@@ -13,6 +13,9 @@ import { scheduleTable } from './schedule.ts'
 import { type Bar, Screen } from './screen.ts'
 import { startServer } from './server.ts'
 
+/** The document that is shown how to go on with. */
+const ONE = 'friday-heats.pdf'
+
 const say = (text: string) => console.log(text)
 
 /** Puts the meet's documents where a person can look at them. */
@@ -64,10 +67,11 @@ async function run(client: DemoClient, folder: string): Promise<void> {
   const { jobs } = await client.status(batchId)
   await watch(client, streamUrl, jobs)
   const { batch, jobs: ended } = await client.status(batchId)
-  const { events, warnings } = await client.results(batchId)
+  const { events, warnings, sources } = await client.results(batchId)
   say(`\n${scheduleTable(events)}\n`)
   for (const warning of warnings) say(`Note: ${warning}`)
-  sayNext(client, { batchId, streamUrl, swimmer: meet.swimmer, folder })
+  const code = sources.find(({ filename }) => filename === ONE)?.resultCode
+  sayNext(client, { batchId, streamUrl, swimmer: meet.swimmer, folder, code })
   const failed = ended.filter(({ status }) => status !== 'completed')
   if (batch.status !== 'completed') {
     const told = failed.map(({ filename, error }) => `${filename}: ${error ?? 'not finished'}`)
@@ -83,16 +87,17 @@ async function run(client: DemoClient, folder: string): Promise<void> {
 /** Prints what to try next. */
 function sayNext(
   client: DemoClient,
-  made: { batchId: string; streamUrl: string; swimmer: string; folder: string },
+  made: { batchId: string; streamUrl: string; swimmer: string; folder: string; code: string | undefined },
 ): void {
-  const path = join(made.folder, 'friday-heats.pdf')
+  const path = join(made.folder, ONE)
+  const page = made.code === undefined ? '' : `\nA page to share, of ${ONE}: ${client.url(`/results/${made.code}`)}\n`
   say(`
 The documents are in ${made.folder}. Try next:
 
   curl -N '${client.url(made.streamUrl)}'
   curl '${client.url(`/api/batch/${made.batchId}/results`)}'
   curl -F 'swimmer=${made.swimmer}' -F 'pdfs=@${path}' '${client.url('/api/batch/extract')}'
-`)
+${page}`)
 }
 
 /** Runs the demo. Resolves with the exit code. */

@@ -38,6 +38,7 @@ describe('npm run demo -- --once', () => {
     expect(stdout.match(/^(?:Fri|Sat|Sun) 2027-03-0[567] .*\.pdf$/gm)).toHaveLength(entries)
     expect(stdout).toMatch(/curl -N 'http:.*\/stream'/)
     expect(stdout).toMatch(/curl -F 'swimmer=Mara Lindqvist' -F 'pdfs=@.*friday-heats\.pdf' 'http:/)
+    expect(stdout).toMatch(/A page to share, of friday-heats\.pdf: http:.*\/results\/[a-z0-9]{8}$/m)
     expect((await demo({})).stdout).toContain('2 events, known from before')
   })
 
