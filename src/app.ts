@@ -40,7 +40,7 @@ const SURFACES: readonly (readonly [at: string, load: () => Promise<Routes>])[] 
   ['/bulk', async () => (await import('./routes/bulk/cards.ts')).cardRoutes],
   ['/bulk', async () => (await import('./routes/bulk/tasks.ts')).taskRoutes],
   ['/cards', async () => (await import('./routes/bulk/page.ts')).cardPageRoutes],
-  ['/results', async () => (await import('./routes/batch/shared.ts')).sharedResultRoutes],
+  ['/results', async () => (await import('./routes/batch/page.ts')).resultPageRoutes],
   ['/exports', async () => (await import('./routes/export/artifacts.ts')).artifactRoutes],
 ]
 

@@ -8,7 +8,7 @@ import { readShared, type SharedResult } from '../../reads/heat-sheets.ts'
 import type { SwimEvent } from '../../wire/extract.ts'
 
 /** `GET /:code`. */
-export function sharedResultRoutes(
+export function resultPageRoutes(
   deps: Pick<AppDeps, 'db' | 'clock' | 'peerAddress' | 'trustProxy'>,
   quotas: Quotas,
 ): Hono<Env> {
