@@ -3,7 +3,6 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
-import { getPath } from 'hono/utils/url'
 import { authenticate } from './http/auth.ts'
 import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
@@ -12,6 +11,7 @@ import { limitRequests } from './http/limits.ts'
 import { logRequests } from './http/logging.ts'
 import { answerOptions, methodsOf, refuseOtherMethods } from './http/methods.ts'
 import { isAllowedOrigin, refuseForeign } from './http/origin.ts'
+import { pathOf } from './http/path.ts'
 import { Quotas } from './http/quotas.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -59,9 +59,8 @@ function loadSurfaces(path: string | undefined) {
  * @param only the one request it is for, so that only what can answer this is loaded; absent: it serves any
  */
 export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env>> {
-  // As Hono reads it.
-  const surfaces = await loadSurfaces(only && getPath(only))
-  const app = new Hono<Env>()
+  const surfaces = await loadSurfaces(only && pathOf(only))
+  const app = new Hono<Env>({ getPath: pathOf })
   const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
   app.onError(errorHandler(deps.log))
   app.notFound(notFoundHandler)

@@ -92,6 +92,22 @@ describe('404', () => {
   })
 })
 
+describe('a path with a line end in it', () => {
+  const ends = ['%0A', '%0d%0aX-Injected:%201', '%E2%80%A8', '%E2%80%A9']
+  const under = ['', '/api/v1/activities', '/bulk/import', '/cards', '/exports']
+  it.each(ends.flatMap((end) => under.map((path) => `${path}/x${end}/y/z`)))('%s meets every check', async (path) => {
+    const stranger = await server.fetch(path)
+    expect(stranger.status).toBe(/^\/cards/.test(path) ? 404 : 401)
+    const answer = await send('PROPFIND', path)
+    expect(answer.status).toBe(404)
+    for (const { headers } of [stranger, answer]) {
+      expect(headers.get('X-Request-Id')).toMatch(/./)
+      expect(headers.get('X-Content-Type-Options')).toBe('nosniff')
+      expect(headers.has('X-Injected')).toBe(false)
+    }
+  })
+})
+
 describe('413', () => {
   /** A file of zeros, made without writing them. */
   async function zeros(size: number): Promise<string> {
