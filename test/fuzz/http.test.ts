@@ -264,11 +264,11 @@ describe('the server', () => {
     for (let i = 0; i < 40; i++) await exchange(server.port, bytesOf(again), { patienceMs: PATIENCE_MS })
     expect((await server.fetch('/readyz')).status).toBe(200)
     expect(await made('/api/batch', { operation: 'echo', items: [{}] }, 'batchId')).toHaveLength(1)
-    // Node and the database are some 130 MB; garbage comes and goes.
+    // Node and the database are some 130 MB; garbage comes and goes. The process of the edge plays D1, R2 and the queue as well.
     const after = await residentMb()
     console.log(`resident: ${Math.round(before)} MB, then ${Math.round(after)} MB`)
     expect(after).toBeLessThan(before + 150)
-    expect(after).toBeLessThan(600)
+    expect(after).toBeLessThan(ON_EDGE ? 1_200 : 600)
     expect(server.output).not.toContain('nobody foresaw')
   })
 })
