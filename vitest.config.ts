@@ -46,7 +46,9 @@ const SERVED = [
 ].map((name) => `test/${name}.test.ts`)
 
 /** Suites that talk to the Worker and to nothing else. */
-const OF_THE_EDGE = ['live/edge', 'server/edge-memory', 'server/edge-libsql'].map((name) => `test/${name}.test.ts`)
+const OF_THE_EDGE = ['live/edge', 'server/edge-dev', 'server/edge-memory', 'server/edge-libsql'].map(
+  (name) => `test/${name}.test.ts`,
+)
 
 export default defineConfig({
   test: {

@@ -4,11 +4,11 @@ import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey }
 import type { Clock, Database } from './ports.ts'
 import { isScope, SCOPES, type Scope } from './wire/scopes.ts'
 
-const USAGE = `Usage:
-  npm run keys -- create OWNER [NAME] [--scopes SCOPE,SCOPE] [--days N]   makes a key; it is shown once
-  npm run keys -- list
-  npm run keys -- rotate ID [--grace HOURS]   makes another in its place; the old one works for so many hours more
-  npm run keys -- revoke ID
+const usage = (called: string) => `Usage:
+  ${called} create OWNER [NAME] [--scopes SCOPE,SCOPE] [--days N]   makes a key; it is shown once
+  ${called} list
+  ${called} rotate ID [--grace HOURS]   makes another in its place; the old one works for so many hours more
+  ${called} revoke ID
 Scopes: ${SCOPES.join(', ')}. Without --scopes a key may do everything (*).`
 
 const HOUR_MS = 60 * 60 * 1_000
@@ -16,19 +16,36 @@ const DAY_MS = 24 * HOUR_MS
 /** A date of JavaScript ends here. */
 const LAST_MS = 8.64e15
 
-type Deps = { readonly db: Database; readonly clock: Clock }
+interface Deps {
+  readonly db: Database
+  readonly clock: Clock
+  /** How the command is called, for what it says of itself. */
+  readonly called: string
+}
+
+/** A call that is none of the command's; the message says why where that is not plain. */
+class Misused extends Error {}
 
 /**
  * Runs one command on API keys.
  * @returns what to print
  * @throws ConfigError saying how the command is used
  */
-export async function keysCommand(deps: Deps, [command, ...rest]: readonly string[]): Promise<string> {
+export async function keysCommand(deps: Deps, args: readonly string[]): Promise<string> {
+  try {
+    return await run(deps, args)
+  } catch (error) {
+    if (!(error instanceof Misused)) throw error
+    throw new ConfigError([error.message, usage(deps.called)].filter((part) => part !== '').join('\n\n'))
+  }
+}
+
+async function run(deps: Deps, [command, ...rest]: readonly string[]): Promise<string> {
   if (command === 'create') return create(deps, rest)
   if (command === 'list' && rest.length === 0) return list(deps)
   if (command === 'rotate') return rotate(deps, rest)
   if (command === 'revoke') return revoke(deps, rest)
-  throw new ConfigError(USAGE)
+  throw new Misused()
 }
 
 /** Splits arguments into words and `--option value` pairs. */
@@ -42,7 +59,7 @@ function parse(args: readonly string[], known: readonly string[]): { words: stri
       continue
     }
     const value = args[++at]
-    if (!known.includes(word) || value === undefined) throw new ConfigError(USAGE)
+    if (!known.includes(word) || value === undefined) throw new Misused()
     options.set(word, value)
   }
   return { words, options }
@@ -52,7 +69,7 @@ function parse(args: readonly string[], known: readonly string[]): { words: stri
 function numberOf(text: string | undefined): number | null {
   if (text === undefined) return null
   const number = Number(text)
-  if (!(number > 0) || number * DAY_MS > LAST_MS / 2) throw new ConfigError(USAGE)
+  if (!(number > 0) || number * DAY_MS > LAST_MS / 2) throw new Misused()
   return number
 }
 
@@ -60,14 +77,14 @@ function scopesOf(text: string | undefined): readonly Scope[] {
   if (text === undefined) return ['*']
   const words = text.split(',').map((word) => word.trim())
   const wrong = words.find((word) => !isScope(word))
-  if (wrong !== undefined) throw new ConfigError(`There is no scope "${wrong}".\n\n${USAGE}`)
+  if (wrong !== undefined) throw new Misused(`There is no scope "${wrong}".`)
   return words.filter(isScope)
 }
 
 async function create(deps: Deps, args: readonly string[]): Promise<string> {
   const { words, options } = parse(args, ['--days', '--scopes'])
   const [owner, name = '', ...more] = words
-  if (owner === undefined || owner === '' || more.length > 0) throw new ConfigError(USAGE)
+  if (owner === undefined || owner === '' || more.length > 0) throw new Misused()
   const days = numberOf(options.get('--days'))
   const scopes = scopesOf(options.get('--scopes'))
   const expiresAt = days === null ? null : Math.floor(deps.clock.now() + days * DAY_MS)
@@ -79,12 +96,12 @@ const shown = ({ id, owner, secret }: NewKey) => `Key ${id} for ${owner}. It is 
 async function rotate(deps: Deps, args: readonly string[]): Promise<string> {
   const { words, options } = parse(args, ['--grace'])
   const [id, ...more] = words
-  if (id === undefined || more.length > 0) throw new ConfigError(USAGE)
+  if (id === undefined || more.length > 0) throw new Misused()
   const hours = numberOf(options.get('--grace'))
   const made = await rotateKey(deps, id, Math.floor((hours ?? 0) * HOUR_MS))
   if (made === null) {
     throw new ConfigError(
-      `No key in force that was not replaced yet has the id ${id}. "npm run keys -- list" shows them.`,
+      `No key in force that was not replaced yet has the id ${id}. "${deps.called} list" shows them.`,
     )
   }
   const old = hours === null ? 'The old one is revoked.' : `The old one works for another ${hours} hours.`
@@ -92,14 +109,14 @@ async function rotate(deps: Deps, args: readonly string[]): Promise<string> {
 }
 
 async function revoke(deps: Deps, [id, ...more]: readonly string[]): Promise<string> {
-  if (id === undefined || more.length > 0) throw new ConfigError(USAGE)
+  if (id === undefined || more.length > 0) throw new Misused()
   if (await revokeKey(deps, id)) return `Revoked ${id}.`
-  throw new ConfigError(`No key in force has the id ${id}. "npm run keys -- list" shows them.`)
+  throw new ConfigError(`No key in force has the id ${id}. "${deps.called} list" shows them.`)
 }
 
 async function list(deps: Deps): Promise<string> {
   const rows = await listKeys(deps.db)
-  if (rows.length === 0) return 'There are no keys yet. "npm run keys -- create OWNER" makes one.'
+  if (rows.length === 0) return `There are no keys yet. "${deps.called} create OWNER" makes one.`
   const day = (at: number) => new Date(at).toISOString().slice(0, 10)
   return rows
     .map((key) => {

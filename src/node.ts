@@ -189,7 +189,7 @@ async function withDatabase(config: Config, command: string, args: readonly stri
   }
   const { db, close } = await openDatabase(config)
   try {
-    if (command === 'keys') return await keysCommand({ db, clock }, args)
+    if (command === 'keys') return await keysCommand({ db, clock, called: 'npm run keys --' }, args)
     if (command !== 'backup' || folder === undefined) throw new ConfigError(`There is no command "${command}".`)
     await backUp(db, config.dataDir, resolve(folder))
     return `Backed up ${config.dataDir} to ${folder}. "npm run restore -- ${folder}" makes a data folder of it.`

@@ -3,7 +3,6 @@
  * invocation of a Worker; what would go over is refused here, by name, before it is sent. What D1 fails at in passing is tried again where
  * that is safe.
  */
-import type { D1Database, D1PreparedStatement, D1Result } from '@cloudflare/workers-types'
 import type { BatchItem } from 'drizzle-orm/batch'
 import { NoopCache } from 'drizzle-orm/cache/core'
 import { D1PreparedQuery, DrizzleD1Database, SQLiteD1Session } from 'drizzle-orm/d1'
@@ -21,6 +20,27 @@ export interface StatementMeter {
   readonly used: number
   /** What may still be asked before the platform would refuse. Whatever can go on in a fresh invocation ends before this is 0. */
   readonly left: number
+}
+
+/** What a statement brought: rows as objects, of which D1 tells more than is needed here. */
+export interface D1Answer {
+  readonly results: readonly Record<string, unknown>[]
+}
+
+/** What the driver uses of a statement of D1. */
+export interface D1Statement {
+  bind(...values: unknown[]): D1Statement
+  run(): Promise<D1Answer>
+  all(): Promise<D1Answer>
+  /** Rows as lists. */
+  raw(): Promise<unknown[][]>
+}
+
+/** What the driver uses of a binding of D1. */
+export interface D1Client<S extends D1Statement = D1Statement> {
+  prepare(sql: string): S
+  /** Runs statements in one transaction. */
+  batch(statements: readonly S[]): Promise<D1Answer[]>
 }
 
 /** How the driver is made. */
@@ -66,7 +86,7 @@ const pauseFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resol
  * D1 does not answer (a write may have been kept then), TypeError when one is larger than D1 takes, which is a fault of ours, else what D1
  * throws
  */
-export function openD1(d1: D1Database, options: D1Options = {}): { db: Database; meter: StatementMeter } {
+export function openD1(d1: D1Client, options: D1Options = {}): { db: Database; meter: StatementMeter } {
   const client = new BoundedClient(d1, options)
   const dialect = new SQLiteAsyncDialect()
   const session = new Session(client, dialect)
@@ -122,13 +142,13 @@ function isPreparable(statement: object): statement is { _prepare(): PreparedQue
 
 /** The part of D1 that drizzle uses, within the limits. */
 class BoundedClient {
-  readonly #d1: D1Database
+  readonly #d1: D1Client
   readonly #most: number
   readonly #pause: (ms: number) => Promise<void>
   #used = 0
   readonly meter: StatementMeter
 
-  constructor(d1: D1Database, { statements = D1_LIMITS.statements, pause = pauseFor }: D1Options) {
+  constructor(d1: D1Client, { statements = D1_LIMITS.statements, pause = pauseFor }: D1Options) {
     this.#d1 = d1
     this.#most = statements
     this.#pause = pause
@@ -147,7 +167,7 @@ class BoundedClient {
     return new BoundedStatement(this, this.#d1.prepare(sql), sql)
   }
 
-  async batch(statements: readonly BoundedStatement[]): Promise<D1Result[]> {
+  async batch(statements: readonly BoundedStatement[]): Promise<D1Answer[]> {
     return this.ask(statements, () => this.#d1.batch(statements.map(({ prepared }) => prepared)))
   }
 
@@ -179,11 +199,11 @@ class BoundedClient {
 }
 
 class BoundedStatement {
-  readonly prepared: D1PreparedStatement
+  readonly prepared: D1Statement
   readonly #client: BoundedClient
   readonly #sql: string
 
-  constructor(client: BoundedClient, prepared: D1PreparedStatement, sql: string) {
+  constructor(client: BoundedClient, prepared: D1Statement, sql: string) {
     this.#client = client
     this.prepared = prepared
     this.#sql = sql
@@ -199,11 +219,11 @@ class BoundedStatement {
     return new BoundedStatement(this.#client, this.prepared.bind(...values), this.#sql)
   }
 
-  run(): Promise<D1Result> {
+  run(): Promise<D1Answer> {
     return this.#client.ask([this], () => this.prepared.run())
   }
 
-  all(): Promise<D1Result> {
+  all(): Promise<D1Answer> {
     return this.#client.ask([this], () => this.prepared.all())
   }
 

@@ -24,7 +24,10 @@ async function answer(question: EdgeQuestion): Promise<EdgeAnswer> {
   const [command, ...args] = question.args
   if (command !== 'keys') return { lines: [`There is no command "${command}" at the edge.`], code: 1 }
   try {
-    return { lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now } }, args)], code: 0 }
+    return {
+      lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now }, called: 'keys' }, args)],
+      code: 0,
+    }
   } catch (error) {
     return { lines: [String(error)], code: 1 }
   }

@@ -1,0 +1,71 @@
+/** D1 as `wrangler d1 execute` reaches it: the database of this machine, or the deployed one, by the rights that wrangler has. */
+import { z } from 'zod'
+import type { D1Answer, D1Client, D1Statement } from '../src/drivers/db-d1.ts'
+import { runWrangler } from './wrangler.ts'
+
+/** What `--json` prints, a result a statement. */
+const Printed = z.array(z.object({ results: z.array(z.record(z.string(), z.unknown())) }))
+
+/** A statement whose values are written into it, since the command takes no parameters. */
+class Written implements D1Statement {
+  readonly #client: WranglerD1
+  readonly sql: string
+
+  constructor(client: WranglerD1, sql: string) {
+    this.#client = client
+    this.sql = sql
+  }
+
+  bind(...values: unknown[]): Written {
+    return new Written(this.#client, writtenOut(this.sql, values))
+  }
+
+  async all(): Promise<D1Answer> {
+    const [answer] = await this.#client.batch([this])
+    return answer ?? { results: [] }
+  }
+
+  run(): Promise<D1Answer> {
+    return this.all()
+  }
+
+  async raw(): Promise<unknown[][]> {
+    return (await this.all()).results.map((row) => Object.values(row))
+  }
+}
+
+/** The client. Statements of a batch are one transaction, as D1 has it. */
+export class WranglerD1 implements D1Client<Written> {
+  readonly #args: readonly string[]
+
+  /** @param args which database, and where: `['millrace', '--remote']` */
+  constructor(args: readonly string[]) {
+    this.#args = args
+  }
+
+  prepare(sql: string): Written {
+    return new Written(this, sql)
+  }
+
+  /** @throws ConfigError with what wrangler printed, where it failed */
+  async batch(statements: readonly Written[]): Promise<D1Answer[]> {
+    const command = statements.map(({ sql }) => sql).join(';\n')
+    return Printed.parse(
+      JSON.parse(await runWrangler(['d1', 'execute', ...this.#args, '--json', '--command', command])),
+    )
+  }
+}
+
+/** Puts values where the question marks are that stand outside quotes. */
+function writtenOut(sql: string, values: readonly unknown[]): string {
+  const rest = [...values]
+  return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|\?/g, (part) => (part === '?' ? literal(rest.shift()) : part))
+}
+
+/** A value as SQLite writes it (lang_expr.html, "Literal Values"). */
+function literal(value: unknown): string {
+  if (value === null) return 'NULL'
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value)
+  if (typeof value === 'string' && !value.includes('\0')) return `'${value.replaceAll("'", "''")}'`
+  throw new TypeError(`No value for a statement: ${String(value)}`)
+}

@@ -1,0 +1,49 @@
+/** Wrangler, as the scripts run it: without questions, and telling nobody. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { ConfigError } from '../src/config.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const WRANGLER = join(dirname(createRequire(import.meta.url).resolve('wrangler/package.json')), 'bin', 'wrangler.js')
+
+/** Nothing is sent that was not asked for: no figures on use, no look for updates or for where this machine is. */
+const QUIET = {
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_SEND_ERROR_REPORTS: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+  CLOUDFLARE_TELEMETRY_DISABLED: '1',
+  DO_NOT_TRACK: '1',
+  // Questions would wait for answers.
+  CI: '1',
+}
+
+/** Starts wrangler in the project's folder. What it says on standard error is shown. */
+export function startWrangler(args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
+  const env = { ...process.env, ...QUIET }
+  return spawn(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env, stdio: ['ignore', output, 'inherit'] })
+}
+
+/**
+ * Runs wrangler to its end.
+ * @returns what it printed
+ * @throws ConfigError with what it printed, where it failed
+ */
+export async function runWrangler(args: readonly string[]): Promise<string> {
+  const child = startWrangler(args, 'pipe')
+  let said = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new ConfigError(`wrangler ${args.slice(0, 3).join(' ')} failed.\n${said.trim()}`)
+  return said
+}
+
+/** The folder in which `npm run dev:edge` keeps what D1, R2 and the objects hold, and how wrangler is told of it. */
+export function localState(dataDir: string): { folder: string; args: readonly string[] } {
+  const folder = join(dataDir, 'edge')
+  return { folder, args: ['--local', '--persist-to', folder] }
+}
