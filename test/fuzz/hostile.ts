@@ -113,6 +113,7 @@ function changed(value: unknown, changes: readonly Change[]): unknown {
         key,
         Array.from({ length: 300 }, (_, i) => there[i % there.length]),
       )
+    else if (Array.isArray(there)) there.push(structuredClone(odd))
     else if (isContainer(there)) put(there, name, odd)
   }
   return root['']

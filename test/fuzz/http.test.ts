@@ -12,6 +12,7 @@ import { CardErrorBody } from '../../src/wire/cards.ts'
 import { ChunkErrorBody } from '../../src/wire/chunks.ts'
 import { openLive } from '../live/rig.ts'
 import { ON_EDGE, startServer, type TestServer } from '../server/harness.ts'
+import { runs, SEED } from './chance.ts'
 import { bytesOf, exchange, type Got, type Sent } from './exchange.ts'
 import {
   brokenJson,
@@ -26,10 +27,14 @@ import {
 } from './hostile.ts'
 import { SchemaArbitraries } from './schemas.ts'
 
-const RUNS = Number(process.env.FUZZ_RUNS ?? 50)
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const RUNS = runs(50)
 /** Whatever takes longer hangs: the longest that a route may hold a request is 25 s. */
 const PATIENCE_MS = 90_000
+/**
+ * Where workerd itself is the server, it hangs up on a body of more than this that a refusal left unread, and TCP may take back what it had
+ * answered.
+ */
+const UNREAD_BYTES = 10_000
 const KEY = 'a-key-for-the-fuzzed-server'
 /** The file itself has no bound in time: how long it takes is a matter of FUZZ_RUNS. */
 const FOREVER = { timeout: 3_600_000 }
@@ -171,7 +176,7 @@ function bodies(method: string, operation: Operation | undefined): fc.Arbitrary<
   )
   // Not large: who closes a connection while bytes come that no GET has takes back what it answered, as TCP has it.
   const unwanted = odd
-    .map((bytes) => bytes.subarray(0, 10_000))
+    .map((bytes) => bytes.subarray(0, UNREAD_BYTES))
     .map((body): Body => ({ headers: [['Content-Type', 'application/json']], body }))
   return method === 'GET' ? fc.oneof({ weight: 5, arbitrary: none }, unwanted) : fc.oneof(none, unwanted)
 }
@@ -243,8 +248,10 @@ describe('a route', () => {
     await fc.assert(
       fc.asyncProperty(requestsTo(route), async (sent) => {
         const got = await exchange(server.port, bytesOf(sent), { patienceMs: PATIENCE_MS })
-        if (got === null) throw new Error('The connection was closed without an answer.')
-        check(new URL(sent.target, server.url).pathname, sent, got)
+        if (got !== null) return check(new URL(sent.target, server.url).pathname, sent, got)
+        const refusedMidway = ON_EDGE && (sent.body?.byteLength ?? 0) > UNREAD_BYTES
+        if (!refusedMidway) throw new Error('The connection was closed without an answer.')
+        expect((await server.fetch('/healthz')).status).toBe(200)
       }),
       { seed: SEED, numRuns: RUNS },
     )

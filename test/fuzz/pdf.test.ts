@@ -9,10 +9,10 @@ import { allLayouts } from '../../demo/sheets.ts'
 import { type Document, extract, statusOf, toTheEnd } from '../server/batches.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { heatSheet, lockedSheet, SWIMMER } from '../server/sheets.ts'
+import { runs, SEED } from './chance.ts'
 import { damaged, HOSTILE_PDFS } from './hostile-pdfs.ts'
 
-const RUNS = Number(process.env.FUZZ_RUNS ?? 200)
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const RUNS = runs(200)
 const A_BATCH = 10
 const FOREVER = { timeout: 3_600_000 }
 

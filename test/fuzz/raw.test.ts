@@ -6,10 +6,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ErrorBody } from '../../src/wire/batch.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
+import { runs, SEED } from './chance.ts'
 import { bytesOf, exchange, type Sent } from './exchange.ts'
 
-const RUNS = Number(process.env.FUZZ_RUNS ?? 50)
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const RUNS = runs(50)
 const PATIENCE_MS = 90_000
 
 let server: TestServer
