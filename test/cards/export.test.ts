@@ -91,6 +91,38 @@ describe('an export', () => {
     expect(some.export_data).toContain('Card 1')
   })
 
+  it('finds words of any script, whatever their case and however they are composed', async () => {
+    const words = [
+      ['Café', 'privé'],
+      ['CAFE\u0301', 'PRIVE\u0301'],
+      ['Straße', 'Öffentlich'],
+      ['STRASSE', 'ÖFFENTLICH'],
+      ['İstanbul', 'ΟΔΟΣ'],
+      ['i\u0307stanbul', 'οδος'],
+      ['Cafe', 'prive'],
+      ['Istanbul', 'PRIVATE'],
+    ]
+    await client.import(words.map(([category, privacy_level], at) => card(at, { category, privacy_level })))
+    const all = await client.cards()
+    const ids = all.map(({ id }) => id)
+    const found = async (filter: object) => {
+      const [whole, named] = await Promise.all([
+        client.cards({ ...filter }),
+        client.cards({ ...filter, card_ids: ids }),
+      ])
+      expect(named).toEqual(whole)
+      return whole.map(({ title }) => Number(String(title).slice('Card '.length)))
+    }
+    for (const asked of ['Café', 'café', 'CAFÉ', 'cafe\u0301'])
+      expect(await found({ categories: [asked] })).toEqual([0, 1])
+    for (const asked of ['straße', 'Strasse', 'STRAẞE']) expect(await found({ categories: [asked] })).toEqual([2, 3])
+    expect(await found({ categories: ['İSTANBUL'] })).toEqual([4, 5])
+    expect(await found({ categories: ['ISTANBUL', 'CAFE'] })).toEqual([6, 7])
+    expect(await found({ privacy_levels: ['Privé', 'öffentlich'] })).toEqual([0, 1, 2, 3])
+    expect(await found({ privacy_levels: ['ΟΔΟς'], categories: ['İstanbul', 'private'] })).toEqual([4, 5])
+    expect(await found({ privacy_levels: ['private'], categories: ['Café'] })).toEqual([])
+  })
+
   it('of nothing is an empty one', async () => {
     expect(await client.cards()).toEqual([])
     expect(await client.export({ format: 'ndjson' })).toMatchObject({

@@ -243,6 +243,15 @@ describe('publishing', () => {
     expect((await client.tokens()).balance).toBe('1.00000000')
   })
 
+  it('goes by one way to compare levels, in whatever letters they are written', async () => {
+    // A long s and a dotless i, which SQLite takes for letters of their own.
+    const cards = ['BUſINESS', 'ıdeas'].map((privacy_level, at) => card(at, { privacy_level }))
+    expect(await client.import(cards)).toMatchObject({ cards_published: 2 })
+    const withheld = { publish_business: false, publish_ideas: false, on_duplicate: 'update' }
+    expect(await client.import(cards, withheld)).toMatchObject({ cards_updated: 2 })
+    expect(await client.cards({ published_only: true, privacy_levels: ['business', 'IDEAS'] })).toHaveLength(2)
+  })
+
   it('gives cards of one title pages of their own', async () => {
     await client.import(Array(1_200).fill(card(1)))
     const slugs = query(server, 'SELECT DISTINCT slug FROM cards WHERE owner = ?', owner)

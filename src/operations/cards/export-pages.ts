@@ -1,12 +1,14 @@
 /** The cards of an export, page by page in the order of their ids. However many there are, a page and its read cost the same. */
 import { type SQL, sql } from 'drizzle-orm'
+import * as z from 'zod'
 import type { Database } from '../../ports.ts'
+import { folded } from './words.ts'
 
-/** Which cards are wanted. */
+/** Which cards are wanted. Words are compared as `folded` has them. */
 export interface CardFilter {
-  /** Upper case; null for any. */
+  /** Null for any. */
   readonly privacyLevels: readonly string[] | null
-  /** Upper case; null for any. */
+  /** Null for any. */
   readonly categories: readonly string[] | null
   readonly publishedOnly: boolean
 }
@@ -51,12 +53,42 @@ function asJson({ withMetadata, pages, packed }: CardView): SQL {
     'created_at', ${time('created_at')}, 'published_at', iif(published_at IS NULL, NULL, ${time('published_at')}))`
 }
 
-function matches({ privacyLevels, categories, publishedOnly }: CardFilter): SQL {
-  const among = (column: SQL, words: readonly string[]) =>
-    sql` AND upper(${column}) IN (SELECT value FROM json_each(${JSON.stringify(words)}))`
-  return sql`deleted_at IS NULL${publishedOnly ? sql` AND published_at IS NOT NULL` : sql``}${
-    privacyLevels === null ? sql`` : among(sql`privacy_level`, privacyLevels)
-  }${categories === null ? sql`` : among(sql`category`, categories)}`
+/** A filter in two parts: SQLite knows the case of ASCII letters alone, so cards with words in others pass its part and are looked at here. */
+interface Sieve {
+  /** True of cards that match, and of those that may. */
+  readonly condition: SQL
+  /** Of a card that may match, its `[privacy_level, category]`; else null. */
+  readonly words: SQL
+  /** Whether a card that passed the condition matches, by its `words`. */
+  takes(words: string | null): boolean
+}
+
+const Words = z.tuple([z.string(), z.string()])
+
+function sieve({ privacyLevels, categories, publishedOnly }: CardFilter): Sieve {
+  const parts = [
+    { column: sql`privacy_level`, asked: privacyLevels },
+    { column: sql`category`, asked: categories },
+  ].map(({ column, asked }) => ({ column, among: asked && new Set(asked.map(folded)) }))
+  const beyondAscii = (column: SQL) => sql`octet_length(${column}) > length(${column})`
+  const conditions = parts.flatMap(({ column, among }) =>
+    among === null
+      ? []
+      : sql` AND (upper(${column}) IN (SELECT value FROM json_each(${JSON.stringify([...among])})) OR ${beyondAscii(column)})`,
+  )
+  const unsure = parts.flatMap(({ column, among }) => (among === null ? [] : beyondAscii(column)))
+  return {
+    condition: sql`deleted_at IS NULL${publishedOnly ? sql` AND published_at IS NOT NULL` : sql``}${sql.join(conditions)}`,
+    words:
+      unsure.length === 0
+        ? sql`NULL`
+        : sql`iif(${sql.join(unsure, sql` OR `)}, json_array(privacy_level, category), NULL)`,
+    takes(words) {
+      if (words === null) return true
+      const found = Words.parse(JSON.parse(words))
+      return parts.every(({ among }, at) => among?.has(folded(found[at] ?? '')) ?? true)
+    },
+  }
 }
 
 /**
@@ -71,14 +103,15 @@ export async function* allPages(
   from: string,
 ): AsyncGenerator<CardPage> {
   const shown = asJson(view)
-  const wanted = matches(filter)
+  const { condition, words, takes } = sieve(filter)
   for (let after = from; ; ) {
     const { last, scanned } = await nextWindow(db, owner, after)
     if (last === null) return
-    const rows = await db.all<{ card: string }>(sql`
-      SELECT ${shown} AS card FROM cards WHERE owner = ${owner} AND id > ${after} AND id <= ${last} AND ${wanted} ORDER BY id`)
+    const rows = await db.all<{ card: string; words: string | null }>(sql`
+      SELECT ${shown} AS card, ${words} AS words FROM cards
+      WHERE owner = ${owner} AND id > ${after} AND id <= ${last} AND ${condition} ORDER BY id`)
     after = last
-    yield { cards: rows.map(({ card }) => card), scanned, missing: [], next: after }
+    yield { cards: rows.flatMap(({ card, words }) => (takes(words) ? card : [])), scanned, missing: [], next: after }
   }
 }
 
@@ -114,16 +147,17 @@ export async function* pagesOf(
   view: CardView,
   from: string,
 ): AsyncGenerator<CardPage> {
+  const { condition, words, takes } = sieve(filter)
   for (let at = Number(from); at < ids.length; at += IDS_A_PAGE) {
     const page = ids.slice(at, at + IDS_A_PAGE)
-    const rows = await db.all<{ id: string; card: string | null }>(sql`
-      SELECT i.value AS id, (SELECT iif(${matches(filter)}, ${asJson(view)}, '') FROM cards
-        WHERE owner = ${owner} AND cards.id = i.value AND deleted_at IS NULL) AS card
-      FROM json_each(${JSON.stringify(page)}) i ORDER BY i.key`)
+    const rows = await db.all<{ wanted: string; found: number; card: string | null; words: string | null }>(sql`
+      SELECT wanted, cards.id IS NOT NULL AS found, iif(${condition}, ${asJson(view)}, NULL) AS card, ${words} AS words
+      FROM (SELECT key, value AS wanted FROM json_each(${JSON.stringify(page)})) i
+      LEFT JOIN cards ON owner = ${owner} AND cards.id = wanted AND deleted_at IS NULL ORDER BY i.key`)
     yield {
-      cards: rows.flatMap(({ card }) => (card === null || card === '' ? [] : [card])),
+      cards: rows.flatMap(({ found, card, words }) => (found === 1 && card !== null && takes(words) ? card : [])),
       scanned: page.length,
-      missing: rows.flatMap(({ id, card }) => (card === null ? [id] : [])),
+      missing: rows.flatMap(({ wanted, found }) => (found === 0 ? wanted : [])),
       next: String(at + IDS_A_PAGE),
     }
   }

@@ -16,7 +16,7 @@ import { forgetSlices } from './slices.ts'
 
 const words = z.array(z.string()).nullable()
 
-/** What the operation is asked; words are upper case. */
+/** What the operation is asked. */
 const Task = z.object({
   /** Null for all. */
   ids: words,

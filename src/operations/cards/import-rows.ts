@@ -10,6 +10,7 @@ import type { Database, Statement } from '../../ports.ts'
 import { UNITS_A_TOKEN } from '../../schema/cards.ts'
 import { type ImportError, MOST_ERRORS, type NewCard } from '../../wire/cards.ts'
 import { shownTitle } from './read-cards.ts'
+import { folded } from './words.ts'
 
 /** What to do with a card that is there already; null: import it all the same. */
 export type OnDuplicate = 'skip' | 'update' | 'fail' | null
@@ -54,6 +55,9 @@ function textOf(metadata: NewCard['metadata']): string {
   return '{}'
 }
 
+/** Privacy levels of which cards may be published. */
+const PUBLIC_LEVELS = new Set(['BUSINESS', 'IDEAS'])
+
 /** The row of a JSON array (as `r`) for which `at` gives the columns below. */
 const packed = ({ id, hash, slug, card }: ImportRow) => [
   id,
@@ -67,6 +71,7 @@ const packed = ({ id, hash, slug, card }: ImportRow) => [
   card.source_url ?? null,
   textOf(card.metadata),
   slug,
+  PUBLIC_LEVELS.has(folded(card.privacy_level)) ? 1 : 0,
 ]
 const COLUMNS = sql.join(
   Array.from({ length: 11 }, (_, place) => at(place)),
@@ -115,7 +120,7 @@ function updateCards(db: Database, { owner, now }: ImportSlice, array: string, h
     UPDATE cards SET category = ${at(4)}, privacy_level = ${at(5)}, tags = ${at(6)}, source_platform = ${at(7)}, source_url = ${at(8)},
       metadata = ${at(9)}, slug = coalesce(slug, ${at(10)}), updated_at = ${now},
       published_at = CASE WHEN ${at(10)} IS NOT NULL THEN coalesce(published_at, ${now})
-        WHEN upper(${at(5)}) IN ('BUSINESS', 'IDEAS') THEN published_at ELSE NULL END
+        WHEN ${at(11)} THEN published_at ELSE NULL END
     FROM (SELECT r.value, ${oldest(owner, at(1))} AS card_id FROM json_each(${array}) r LIMIT -1) r
     WHERE cards.owner = ${owner} AND cards.id = r.card_id AND ${held}`)
 }

@@ -8,6 +8,7 @@ import { cardId, contentHash, slugMaker } from './card.ts'
 import { DUPLICATE, type ImportRow, type ImportSlice, importStatements } from './import-rows.ts'
 import { readCards, tooLarge } from './read-cards.ts'
 import { forgetSlices } from './slices.ts'
+import { folded } from './words.ts'
 
 /** Cards between two reports of progress. */
 const REPORT_EVERY = 100
@@ -89,7 +90,7 @@ async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSl
   for (const found of readCards(task.form, task.header, bytes)) {
     if ('card' in found) {
       const { card } = found
-      const published = isPublic.has(card.privacy_level.toUpperCase())
+      const published = isPublic.has(folded(card.privacy_level))
       const hash = contentHash(card)
       rows.push({ index, id: cardId(job.batchId, index), hash, slug: published ? slug(card.title, index) : null, card })
     } else errors.push({ index, title: found.title, error: found.error })

@@ -171,8 +171,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   throw invalid(field, field === '' ? `${issue?.message}` : `${field}: ${issue?.message}`)
 }
 
-const upperCase = (words: readonly string[] | undefined) =>
-  words === undefined || words.length === 0 ? null : words.map((word) => word.toUpperCase())
+const anyOf = (words: readonly string[] | undefined) => (words === undefined || words.length === 0 ? null : words)
 
 function isFormat(name: string): name is ExportFormat {
   return EXPORT_FORMATS.some((format) => format === name)
@@ -192,8 +191,8 @@ async function exportCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
     operation: 'cards.export',
     request: {
       ids,
-      privacyLevels: upperCase(asked.privacy_levels),
-      categories: upperCase(asked.categories),
+      privacyLevels: anyOf(asked.privacy_levels),
+      categories: anyOf(asked.categories),
       publishedOnly: asked.published_only,
       format,
       withMetadata: asked.include_metadata,

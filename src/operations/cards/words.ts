@@ -1,0 +1,10 @@
+/** How categories and privacy levels are compared, wherever they are: without case, in every script. */
+
+/**
+ * A word as it is compared. Words that differ in case alone, or in how their letters are composed, give the same: `ß` is `SS`, `İ` is an
+ * `I` with a dot over it. Lower case first, because some letters (`ẞ`) are their own upper case; upper case last, because it knows no
+ * final sigma.
+ */
+export function folded(word: string): string {
+  return word.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
+}
