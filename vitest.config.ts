@@ -36,7 +36,7 @@ const SERVED = [
   ),
   ...['order', 'owner', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
   ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),
-  ...['import', 'surface', 'export'].map((name) => `cards/${name}`),
+  ...['import', 'intake', 'surface', 'export'].map((name) => `cards/${name}`),
   'webhooks/server',
   'client/follow',
   'client/client',

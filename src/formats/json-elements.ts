@@ -61,8 +61,9 @@ export class JsonElementScanner {
   readonly #onSlice: (elements: readonly unknown[]) => void
   #place = AROUND
   #begun = false
-  /** Whether the array was found. */
+  /** Whether the array was found, and whether it is the body itself. */
   #found = false
+  #isBody = false
   /** Nesting: of the body outside the array, of the element within it. */
   #depth = 0
   #nest = 0
@@ -100,6 +101,11 @@ export class JsonElementScanner {
   /** Elements found so far. */
   get records(): number {
     return this.#slicer.records
+  }
+
+  /** Whether the body is the array itself, as far as it was seen. */
+  get isBody(): boolean {
+    return this.#isBody
   }
 
   /** @throws SyntaxError, TooMuchAround */
@@ -155,6 +161,7 @@ export class JsonElementScanner {
     // A byte order mark may come first.
     if (isBlank(byte) || (!this.#begun && byte > 127)) return
     const begins = byte === OPEN && (this.#awaits || !this.#begun)
+    this.#isBody ||= begins && !this.#begun
     this.#begun = true
     this.#awaits = false
     if (begins) {

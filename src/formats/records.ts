@@ -32,6 +32,9 @@ export class RecordScanner {
   /** Nothing but blanks was seen in this record. */
   #blank = true
   #state = AT_START
+  /** Number of the line that is read, from 1, and of the one on which the last quoted field began. */
+  #line = 1
+  #quoteLine = 1
 
   constructor(form: RecordForm, bounds: SliceBounds, wantsHeader = false) {
     this.#form = form
@@ -46,6 +49,11 @@ export class RecordScanner {
   /** Records found so far, the header not among them. */
   get records(): number {
     return this.#slicer.records
+  }
+
+  /** In a CSV that ends inside quotes, the line on which they were opened, from 1; else null. */
+  get openQuoteLine(): number | null {
+    return this.#state === QUOTED ? this.#quoteLine : null
   }
 
   push(chunk: Uint8Array): void {
@@ -76,11 +84,15 @@ export class RecordScanner {
       const byte = chunk[at] ?? LF
       if (state === QUOTED) {
         if (byte === QUOTE) state = AFTER_QUOTE
+        else if (byte === LF) this.#line++
         continue
       }
-      if (byte === QUOTE && (state === AT_START || state === AFTER_QUOTE)) state = QUOTED
-      else if (byte === LF) {
+      if (byte === QUOTE && (state === AT_START || state === AFTER_QUOTE)) {
+        if (state === AT_START) this.#quoteLine = this.#line
+        state = QUOTED
+      } else if (byte === LF) {
         state = AT_START
+        this.#line++
         this.#endRecord(this.#base + at + 1)
         continue
       } else state = byte === COMMA ? AT_START : PLAIN

@@ -1,4 +1,4 @@
-/** Streams from generators. */
+/** Streams from generators, and what may stand at the beginning of a text. */
 
 /**
  * A stream of what a generator yields, asked for one by one only as they are read. It fails as the generator does; when it is
@@ -19,4 +19,29 @@ export function streamOf<T>(values: AsyncGenerator<T>): ReadableStream<T> {
     },
     { highWaterMark: 0 },
   )
+}
+
+/** U+FEFF in UTF-8, which some programs write before a text. */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
+
+/** Passes bytes on, but for a byte order mark that they begin with. */
+export async function* withoutByteOrderMark(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** As much of the mark as was seen; null once it is known whether there is one. */
+  let seen: number | null = 0
+  for await (const chunk of chunks) {
+    let at = 0
+    while (seen !== null && at < chunk.byteLength) {
+      if (chunk[at] === BYTE_ORDER_MARK[seen]) {
+        at++
+        seen = ++seen === BYTE_ORDER_MARK.length ? null : seen
+      } else {
+        // A part of it is no mark.
+        if (seen > at) yield Uint8Array.from(BYTE_ORDER_MARK.slice(0, seen - at))
+        at = 0
+        seen = null
+      }
+    }
+    if (at < chunk.byteLength) yield at === 0 ? chunk : chunk.subarray(at)
+  }
+  if (seen !== null && seen > 0) yield Uint8Array.from(BYTE_ORDER_MARK.slice(0, seen))
 }

@@ -61,6 +61,14 @@ describe('records', () => {
     ])
   })
 
+  it('of a CSV that ends inside quotes name the line on which those were opened', () => {
+    const ends = ['a,b\n"c\n', 'a,b\nc,"d""\n\ne', '"a\nb",c\n"d"\n', '\n\n"', 'a"b\nc "d\n']
+    const lines = [2, 2, null, 3, null]
+    for (const chunk of [1, 2, 50]) {
+      expect(ends.map((text) => scan('csv', utf8.encode(text), chunk).scanner.openQuoteLine)).toEqual(lines)
+    }
+  })
+
   it('do not count the header of a CSV', () => {
     const scanner = new RecordScanner('csv', { records: 10, bytes: 100, recordBytes: 100 }, true)
     scanner.push(utf8.encode('\n"ti\ntle",body\na,b\n'))

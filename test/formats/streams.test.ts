@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { streamOf } from '../../src/formats/streams.ts'
+import { streamOf, withoutByteOrderMark } from '../../src/formats/streams.ts'
 
 describe('a stream of a generator', () => {
   /** Counts to three; what happens to it goes into `log`. */
@@ -39,5 +39,27 @@ describe('a stream of a generator', () => {
     const reader = streamOf(failing()).getReader()
     await reader.read()
     await expect(reader.read()).rejects.toBe(fault)
+  })
+})
+
+describe('a byte order mark', () => {
+  const MARK = [0xef, 0xbb, 0xbf]
+
+  it.each([
+    ['is taken away', [...MARK, 65, 66], [65, 66]],
+    ['is taken away once', [...MARK, ...MARK], MARK],
+    ['is not looked for later', [65, ...MARK], [65, ...MARK]],
+    ['alone leaves nothing', MARK, []],
+    ['of which a part is there is none', [0xef, 0xbb, 65], [0xef, 0xbb, 65]],
+    ['that is cut off is none', [0xef, 0xbb], [0xef, 0xbb]],
+  ])('%s, however the bytes are cut', async (_, bytes, expected) => {
+    async function* cut(size: number) {
+      for (let at = 0; at < bytes.length; at += size) yield Uint8Array.from(bytes.slice(at, at + size))
+    }
+    for (const size of [1, 2, 3, 4, 9]) {
+      const found: number[] = []
+      for await (const chunk of withoutByteOrderMark(cut(size))) found.push(...chunk)
+      expect(found).toEqual(expected)
+    }
   })
 })

@@ -29,7 +29,7 @@ const ACCEPTED = { 200: json('The task.', TaskAccepted, ['Location']) }
 
 const Cards = z.union([
   ImportRequest.extend({ cards: z.array(NewCard) }),
-  z.array(NewCard).describe('Cards alone, as an export gives them; options stand in the query string.'),
+  z.array(NewCard).describe('Cards alone, as an export gives them, at most 1,000,000; options stand in the query.'),
 ])
 
 const intake: Readonly<Record<string, Content>> = {
@@ -70,7 +70,7 @@ export const cards: Surface = {
       id: 'importCards',
       summary: 'Import cards',
       description:
-        'A card that is wrong fails alone. JSON holds at most 10,000 cards and 64 MB; NDJSON and CSV are streamed.',
+        'A card that is wrong fails alone. A JSON object holds at most 10,000 cards and 64 MB; a JSON array, NDJSON and CSV hold up to 1,000,000. Options may stand in the query, whatever the body.',
       query: ImportQuery,
       headers: ['Idempotency-Key', 'Content-Encoding'],
       body: intake,

@@ -113,11 +113,14 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
 
 async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   const form = formOf(c)
-  const inQuery = form === 'json' ? null : readQuery(c, ImportQuery)
+  const inQuery = readQuery(c, ImportQuery)
   const intake = await keepBody(c, deps.blobs, form)
   let kept = false
   try {
-    const options = inQuery ?? readOptions(c, intake.around)
+    // Where the body is nothing but cards, as an export is, there is nothing around them.
+    const { around } = intake
+    const alone = around === undefined || Array.isArray(around)
+    const options = alone ? inQuery : optionsOf(c, around, inQuery)
     if (intake.totalCards === 0) throw invalid('cards', 'No cards provided for import')
     const { response, created } = await begin(c, deps, importTask(intake, options))
     kept = created
@@ -135,9 +138,29 @@ async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   }
 }
 
-/** How to import the cards of a JSON body: as it says around them or, where it is an array of cards alone, as an export is, as the query does. */
-function readOptions(c: Context<Env>, around: unknown): ImportOptions {
-  return Array.isArray(around) ? readQuery(c, ImportQuery) : parse(ImportRequest, around)
+/**
+ * How to import the cards of a JSON object: each option as it says itself, or as the query does.
+ * @throws MillraceError INVALID_REQUEST naming an option of which they say different things
+ */
+function optionsOf(c: Context<Env>, body: unknown, inQuery: ImportOptions): ImportOptions {
+  const inBody = parse(ImportRequest, body)
+  const said = new Map(Object.entries(Object(body)))
+  const option = <K extends keyof ImportOptions>(name: K): ImportOptions[K] => {
+    if (c.req.query(name) === undefined) return inBody[name]
+    const isTwice = (said.get(name) ?? null) !== null
+    if (isTwice && JSON.stringify(inBody[name]) !== JSON.stringify(inQuery[name])) {
+      throw invalid(name, `${name}: The body and the query say different things; leave one of them out`)
+    }
+    return inQuery[name]
+  }
+  return {
+    publish_business: option('publish_business'),
+    publish_ideas: option('publish_ideas'),
+    on_duplicate: option('on_duplicate'),
+    validate_only: option('validate_only'),
+    run_at: option('run_at'),
+    webhook: option('webhook'),
+  }
 }
 
 function importTask({ upload, slices, totalCards, form, header, identity }: Intake, options: ImportOptions): Task {

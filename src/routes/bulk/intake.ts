@@ -9,16 +9,26 @@ import { parseRecord } from '../../formats/csv.ts'
 import { JsonElementScanner, TooMuchAround } from '../../formats/json-elements.ts'
 import { RecordScanner } from '../../formats/records.ts'
 import type { Slice } from '../../formats/slices.ts'
-import { streamOf } from '../../formats/streams.ts'
+import { streamOf, withoutByteOrderMark } from '../../formats/streams.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
 import { MOST_CARD_BYTES, MOST_CARDS, MOST_STREAMED_CARDS } from '../../wire/cards.ts'
 
 /** A slice is a job: small enough to run in a moment and to go into one statement, large enough that its commit is shared by many cards. */
 const SLICE = { records: 2_000, bytes: 1_000_000, recordBytes: MOST_CARD_BYTES }
-const MOST_JSON_BYTES = 64 * 1024 * 1024
-/** This bounds what a compressed body may unfold to. */
-const MOST_STREAMED_BYTES = 4 * 1024 * 1024 * 1024
+const MB = 1024 * 1024
+
+/** How much one body may hold; of a compressed one, what it unfolds to. */
+export interface IntakeBounds {
+  readonly cards: number
+  readonly bytes: number
+}
+
+/** Of a JSON object that holds the cards, as the seed has it. */
+const OBJECT_BOUNDS: IntakeBounds = { cards: MOST_CARDS, bytes: 64 * MB }
+/** Of a body that is nothing but cards: lines, CSV, a JSON array. */
+const STREAMED_BOUNDS: IntakeBounds = { cards: MOST_STREAMED_CARDS, bytes: 4_096 * MB }
+
 const MOST_HEADER_BYTES = 65_536
 
 /** How a body came: elements of a JSON array, lines of NDJSON, records of a CSV. */
@@ -61,10 +71,11 @@ export function formOf(c: Context<Env>): IntakeForm {
 
 /**
  * The body, unpacked, chunk by chunk.
+ * @param most bytes it may hold, as far as it was seen
  * @throws MillraceError UNSUPPORTED_MEDIA_TYPE for another Content-Encoding than gzip; reading it throws INVALID_REQUEST when it is no gzip,
  * TOO_LARGE beyond `most` bytes
  */
-function bodyOf(c: Context<Env>, most: number): AsyncGenerator<Uint8Array> {
+function bodyOf(c: Context<Env>, most: () => number): AsyncGenerator<Uint8Array> {
   const body: ReadableStream<Uint8Array<ArrayBuffer>> = c.req.raw.body ?? new Blob([]).stream()
   const encoding = c.req.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity'
   if (encoding !== 'gzip' && encoding !== 'x-gzip' && encoding !== 'identity') {
@@ -74,12 +85,16 @@ function bodyOf(c: Context<Env>, most: number): AsyncGenerator<Uint8Array> {
   return bounded(packed ? body.pipeThrough(new DecompressionStream('gzip')) : body, most, packed)
 }
 
-async function* bounded(body: ReadableStream<Uint8Array>, most: number, packed: boolean): AsyncGenerator<Uint8Array> {
+async function* bounded(
+  body: ReadableStream<Uint8Array>,
+  most: () => number,
+  packed: boolean,
+): AsyncGenerator<Uint8Array> {
   let size = 0
   try {
     for await (const chunk of body) {
       size += chunk.byteLength
-      if (size > most) throw new MillraceError('TOO_LARGE', `A body may hold ${Math.round(most / 1024 / 1024)} MB.`)
+      if (size > most()) throw tooLarge(most())
       yield chunk
     }
   } catch (error) {
@@ -89,23 +104,37 @@ async function* bounded(body: ReadableStream<Uint8Array>, most: number, packed: 
   }
 }
 
+function tooLarge(most: number): MillraceError {
+  return new MillraceError('TOO_LARGE', `A body may hold ${Math.round(most / MB).toLocaleString('en')} MB.`)
+}
+
 /** What finds the cards of a body while it streams by. */
 interface Scanner {
   readonly slices: readonly Slice[]
   readonly records: number
+  /** Where a CSV ends inside quotes, the line on which they were opened. */
+  readonly openQuoteLine?: number | null
   push(chunk: Uint8Array): void
   /** @returns what stands around the cards */
   end(): unknown
 }
 
 /**
- * Keeps a body as it comes; no more of it than a slice is held in memory.
- * @throws MillraceError INVALID_REQUEST for what is no JSON, has too many cards, or is a CSV whose header lacks a column; TOO_LARGE
+ * Keeps a body as it comes, without its byte order mark; no more of it than a slice is held in memory.
+ * @param streamed what a body may hold that is nothing but cards
+ * @throws MillraceError INVALID_REQUEST for what is no JSON, has too many cards, or is a CSV that ends inside quotes or whose header lacks a
+ * column; TOO_LARGE
  */
-export async function keepBody(c: Context<Env>, blobs: BlobStore, form: IntakeForm): Promise<Intake> {
-  if (form === 'json') return keepJson(c, blobs)
+export async function keepBody(
+  c: Context<Env>,
+  blobs: BlobStore,
+  form: IntakeForm,
+  streamed = STREAMED_BOUNDS,
+): Promise<Intake> {
+  if (Number(c.req.header('Content-Length')) > streamed.bytes) throw tooLarge(streamed.bytes)
+  if (form === 'json') return keepJson(c, blobs, streamed)
   const scanner = new RecordScanner(form, SLICE, form === 'csv')
-  const { upload } = await keep(blobs, bodyOf(c, MOST_STREAMED_BYTES), scanner, MOST_STREAMED_CARDS, FILENAMES[form])
+  const { upload } = await keep(c, blobs, { scanner, bounds: () => streamed, filename: FILENAMES[form] })
   const { slices, records: totalCards } = scanner
   const intake = { upload, form, slices, totalCards, around: undefined, identity: upload.sha256 }
   if (form === 'lines') return { ...intake, header: [] }
@@ -119,32 +148,39 @@ export async function keepBody(c: Context<Env>, blobs: BlobStore, form: IntakeFo
 
 const FILENAMES = { json: 'cards.json', lines: 'cards.ndjson', csv: 'cards.csv' }
 
-async function keepJson(c: Context<Env>, blobs: BlobStore): Promise<Intake> {
+async function keepJson(c: Context<Env>, blobs: BlobStore, streamed: IntakeBounds): Promise<Intake> {
   const form = 'json'
   // A hash of the cards takes longer than finding them, and nobody looks at it where no key names the request.
   const hash = c.req.header('Idempotency-Key') === undefined ? null : new CardsHash()
   const scanner = new JsonElementScanner('cards', SLICE, (cards) => hash?.add(cards))
-  const { upload, around } = await keep(blobs, bodyOf(c, MOST_JSON_BYTES), scanner, MOST_CARDS, FILENAMES[form])
+  const bounds = () => (scanner.isBody ? streamed : OBJECT_BOUNDS)
+  const { upload, around } = await keep(c, blobs, { scanner, bounds, filename: FILENAMES[form] })
   const { slices, records: totalCards } = scanner
   return { upload, form, header: [], slices, totalCards, around, identity: hash?.end() ?? '' }
 }
 
 async function keep(
+  c: Context<Env>,
   blobs: BlobStore,
-  body: AsyncGenerator<Uint8Array>,
-  scanner: Scanner,
-  most: number,
-  filename: string,
+  { scanner, bounds, filename }: { scanner: Scanner; bounds: () => IntakeBounds; filename: string },
 ): Promise<{ upload: Upload; around: unknown }> {
+  const body = withoutByteOrderMark(bodyOf(c, () => bounds().bytes))
+  const demandFew = () => {
+    if (scanner.records > bounds().cards) throw tooMany(bounds().cards)
+  }
   let around: unknown
   async function* scanned() {
     for await (const chunk of body) {
       scanner.push(chunk)
-      if (scanner.records > most) throw tooMany(most)
+      demandFew()
       yield chunk
     }
     around = scanner.end()
-    if (scanner.records > most) throw tooMany(most)
+    demandFew()
+    const line = scanner.openQuoteLine ?? null
+    if (line !== null) {
+      throw invalid('body', `The CSV ends inside quotes: the field that begins on line ${line} is not closed.`)
+    }
   }
   const key = `uploads/${uuidv7()}`
   try {
@@ -175,6 +211,9 @@ function tooMany(most: number): MillraceError {
   return invalid('cards', `Maximum ${most.toLocaleString('en')} cards per import operation`)
 }
 
+/** What other programs put between columns. */
+const SEPARATORS: Readonly<Record<string, string>> = { ';': 'semicolons', '\t': 'tabs', '|': 'bars' }
+
 const REQUIRED = ['title', 'body', 'category', 'privacy_level']
 
 async function readHeader(
@@ -188,7 +227,9 @@ async function readHeader(
   const names = parseRecord(text)?.map((name) => name.trim().toLowerCase()) ?? []
   const missing = REQUIRED.filter((name) => !names.includes(name))
   if (missing.length > 0) {
-    throw invalid('header', `The first line of a CSV names its columns. Missing: ${missing.join(', ')}.`)
+    const other = names.length > 1 ? undefined : /[;\t|]/.exec(text)?.[0]
+    const reason = other === undefined ? '' : ` Columns are separated by commas, not by ${SEPARATORS[other]}.`
+    throw invalid('header', `The first line of a CSV names its columns. Missing: ${missing.join(', ')}.${reason}`)
   }
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) throw invalid('header', `The CSV has the column "${twice}" twice.`)

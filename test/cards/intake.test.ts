@@ -1,0 +1,153 @@
+/** What a body of an import may be like, and what is said of one that is not: bounds, options, marks, cuts. Against a real server. */
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { ImportResult } from '../../src/wire/cards.ts'
+import { curl, startServer, type TestServer } from '../server/harness.ts'
+import { CardClient, card, KEYED, keyOf, query, refusal, someCards } from './client.ts'
+
+let server: TestServer
+let client: CardClient
+let owner = ''
+let owners = 0
+
+beforeAll(async () => {
+  server = await startServer({ env: KEYED })
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+/** Every test is an owner of its own. */
+beforeEach(async () => {
+  owner = `owner-${++owners}`
+  client = new CardClient(server, await keyOf(owner))
+})
+
+const JSON_TYPE = 'application/json'
+const NDJSON = 'application/x-ndjson'
+const HEADER = 'title,body,category,privacy_level'
+const GZIP = { 'Content-Encoding': 'gzip' }
+
+const ndjson = (cards: readonly unknown[]) => cards.map((one) => `${JSON.stringify(one)}\n`).join('')
+const result = (type: string, body: string | Uint8Array<ArrayBuffer>, headers = {}, search = '') =>
+  client.result(client.send(`/bulk/import${search}`, type, body, headers), ImportResult)
+const refused = (type: string, body: string | Uint8Array<ArrayBuffer>, headers = {}) =>
+  refusal(client.send('/bulk/import', type, body, headers))
+const tasks = () => query(server, 'SELECT id FROM batches WHERE owner = ?', owner).length
+
+describe('a JSON array', () => {
+  it('holds as many cards as an export does', async () => {
+    const cards = someCards(12_000)
+    expect(await result(NDJSON, ndjson(cards))).toMatchObject({ cards_imported: 12_000 })
+    const { download_url } = await client.export({ format: 'json' })
+    const file = await (await server.fetch(download_url)).text()
+    const other = new CardClient(server, await keyOf(`${owner}-b`))
+    const again = await other.result(other.send('/bulk/import', JSON_TYPE, file), ImportResult)
+    expect(again).toMatchObject({ cards_imported: 12_000, cards_failed: 0 })
+    const titles = query(server, 'SELECT title FROM cards WHERE owner = ? ORDER BY id', `${owner}-b`)
+    expect(titles.map(({ title }) => title)).toEqual(cards.map(({ title }) => title))
+  })
+
+  it('in an object holds as many as the seed says', async () => {
+    const answer = { status: 400, detail: 'Maximum 10,000 cards per import operation' }
+    expect(await refused(JSON_TYPE, JSON.stringify({ cards: someCards(12_000) }))).toEqual(answer)
+  })
+
+  it.each([
+    [NDJSON, (cards: number) => '{}\n'.repeat(cards)],
+    [JSON_TYPE, (cards: number) => `[${'0,'.repeat(cards - 1)}0]`],
+  ])('or lines: a million cards, and not one more: %s', async (type, body) => {
+    const answer = { status: 400, detail: 'Maximum 1,000,000 cards per import operation' }
+    expect(await refused(type, new Uint8Array(gzipSync(body(1_000_001))), GZIP)).toEqual(answer)
+    expect(tasks()).toBe(0)
+    const later = `?run_at=${new Date(Date.now() + 3_600_000).toISOString()}`
+    const whole = client.send(`/bulk/import${later}`, type, new Uint8Array(gzipSync(body(1_000_000))), GZIP)
+    expect(await client.accepted(whole)).toMatchObject({ message: 'Bulk import initiated for 1000000 cards' })
+  })
+})
+
+describe('options', () => {
+  const body = JSON.stringify({ cards: [card(1)] })
+
+  it('in the address hold for a JSON object too', async () => {
+    expect(await result(JSON_TYPE, body, {}, '?validate_only=true')).toMatchObject({
+      cards_valid: 1,
+      cards_imported: 0,
+    })
+    expect(await client.cards()).toEqual([])
+    expect(await result(JSON_TYPE, body, {}, '?publish_business=false')).toMatchObject({ cards_published: 0 })
+    expect(await result(JSON_TYPE, body, {}, '?on_duplicate=skip')).toMatchObject({ cards_skipped: 1 })
+  })
+
+  it('may stand in both, but not say different things', async () => {
+    const both = (inBody: object, search: string) =>
+      client.post(`/bulk/import${search}`, { cards: [card(1)], ...inBody })
+    expect(await refusal(both({ validate_only: false }, '?validate_only=true'))).toEqual({
+      status: 400,
+      detail: 'validate_only: The body and the query say different things; leave one of them out',
+    })
+    expect(tasks()).toBe(0)
+    expect(await server.blobs()).toHaveLength(await keptFiles())
+    await client.accepted(both({ validate_only: true }, '?validate_only=1'))
+    await client.accepted(both({ validate_only: null }, '?validate_only=true'))
+    await client.accepted(both({ on_duplicate: 'skip' }, '?publish_ideas=false'))
+  })
+
+  it('in the address are checked, whatever the body', async () => {
+    const wrong = client.send('/bulk/import?validate_only=perhaps', JSON_TYPE, body)
+    expect(await refusal(wrong)).toMatchObject({ status: 400, detail: expect.stringContaining('validate_only') })
+  })
+})
+
+/** Files that a row names. */
+const keptFiles = async () => query(server, 'SELECT key FROM uploads').length
+
+describe('a byte order mark', () => {
+  it.each([
+    [JSON_TYPE, JSON.stringify([card(1), card(2)])],
+    [NDJSON, ndjson([card(1), card(2)])],
+    ['text/csv', `"title","body",category,privacy_level\na,b,c,d\ne,f,g,h\n`],
+  ])('before %s costs no card', async (type, body) => {
+    expect(await result(type, `\ufeff${body}`)).toMatchObject({ cards_imported: 2, cards_failed: 0 })
+    expect(await result(type, new Uint8Array(gzipSync(`\ufeff${body}`)), GZIP)).toMatchObject({ cards_imported: 2 })
+  })
+})
+
+describe('a CSV', () => {
+  it.each([
+    ['is cut off inside quotes', `${HEADER}\na,b,c,d\n"e","two\nlines",g,h\ni,"cut\noff`, 5],
+    ['has a stray quote early', `${HEADER}\n"a,b,c,d\ne,f,g,h\ni,j,k,l\n`, 2],
+    ['has one in its header', `"${HEADER}\na,b,c,d\n`, 1],
+    ['doubles the quote that would close', `${HEADER}\na,"b""\nc,d\n`, 2],
+  ])('that %s makes no task, and its line is named', async (_, csv, line) => {
+    expect(await refused('text/csv', csv)).toEqual({
+      status: 400,
+      detail: `The CSV ends inside quotes: the field that begins on line ${line} is not closed.`,
+    })
+    expect(tasks()).toBe(0)
+  })
+
+  it('may end with the quote that closes', async () => {
+    expect(await result('text/csv', `${HEADER}\na,b,c,"d"`)).toMatchObject({ cards_imported: 1 })
+  })
+
+  it.each([
+    [';', 'semicolons'],
+    ['\t', 'tabs'],
+  ])('separated by %j is told that commas are expected', async (separator, name) => {
+    const csv = `${HEADER}\na,b,c,d\n`.replaceAll(',', separator)
+    expect(await refused('text/csv', csv)).toEqual({
+      status: 400,
+      detail: `The first line of a CSV names its columns. Missing: title, body, category, privacy_level. Columns are separated by commas, not by ${name}.`,
+    })
+  })
+})
+
+describe('a body', () => {
+  it('that says it is larger than any may be is refused before it is sent', async () => {
+    const key = `Authorization: Bearer ${await keyOf(owner)}`
+    const length = `Content-Length: ${4_096 * 1024 * 1024 + 1}`
+    const args = ['-w', ' %{http_code}', '-H', key, '-H', `Content-Type: ${NDJSON}`, '-H', length]
+    // Curl sends the few bytes that it has, and would wait for an answer to the rest.
+    const answer = await curl([...args, '--data-binary', '{}\n', `${server.url}/bulk/import`])
+    expect(answer).toBe('{"detail":"A body may hold 4,096 MB."} 413')
+  })
+})
