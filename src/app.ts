@@ -91,7 +91,7 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
   app.use(refuseForeign(deps.auth))
   app.use(authenticate(deps))
   app.use(refuseOtherMethods(methods))
-  app.use(limitRequests(deps, quotas))
+  app.use(limitRequests(deps, quotas, methods))
   for (const prefix of ['/api/v1/*', '/api/chunks/*']) app.use(prefix, boundRequests(READ_BOUNDS))
   app.route('/', docsRoutes(deps))
   app.route('/', healthRoutes(deps))

@@ -59,6 +59,13 @@ const STREAMS = 'a whole number from 1'
 const QUERIES = 'a whole number from 50 to 1000'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
+/** What `fetch` takes. */
+function hasNoUser(text: string): boolean {
+  const url = URL.parse(text)
+  return url === null || (url.username === '' && url.password === '')
+}
+const NO_USER = 'an address without a user name or password'
+
 const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
 
 const Variables = z.object({
@@ -74,12 +81,17 @@ const Variables = z.object({
   D1_QUERIES: z.coerce.number(QUERIES).int(QUERIES).min(50, QUERIES).max(1000, QUERIES).default(1000),
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
-  MILLRACE_API_KEY: z.string().min(8, 'at least 8 characters').optional(),
+  // What an `Authorization` header can carry.
+  MILLRACE_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,}$/, 'at least 8 characters, of ASCII and without blanks')
+    .optional(),
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
   JWT_SECRET: z.string().min(32, 'at least 32 characters').optional(),
   JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as https://id.example.com/.well-known/jwks.json' })
+    .refine(hasNoUser, NO_USER)
     .optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
@@ -88,7 +100,7 @@ const Variables = z.object({
   CHUNK_PREFIXES: prefixes.default([]),
   CHUNKS_UPSTREAM_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
-    .refine((url) => new URL(url).username === '', 'an address without a user name or password')
+    .refine(hasNoUser, NO_USER)
     .optional(),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   CORS_ORIGINS: origins.default([]),
@@ -154,6 +166,16 @@ export interface Config {
 
 const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN'])
 
+/** What says that others than this machine reach the server, and what to set instead; null where nothing does. */
+function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof Variables>): string | null {
+  if (!LOOPBACK_HOSTS.has(HOST)) return `use HOST=127.0.0.1, or MILLRACE_AUTH=keys with HOST=${HOST}`
+  if (PUBLIC_URL !== undefined && !LOOPBACK_HOSTS.has(new URL(PUBLIC_URL).hostname.replace(/^\[|\]$/g, ''))) {
+    return `leave out PUBLIC_URL, or use MILLRACE_AUTH=keys with PUBLIC_URL=${PUBLIC_URL}`
+  }
+  if (TRUST_PROXY !== 0) return 'leave out TRUST_PROXY, or use MILLRACE_AUTH=keys behind a proxy'
+  return null
+}
+
 /** The ports that the printed clients of the five surfaces call. */
 const DEFAULT_PORTS = [8000, 3001]
 
@@ -171,12 +193,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new ConfigError(`${name}=${shown} is not understood: it should be ${issue?.message}.`)
   }
   const v = parsed.data
-  const onLoopback = LOOPBACK_HOSTS.has(v.HOST)
-  const auth = v.MILLRACE_AUTH ?? (onLoopback ? 'open' : 'keys')
-  if (auth === 'open' && !onLoopback) {
-    throw new ConfigError(
-      `MILLRACE_AUTH=open is only for this machine: use HOST=127.0.0.1, or MILLRACE_AUTH=keys with HOST=${v.HOST}.`,
-    )
+  const reached = reachedFromElsewhere(v)
+  const auth = v.MILLRACE_AUTH ?? (reached === null ? 'open' : 'keys')
+  if (auth === 'open' && reached !== null) {
+    throw new ConfigError(`MILLRACE_AUTH=open is only for this machine: ${reached}.`)
   }
   return {
     host: v.HOST,

@@ -15,6 +15,7 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base'
 import type { MiddlewareHandler } from 'hono'
+import { Redactor } from '../formats/redact.ts'
 import type { EndedAttempt, Log } from '../ports.ts'
 
 /** What a server does so that it is traced. */
@@ -70,7 +71,7 @@ export function createOtlpTracing(log: Log): Tracing {
   }
 }
 
-/** Spans as they go out: nothing of a query string, which may hold a token; refusals of wrong requests are no errors of this server. */
+/** Spans as they go out: without query strings and what else is secret; refusals of wrong requests are no errors of this server. */
 function tidied(inner: SpanExporter): SpanExporter {
   return {
     export: (spans, done) => inner.export(spans.map(tidy), done),
@@ -79,13 +80,20 @@ function tidied(inner: SpanExporter): SpanExporter {
   }
 }
 
+const redactor = new Redactor()
+const untold = (text: string) => redactor.text(text)
+
 function tidy(span: ReadableSpan): ReadableSpan {
   const { 'url.full': url, 'http.response.status_code': status } = span.attributes
   if (typeof url !== 'string') return span
+  const told = Object.entries({ ...span.attributes, 'url.full': url.replace(/[?#].*$/s, '') })
   const refused = typeof status === 'number' && status < 500
   // Not a copy: what else there is of a span is found where it was.
   return Object.create(span, {
-    attributes: { value: { ...span.attributes, 'url.full': url.replace(/[?#].*$/s, '') }, enumerable: true },
+    attributes: {
+      value: Object.fromEntries(told.map(([name, value]) => [name, typeof value === 'string' ? untold(value) : value])),
+      enumerable: true,
+    },
     ...(refused ? { status: { value: { code: SpanStatusCode.UNSET } }, events: { value: [] } } : {}),
   })
 }

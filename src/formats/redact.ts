@@ -3,7 +3,7 @@
 const GONE = '…'
 const MEMBER = /^((proxy-)?authorization|(set-)?cookie|(x-)?api[-_]?key|passw(or)?d|secret|token)$/i
 const PARAMETERS =
-  'token|access_token|id_token|refresh_token|key|api[-_]?key|secret|password|sig|signature|x-amz-[a-z-]+|x-goog-[a-z-]+'
+  'token|auth_?token|access_token|id_token|refresh_token|key|api[-_]?key|secret|password|sig|signature|x-amz-[a-z-]+|x-goog-[a-z-]+'
 
 /** What a secret looks like in text, with what stays of it. */
 const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
@@ -13,6 +13,8 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   [/(?:(?<![\w-])|(?<=%[\da-f]{2}))eyJ[\w-]+\.[\w-]+(\.[\w-]*)?/gi, GONE],
   [/\b(Bearer|Basic) +[^\s"\\,;]+/gi, `$1 ${GONE}`],
   [new RegExp(`([?&;](?:${PARAMETERS})=)[^&\\s"'\\\\#<>]+`, 'gi'), `$1${GONE}`],
+  // Who knows the code of a result reads it without a key.
+  [/(\/results\/)[\w-]+/g, `$1${GONE}`],
   [/(:\/\/)[^/\s"'\\@]+@/g, `$1${GONE}@`],
   // A member of an object that is shown within text.
   [
@@ -26,7 +28,8 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
 ]
 
 /** Nothing of the above is in a text without one of these; most lines have none, and are not taken apart. */
-const HINTS = /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:/i
+const HINTS =
+  /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:|\/results\//i
 
 /** Takes secrets out of text: those that show by their shape, and those it was told. */
 export class Redactor {

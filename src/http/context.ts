@@ -66,8 +66,6 @@ export interface AuthConfig {
   readonly signingKey: string
   /** Browser origins that may call, beside loopback ones under `open`; `*` for all. */
   readonly corsOrigins: readonly string[]
-  /** Host names, beside loopback ones, under which an open server may be called. */
-  readonly publicHosts: readonly string[]
 }
 
 /** The address of the connection that a request came over, as the runtime knows it; null where it does not say. */
@@ -84,6 +82,11 @@ export interface AppDeps {
   readonly hub: Following
   readonly meter: Meter
   readonly openSink: OpenSink
+  /**
+   * Ends the connection of an answer that can't be finished, without the clean end that would tell its client that it is whole. `binding` is
+   * what the runtime handed to the app. Absent where a body that fails does that by itself.
+   */
+  readonly breakOff?: (binding: unknown) => void
   readonly log: Log
   readonly auth: AuthConfig
   readonly chunks: Chunks

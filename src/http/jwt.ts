@@ -58,8 +58,8 @@ const PUBLIC_KEYS = [
 const FETCH_MS = 5_000
 const COOLDOWN_MS = 30_000
 const FAILURE_MS = 5_000
-/** The longest `sub` that is taken as an owner. */
-const LONGEST_OWNER = 256
+/** A `sub` that is taken as an owner: two that differ must differ as they are stored, too. */
+const OWNER = /^[^\p{Cc}]{1,256}$/u
 
 /** Makes a verifier; it takes nothing where neither a secret nor a JWKS is configured. */
 export function createJwtVerifier(options: JwtOptions): VerifyJwt {
@@ -88,7 +88,7 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
     // A token in a URL opens one thing and no more, also where both are signed with the same secret.
     if (claims === null || opensOf(claims) !== null) return null
     const { sub } = claims
-    if (typeof sub !== 'string' || sub === '' || sub.length > LONGEST_OWNER || reserved.has(sub)) return null
+    if (typeof sub !== 'string' || !OWNER.test(sub) || !sub.isWellFormed() || reserved.has(sub)) return null
     return { owner: sub, scopes: scopesOf(claims) }
   }
 }

@@ -6,6 +6,7 @@ import type { Clock, Database } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import type { RateClass } from '../wire/limits.ts'
 import type { Env } from './context.ts'
+import type { MethodsOf } from './methods.ts'
 import type { Quotas, Standing } from './quotas.ts'
 import { isUnder, readsOnly } from './scopes.ts'
 
@@ -31,12 +32,19 @@ const SURFACES: readonly (readonly [prefix: string, read: RateClass, write: Rate
   ['/exports', 'exports.read', 'exports.read'],
 ]
 
-/** Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. */
-export function limitRequests(deps: { db: Database; clock: Clock }, quotas: Quotas): MiddlewareHandler<Env> {
+/**
+ * Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. What is asked of no route
+ * is not counted.
+ */
+export function limitRequests(
+  deps: { db: Database; clock: Clock },
+  quotas: Quotas,
+  methods: MethodsOf,
+): MiddlewareHandler<Env> {
   return async (c, next) => {
     const owner = c.get('caller')?.owner
-    if (owner === undefined) return next()
     const { method, path } = c.req
+    if (owner === undefined || methods(path) === undefined) return next()
     const created = method === 'POST' ? CREATIONS.get(path) : undefined
     if (created !== undefined && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
     const surface = created === undefined ? SURFACES.find(([prefix]) => isUnder(path, prefix)) : undefined
@@ -60,9 +68,10 @@ async function limitCreation(
   if (before !== null && !before.allowed && !(await isSentAgain(c, deps.db, owner))) pass(c, deps.clock, before)
   show(c, deps.clock, before)
   c.set('admit', async () => {
-    pass(c, deps.clock, await quotas.take(name, owner))
+    const taken = await quotas.take(name, owner)
+    pass(c, deps.clock, taken)
     return async () => {
-      await quotas.giveBack(name, owner)
+      await quotas.giveBack(name, owner, taken)
       show(c, deps.clock, await quotas.look(name, owner))
     }
   })

@@ -21,11 +21,11 @@ export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
     if (auth.mode === 'open') {
       // A request line may name a host of its own, which then is the one that counts (RFC 9112, section 3.2.2).
       const hosts = [hostname(c.req.header('Host') ?? ''), hostname(c.req.url)]
-      const host = hosts.find((name) => !LOOPBACK.test(name) && !auth.publicHosts.includes(name))
+      const host = hosts.find((name) => !LOOPBACK.test(name))
       if (host !== undefined) {
         throw new MillraceError(
           'FORBIDDEN',
-          `This server does not answer for the host "${host}". Set PUBLIC_URL if it should.`,
+          `This server answers for this machine alone, not for the host "${host}". It does with MILLRACE_AUTH=keys.`,
         )
       }
       const origin = c.req.header('Origin')
@@ -43,6 +43,5 @@ export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
 /** Whether a page from this origin may read answers. */
 export function isAllowedOrigin(auth: AuthConfig, origin: string): boolean {
   if (auth.corsOrigins.includes('*') || auth.corsOrigins.includes(origin)) return true
-  const host = hostname(origin)
-  return auth.mode === 'open' && (LOOPBACK.test(host) || auth.publicHosts.includes(host))
+  return auth.mode === 'open' && LOOPBACK.test(hostname(origin))
 }

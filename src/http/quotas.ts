@@ -83,10 +83,13 @@ export class Quotas {
     }
   }
 
-  /** Gives back a unit that was taken for nothing. */
-  async giveBack(name: RateClass, subject: string): Promise<void> {
+  /**
+   * Gives back a unit that was taken for nothing.
+   * @param taken what {@link take} answered; a unit of an hour that is over is gone with it
+   */
+  async giveBack(name: RateClass, subject: string, taken: Standing | null): Promise<void> {
     const held = this.#of(name, subject)
-    if (held === null) return
+    if (held === null || taken?.resetAt !== held.startedAt + WINDOW_MS) return
     if (this.#blocks) {
       held.left++
       return

@@ -24,7 +24,6 @@ export function settingsOf(
       mode: config.auth,
       signingKey: made.signingKey,
       ...{ apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, corsOrigins },
-      publicHosts: publicUrl === null ? [] : [new URL(publicUrl).hostname],
     },
   }
 }

@@ -16,6 +16,8 @@ describe('a line', () => {
     ['a JWT in a URL', `/x?a=%20${JWT}`, 'c2lnbmF0'],
     ['what follows Bearer', 'Authorization: Bearer abc.DEF-123~+/=', 'abc.DEF'],
     ['what follows Basic', 'sent Basic bWU6bWU=', 'bWU6'],
+    ['the code of a result', 'GET /results/k7Yw-2Qz 200', 'k7Yw'],
+    ['the token of a database', 'libsql://db.example.com?authToken=s3cret', 's3cret'],
     ['a token in a query', '/api/batch/x/stream?token=s3cret&after=2', 's3cret'],
     ['a token that is not the first parameter', '/x?a=1&token=s3cret', 's3cret'],
     [

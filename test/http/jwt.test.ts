@@ -58,6 +58,10 @@ describe('a token', () => {
       expect(await verify(await rsa.sign(claims(wrong)))).toBeNull()
     }
     expect(await verify(await rsa.sign({ exp: now() + HOUR }))).toBeNull()
+    // As they would be stored, they would be the same owner, or another than they seem.
+    for (const sub of ['s\ud800', 's\ud801', 'a\0', 'a\nb', 'x'.repeat(257)]) {
+      expect(await verify(await rsa.sign(claims({ sub })))).toBeNull()
+    }
     expect(await verify('no.token.atall')).toBeNull()
     expect(await verify('a key')).toBeNull()
   })

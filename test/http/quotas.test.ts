@@ -49,6 +49,21 @@ describe.each([
     expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 37 })
   })
 
+  it('takes back what was taken for nothing, within its hour', async () => {
+    const one = quotas(2, blocks)
+    const taken = await one.take(NAME, 'ada')
+    expect(await given(one, 2)).toBe(1)
+    await one.giveBack(NAME, 'ada', taken)
+    expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 1 })
+    expect(await given(one, 4)).toBe(1)
+    time += WINDOW_MS - 1
+    const last = await quotas(3, blocks).take(NAME, 'ada')
+    expect(last?.allowed).toBe(true)
+    time += 1
+    await one.giveBack(NAME, 'ada', last)
+    expect(await given(one, 4)).toBe(2)
+  })
+
   it('is of one owner, and of one hour', async () => {
     const one = quotas(3, blocks)
     expect(await given(one, 5, 'ada')).toBe(3)
@@ -57,14 +72,6 @@ describe.each([
     expect(await given(one, 5, 'ada')).toBe(0)
     time += 1
     expect(await given(one, 5, 'ada')).toBe(3)
-  })
-
-  it('takes back what was taken for nothing', async () => {
-    const one = quotas(2, blocks)
-    expect(await given(one, 2)).toBe(2)
-    await one.giveBack(NAME, 'ada')
-    expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 1 })
-    expect(await given(one, 2)).toBe(1)
   })
 
   it('costs nothing where there is none', async () => {

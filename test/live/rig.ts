@@ -53,7 +53,7 @@ export async function openLive(options: LiveOptions = {}) {
     dispatcher: createLocalDispatcher(),
     openSink: openNodeSink,
     chunks: { source: new ChunkStore({ db, clock }), prefixes: CHUNK_PREFIXES },
-    auth: { mode: 'open', apiKey: null, jwtSecret: null, signingKey: 'k'.repeat(32), corsOrigins: [], publicHosts: [] },
+    auth: { mode: 'open', apiKey: null, jwtSecret: null, signingKey: 'k'.repeat(32), corsOrigins: [] },
   })
   const server = createServer(getRequestListener(app.fetch))
   const url = await listen(server)

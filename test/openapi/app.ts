@@ -30,7 +30,6 @@ const AUTH: AppDeps['auth'] = {
   jwtSecret: SECRET,
   signingKey: 'k'.repeat(32),
   corsOrigins: ['https://app.example.com'],
-  publicHosts: [],
 }
 const TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 100, keepMs: 1e12, retentionMs: 1e6 }
 

@@ -110,10 +110,19 @@ describe('open, on a laptop', () => {
     },
   )
 
-  it('answers for the host of its public address', async () => {
-    await using server = await startServer({ env: { PUBLIC_URL: 'https://millrace.example.com' } })
-    expect(await raw(server, { Host: 'millrace.example.com' })).toMatchObject({ status: 404 })
-    expect(await raw(server, { Host: 'other.example.com' })).toMatchObject({ status: 403 })
+  it.each([{ PUBLIC_URL: 'https://millrace.example.com' }, { TRUST_PROXY: '1' }])(
+    'is not what a server is that others reach: %j',
+    async (env) => {
+      await using server = await startServer({ env })
+      const answer = await raw(server, { Host: 'millrace.example.com', 'X-Forwarded-For': '203.0.113.9' })
+      expect(answer.status).toBe(401)
+      expect((await server.fetch('/api/batch')).status).toBe(401)
+    },
+  )
+
+  it('is what a server is whose public address is on this machine', async () => {
+    await using server = await startServer({ env: { PUBLIC_URL: 'http://localhost:8000' } })
+    expect((await server.fetch('/api/batch')).status).toBe(200)
   })
 })
 

@@ -69,8 +69,12 @@ describe('an answer', () => {
 
   it('says nothing where there is no limit', async () => {
     const call = await newcomer()
-    const { headers } = await call('GET', '/api/v1/none')
+    const { headers } = await call('GET', '/api/v1/activities/none')
     expect(headers.get('X-RateLimit-Limit')).toBe('2')
+    for (const path of ['/api/v1/none', '/bulk/none', '/nothing']) {
+      const none = await call('POST', path)
+      expect([none.status, none.headers.get('X-RateLimit-Limit')]).toEqual([404, null])
+    }
     const cancelled = await call('POST', '/api/batch/x/cancel')
     expect([cancelled.status, cancelled.headers.get('X-RateLimit-Limit')]).toEqual([404, null])
   })

@@ -53,6 +53,21 @@ describe('the start', () => {
     [{ TRUST_PROXY: '10.0.0.0/33' }, /TRUST_PROXY=10\.0\.0\.0\/33 .*the number of proxies/],
     [{ TRUST_PROXY: '10.0.0.1,proxy.local' }, /TRUST_PROXY=.*the number of proxies/],
     [{ HOST: '192.0.2.1', MILLRACE_AUTH: 'open' }, /MILLRACE_AUTH=open is only for this machine/],
+    [
+      { PUBLIC_URL: 'https://millrace.example.com', MILLRACE_AUTH: 'open' },
+      /MILLRACE_AUTH=open is only for this machine.*PUBLIC_URL/,
+    ],
+    [{ TRUST_PROXY: '1', MILLRACE_AUTH: 'open' }, /MILLRACE_AUTH=open is only for this machine.*TRUST_PROXY/],
+    [{ MILLRACE_API_KEY: 'correct horse battery' }, /MILLRACE_API_KEY=… .*without blanks/],
+    [{ MILLRACE_API_KEY: 'schlüssel-123' }, /MILLRACE_API_KEY=… .*ASCII/],
+    [
+      { JWKS_URL: 'https://u:pw@id.example.com/keys' },
+      /JWKS_URL=https:\/\/…@id\.example\.com\/keys .*without a user name/,
+    ],
+    [
+      { DATABASE_URL: 'postgres://u:pw@h/db?authToken=SEKRIT' },
+      /DATABASE_URL=postgres:\/\/…@h\/db\?authToken=… .*file:/,
+    ],
   ])('with %o is refused', async (env, sentence) => {
     expect(await refusal(env)).toMatch(sentence)
   })

@@ -42,6 +42,7 @@ const collector = createServer(async (request, response) => {
 const spans = () =>
   received.flatMap(({ traces }) => traces.resourceSpans.flatMap((of) => of.scopeSpans.flatMap((scope) => scope.spans)))
 
+const KEY = `mr_${'aZ0_-'.repeat(8)}`
 let server: TestServer
 let batchId = ''
 beforeAll(async () => {
@@ -63,6 +64,8 @@ beforeAll(async () => {
   })
   ;({ batchId } = z.object({ batchId: z.string() }).parse(await response.json()))
   await server.fetch(`/api/batch/${batchId}?token=a-token-nobody-should-see`)
+  await server.fetch(`/api/batch/${KEY}`)
+  await server.fetch('/results/nobody7code')
   await server.fetch('/api/batch/nothing', { headers: { 'X-Request-Id': 'request-1' } })
   await until(async () => /outcome="completed"\} 1\n/.exec(await (await server.fetch('/metrics')).text()))
   // What waits to be sent is sent before the end.
@@ -98,9 +101,11 @@ it('have a span a request: route, status, request id; part of the trace of who a
   })
 })
 
-it('hold no query string', () => {
+it('hold no query string, and no more of a path than the log does', () => {
   expect(spans().map(({ attributes }) => attributes['url.full'])).toContain(`${server.url}/api/batch/${batchId}`)
-  expect(JSON.stringify(received)).not.toContain('a-token-nobody-should-see')
+  const all = JSON.stringify(received)
+  for (const secret of ['a-token-nobody-should-see', KEY, 'nobody7code']) expect(all).not.toContain(secret)
+  expect(spans().map(({ name }) => name)).toContain('GET /results/:code')
 })
 
 it('have a span an attempt', () => {

@@ -14,7 +14,7 @@ export const buildWatchedEdge = (folder: string) => buildEdge(folder, 'test/serv
 
 /** Starts it; answers when it has answered a request. Calls are taken without a key. */
 export async function openWatchedEdge(build: string, dataDir: string): Promise<WatchedEdge> {
-  const variables = { LOG_LEVEL: 'error', PUBLIC_URL: 'https://mill.test' }
+  const variables = { LOG_LEVEL: 'error' }
   const { server, url } = await openEdgeServer({ build, dataDir, port: 0, variables, inspect: true })
   await (await fetch(new URL('/healthz', url))).text()
   const memory = await IsolateMemory.attach(await server.getInspectorURL())
