@@ -24,6 +24,7 @@ const BOTH = [
   'webhooks/log',
   'formats/records',
   'formats/csv',
+  'formats/exact-json',
   'formats/sse',
   'formats/streams',
   'reads/scoring',
@@ -31,9 +32,19 @@ const BOTH = [
 
 /** Suites that talk to a server over HTTP, and run against both homes. */
 const SERVED = [
-  ...['extract', 'shared', 'native', 'refusals', 'stream', 'auth', 'scopes', 'limits', 'job-codes', 'cache'].map(
-    (name) => `server/${name}`,
-  ),
+  ...[
+    'extract',
+    'shared',
+    'native',
+    'results',
+    'refusals',
+    'stream',
+    'auth',
+    'scopes',
+    'limits',
+    'job-codes',
+    'cache',
+  ].map((name) => `server/${name}`),
   ...['order', 'owner', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
   ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),
   ...['import', 'intake', 'surface', 'export'].map((name) => `cards/${name}`),

@@ -19,7 +19,7 @@ import { createNodeFetcher } from './drivers/fetch-node.ts'
 import { drain, listen } from './drivers/listen-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
-import { openNodeSink } from './drivers/sink-node.ts'
+import { breakNodeAnswer, openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { WORKER_TIMES, Worker } from './engine/worker.ts'
@@ -123,6 +123,7 @@ async function start(config: Config): Promise<void> {
     operations,
     hub,
     openSink: openNodeSink,
+    breakOff: breakNodeAnswer,
     ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,

@@ -26,6 +26,14 @@ export function openNodeSink(
   return { response: RESPONSE_ALREADY_SENT, sink: new NodeSink(outgoing) }
 }
 
+/** Ends the connection of an answer that can't be finished, so that its client sees that it is not whole. */
+export function breakNodeAnswer(binding: unknown): void {
+  const outgoing = responseOf(binding)
+  // Whatever is written to it from now on goes nowhere.
+  outgoing.on('error', ignore)
+  outgoing.destroy()
+}
+
 /**
  * Bytes as a chunk of HTTP/1.1 (RFC 9112, section 7.1), made once however many clients get them. Node's own `write` makes three pieces of
  * each chunk for each client, which is half of what a delivery costs.

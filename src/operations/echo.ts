@@ -2,7 +2,9 @@
 import * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import type { Operation } from '../ports.ts'
-import { safeParse } from '../wire/fields.ts'
+import { safeParse, text } from '../wire/fields.ts'
+
+const MOST_AMOUNT = 1e15
 
 const Item = z.strictObject({
   /** Given back as the job's result. */
@@ -14,11 +16,13 @@ const Item = z.strictObject({
   /** How many attempts fail, with an error that may pass, before one succeeds. */
   failures: z.int().min(0).max(100).default(0),
   /** Fails at once and for good, with this message. */
-  error: z.string().min(1).optional(),
-  /** A number added up over the batch. */
-  amount: z.number().default(1),
+  error: text({ min: 1, max: 1_000 }).optional(),
+  /** A number added up over the batch; bounded, so that every sum is a number that JSON holds. */
+  amount: z.number().min(-MOST_AMOUNT).max(MOST_AMOUNT).default(1),
 })
 const Request = z.object({ items: z.array(Item) })
+/** Jobs are kept as they were sent: what is left out of them is filled in when they run. */
+const Sent = z.object({ items: z.array(z.unknown()) })
 
 export const echo: Operation = {
   name: 'echo',
@@ -32,9 +36,9 @@ export const echo: Operation = {
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
       const field = issue?.path.join('.') ?? 'items'
-      throw new MillraceError('INVALID_REQUEST', `${field}: ${issue?.message}`, { details: { field } })
+      throw new MillraceError('INVALID_REQUEST', `${field}: ${issue?.message}.`, { details: { field } })
     }
-    return { input: {}, facts: {}, jobs: parsed.data.items.map((input) => ({ input })) }
+    return { input: {}, facts: {}, jobs: Sent.parse(request).items.map((input) => ({ input })) }
   },
 
   fromItems: (_input, items) => ({ items }),

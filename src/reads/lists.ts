@@ -2,7 +2,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 import { batches, batchLabels } from '../schema/batches.ts'
-import { jobs } from '../schema/jobs.ts'
 import type { ItemResult } from '../wire/native.ts'
 
 /** Which batches to list, and from where. */
@@ -53,43 +52,65 @@ export async function listBatches(db: Database, owner: string, filter: BatchFilt
 
 type Set = ItemResult['set']
 
-const SETS: Readonly<Record<Set, SQL>> = {
-  succeeded: sql`status = 'completed'`,
-  failed: sql`status = 'failed'`,
-  untouched: sql`status NOT IN ('completed', 'failed')`,
+/** Stored bytes after which a page of results ends, so that reading stays small whatever the size of the items. One item may go beyond. */
+const BYTES_A_PAGE = 4 * 1024 * 1024
+
+/** What a deadline ended before anything ran it is as untouched as what was cancelled. */
+const SET_OF = sql`CASE status WHEN 'completed' THEN 'succeeded'
+  WHEN 'failed' THEN CASE WHEN error_code = 'DEADLINE_EXCEEDED' AND started_at IS NULL THEN 'untouched' ELSE 'failed' END
+  ELSE 'untouched' END`
+
+interface ItemRow {
+  id: string
+  sequence: number
+  set: Set
+  input: string
+  result: string | null
+  error_code: string | null
+  error_message: string | null
+  bytes: number
 }
 
-/** Reads what a batch's jobs came to, by their place in it. A running job counts as untouched until it ends. */
+/** A page of results. */
+export interface ItemResults {
+  readonly rows: readonly ItemResult[]
+  /** After which place to go on; null where nothing follows. */
+  readonly next: number | null
+}
+
+/**
+ * Reads what a batch's jobs came to, by their place in it. A running job counts as untouched until it ends. A page holds `limit` jobs, or as
+ * many as come to 4 MB.
+ */
 export async function readItemResults(
   db: Database,
   batchId: string,
-  page: { set?: Set | undefined; after: number; limit: number },
-): Promise<ItemResult[]> {
-  const rows = await db
-    .select({
-      jobId: jobs.id,
-      sequence: jobs.sequence,
-      status: jobs.status,
-      item: jobs.input,
-      result: jobs.result,
-      errorCode: jobs.errorCode,
-      errorMessage: jobs.errorMessage,
-    })
-    .from(jobs)
-    .where(
-      sql`batch_id = ${batchId} AND sequence > ${page.after} AND ${page.set === undefined ? sql`true` : SETS[page.set]}`,
-    )
-    .orderBy(jobs.sequence)
-    .limit(page.limit)
-  return rows.map(({ sequence, status, result, errorCode, errorMessage, ...row }) => ({
+  { set, after, limit }: { set?: Set | undefined; after: number; limit: number },
+): Promise<ItemResults> {
+  const wanted = set === undefined ? sql`true` : sql`${SET_OF} = ${set}`
+  // What a row takes is known without reading it.
+  const rows = await db.all<ItemRow>(sql`
+    SELECT j.id, j.sequence, ${SET_OF} AS "set", j.input, j.result, j.error_code, j.error_message, p.bytes
+    FROM (
+      SELECT place, sequence, sum(size) OVER (ORDER BY sequence) AS bytes, size FROM (
+        SELECT rowid AS place, sequence, octet_length(input) + coalesce(octet_length(result), 0) AS size
+        FROM jobs WHERE batch_id = ${batchId} AND sequence > ${after} AND ${wanted} ORDER BY sequence LIMIT ${limit})
+    ) p CROSS JOIN jobs j ON j.rowid = p.place
+    WHERE p.bytes - p.size < ${BYTES_A_PAGE} ORDER BY p.sequence`)
+  const last = rows.at(-1)
+  const isFull = last !== undefined && (rows.length === limit || last.bytes >= BYTES_A_PAGE)
+  return { rows: rows.map(resultOf), next: isFull ? last.sequence : null }
+}
+
+function resultOf({ id, sequence, set, input, result, error_code, error_message }: ItemRow): ItemResult {
+  return {
     index: sequence - 1,
-    ...row,
-    ...(status === 'completed'
-      ? { set: 'succeeded', result }
-      : status === 'failed'
-        ? { set: 'failed', errorCode: errorCode ?? 'UNKNOWN', errorMessage: errorMessage ?? '' }
-        : { set: 'untouched' }),
-  }))
+    jobId: id,
+    set,
+    item: JSON.parse(input),
+    ...(set === 'succeeded' ? { result: result === null ? null : JSON.parse(result) } : {}),
+    ...(set === 'failed' ? { errorCode: error_code ?? 'UNKNOWN', errorMessage: error_message ?? '' } : {}),
+  }
 }
 
 /** What a batch's operation keeps for all its jobs. */

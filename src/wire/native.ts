@@ -84,9 +84,15 @@ export const ListResults = z.object({
     .enum(['succeeded', 'failed', 'untouched'])
     .optional()
     .describe('`succeeded`; `failed` for good; `untouched`: all the rest, so that it can be sent again.'),
-  format: z.enum(['json', 'ndjson']).optional(),
-  as: z.enum(['items']).optional().describe('`items`: as NDJSON, nothing but the items as they were sent.'),
-  cursor: z.coerce.number().int().min(0).optional(),
+  format: z
+    .enum(['json', 'ndjson'])
+    .optional()
+    .describe('JSON comes in pages; NDJSON whole, unless `limit` says how many lines.'),
+  as: z
+    .enum(['items'])
+    .optional()
+    .describe('`items`: nothing but the items as they were sent; as NDJSON, unless `format` is `json`.'),
+  cursor: z.coerce.number().int().min(0).optional().describe('`next` of the page before.'),
 })
 
 /** `POST /api/batch/:id/items`. */
@@ -178,6 +184,12 @@ export const ResultSets = z
     succeeded: z.array(ItemResult).optional(),
     failed: z.array(ItemResult).optional(),
     untouched: z.array(ItemResult).optional(),
-    next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
+    items: z.array(z.unknown()).optional().describe('With `as=items`, in place of the sets.'),
+    next: z
+      .int()
+      .nullable()
+      .describe(
+        'What to send as `cursor` for the next page; null on the last. A page ends early where its jobs come to 4 MB.',
+      ),
   })
   .meta({ id: 'ResultSets' })

@@ -1,77 +1,71 @@
 /** What a batch came to: merged by its operation, or job by job in three sets. */
 import { type Context, Hono } from 'hono'
+import { streamOf } from '../../formats/streams.ts'
 import { readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { sendStream } from '../../http/sending.ts'
 import type { BatchState } from '../../live/state.ts'
-import { readItemResults } from '../../reads/lists.ts'
+import { type ItemResults, readItemResults } from '../../reads/lists.ts'
 import { readCompleted } from '../../reads/results.ts'
-import type { ItemResult } from '../../wire/native.ts'
-import { ListResults } from '../../wire/native.ts'
+import { type ItemResult, ListResults } from '../../wire/native.ts'
 import { findBatch } from './find.ts'
 
 const ROWS_A_READ = 1_000
+
+type Query = ReturnType<typeof ListResults.parse>
 
 /** `GET /:id/results`. */
 export function resultRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>().get('/:id/results', async (c) => {
     const query = readQuery(c, ListResults)
     const batch = await findBatch(c, deps)
+    if (isNdjson(c, query)) return sendLines(c, deps, batch, query)
     const merge = deps.operations[batch.operation]?.merge ?? null
-    if (query.as === 'items' || query.format === 'ndjson' || wantsNdjson(c)) {
-      const line = query.as === 'items' ? ({ item }: ItemResult) => item : (row: ItemResult) => row
-      c.header('Content-Type', 'application/x-ndjson; charset=utf-8')
-      return c.body(ndjson(deps, batch, query.set, line))
-    }
-    if (merge !== null && query.set === undefined) {
+    if (merge !== null && query.set === undefined && query.as === undefined) {
       const { batchInput, jobs } = await readCompleted(deps.db, batch.id)
       return c.json({ success: true, ...merge(batchInput, jobs) })
     }
-    return c.json(await listed(deps, batch, query))
+    return c.json(present(batch, query, await pageOf(deps, batch, query)))
   })
 }
 
-const wantsNdjson = (c: Context<Env>) => /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('Accept') ?? '')
-
-/** A page of the sets. */
-async function listed(
-  deps: AppDeps,
-  batch: BatchState,
-  query: { set?: ItemResult['set'] | undefined; cursor?: number | undefined; limit?: number | undefined },
-) {
-  const limit = query.limit ?? ROWS_A_READ
-  const rows = await readItemResults(deps.db, batch.id, { set: query.set, after: query.cursor ?? 0, limit })
-  const of = (set: ItemResult['set']) =>
-    query.set === undefined || query.set === set ? { [set]: rows.filter((row) => row.set === set) } : {}
-  const last = rows.at(-1)
-  return {
-    success: true,
-    batchId: batch.id,
-    status: batch.status,
-    ...of('succeeded'),
-    ...of('failed'),
-    ...of('untouched'),
-    next: rows.length === limit && last !== undefined ? last.index + 1 : null,
-  }
+/** `format` goes before `Accept`; where neither says anything, bare items are NDJSON. */
+function isNdjson(c: Context<Env>, { format, as }: Query): boolean {
+  if (format !== undefined) return format === 'ndjson'
+  return as === 'items' || /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('Accept') ?? '')
 }
 
-/** A line a job, read page by page as the client takes them. */
-function ndjson(
+function pageOf(
   deps: AppDeps,
   batch: BatchState,
-  set: ItemResult['set'] | undefined,
-  line: (row: ItemResult) => unknown,
-): ReadableStream<Uint8Array> {
+  { set, cursor = 0, limit = ROWS_A_READ }: Query,
+): Promise<ItemResults> {
+  return readItemResults(deps.db, batch.id, { set, after: cursor, limit: Math.min(limit, ROWS_A_READ) })
+}
+
+/** A page of the bare items, or of the sets. */
+function present(batch: BatchState, { set, as }: Query, { rows, next }: ItemResults) {
+  const head = { success: true, batchId: batch.id, status: batch.status }
+  if (as === 'items') return { ...head, items: rows.map(({ item }) => item), next }
+  const of = (one: ItemResult['set']) =>
+    set === undefined || set === one ? { [one]: rows.filter((row) => row.set === one) } : {}
+  return { ...head, ...of('succeeded'), ...of('failed'), ...of('untouched'), next }
+}
+
+/** A line a job, read page by page as the client takes them. The first page is read before it is answered, so that its failure is told. */
+async function sendLines(c: Context<Env>, deps: AppDeps, batch: BatchState, query: Query): Promise<Response> {
+  c.header('Content-Type', 'application/x-ndjson; charset=utf-8')
+  return sendStream(c, deps, streamOf(lines(deps, batch, query, await pageOf(deps, batch, query))))
+}
+
+async function* lines(deps: AppDeps, batch: BatchState, query: Query, first: ItemResults): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder()
-  let after = 0
-  return new ReadableStream({
-    async pull(controller) {
-      const rows = await readItemResults(deps.db, batch.id, { set, after, limit: ROWS_A_READ })
-      const last = rows.at(-1)
-      if (last !== undefined) {
-        after = last.index + 1
-        controller.enqueue(utf8.encode(rows.map((row) => `${JSON.stringify(line(row))}\n`).join('')))
-      }
-      if (rows.length < ROWS_A_READ) controller.close()
-    },
-  })
+  const shown = (row: ItemResult) => (query.as === 'items' ? row.item : row)
+  let left = query.limit ?? Number.POSITIVE_INFINITY
+  for (let page = first; ; ) {
+    if (page.rows.length > 0) yield utf8.encode(page.rows.map((row) => `${JSON.stringify(shown(row))}\n`).join(''))
+    left -= page.rows.length
+    if (page.next === null || left <= 0) return
+    page = await pageOf(deps, batch, { ...query, cursor: page.next, limit: left })
+  }
 }

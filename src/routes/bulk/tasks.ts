@@ -4,6 +4,7 @@ import { retryBatch } from '../../engine/control.ts'
 import { MillraceError } from '../../errors.ts'
 import { readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { sendStream } from '../../http/sending.ts'
 import { type CardTask, countWorkers, readCardTask, readCardTaskResult } from '../../reads/card-tasks.ts'
 import { readTokens } from '../../reads/cards.ts'
 import { type Health, ListTokens, type TaskStatus } from '../../wire/cards.ts'
@@ -75,11 +76,16 @@ async function ended(c: Context<Env>, deps: AppDeps, task: CardTask, finishedAt:
   }
   if (task.operation !== 'cards.export') return c.json({ ...head, result: presentResult(task, found) })
   if (found.first === null) return c.json(head)
-  return sendExport(c, head, await presentExport(deps, c.get('caller').owner, task, found.first))
+  return sendExport(c, deps, head, await presentExport(deps, c.get('caller').owner, task, found.first))
 }
 
 /** Sends the text of an export as it is read: it is never held whole. */
-function sendExport(c: Context<Env>, head: object, { result, text }: ExportParts): Response | Promise<Response> {
+function sendExport(
+  c: Context<Env>,
+  deps: AppDeps,
+  head: object,
+  { result, text }: ExportParts,
+): Response | Promise<Response> {
   if (text === null) return c.json({ ...head, result: { ...result, export_data: null } })
   const utf8 = new TextEncoder()
   const around = JSON.stringify({ ...head, result: { ...result, export_data: '' } })
@@ -95,5 +101,5 @@ function sendExport(c: Context<Env>, head: object, { result, text }: ExportParts
     },
   })
   c.header('Content-Type', 'application/json')
-  return c.body(text.pipeThrough(inner))
+  return sendStream(c, deps, text.pipeThrough(inner))
 }

@@ -4,6 +4,7 @@ import { MillraceError } from '../../errors.ts'
 import { isKnown } from '../../http/conditional.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { partOf } from '../../http/ranges.ts'
+import { sendStream } from '../../http/sending.ts'
 import { type Artifact, readArtifact } from '../../reads/artifacts.ts'
 
 /** By the end of a file's name. */
@@ -18,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
 const GONE = 'There is no export with this id. It may have been deleted, not be ready yet, or belong to someone else.'
 
 /** `GET /:id`, `HEAD /:id`. */
-export function artifactRoutes(deps: Pick<AppDeps, 'db' | 'blobs'>): Hono<Env> {
+export function artifactRoutes(deps: Pick<AppDeps, 'db' | 'blobs' | 'log' | 'breakOff'>): Hono<Env> {
   return new Hono<Env>().get('/:id', async (c) => {
     const artifact = await readArtifact(deps.db, c.get('caller').owner, c.req.param('id'))
     if (artifact === null) throw new MillraceError('NOT_FOUND', GONE)
@@ -32,7 +33,7 @@ export function artifactRoutes(deps: Pick<AppDeps, 'db' | 'blobs'>): Hono<Env> {
 
 async function send(
   c: Context<Env>,
-  deps: Pick<AppDeps, 'blobs'>,
+  deps: Pick<AppDeps, 'blobs' | 'log' | 'breakOff'>,
   { key, filename, size, createdAt }: Artifact,
   etag: string,
 ): Promise<Response> {
@@ -48,13 +49,12 @@ async function send(
   const range = part === 'whole' ? { offset: 0, length: size } : part
   c.header('Content-Type', TYPES[filename.split('.').at(-1) ?? ''] ?? 'application/octet-stream')
   c.header('Content-Disposition', disposition(filename))
-  c.header('Content-Length', String(range.length))
   if (part !== 'whole') c.header('Content-Range', `bytes ${range.offset}-${range.offset + range.length - 1}/${size}`)
   const status = part === 'whole' ? 200 : 206
-  if (c.req.method === 'HEAD') return c.body(null, status)
+  if (c.req.method === 'HEAD') return c.body(null, status, { 'Content-Length': String(range.length) })
   const body = await deps.blobs.get(key, range)
   if (body === null) throw new MillraceError('NOT_FOUND', GONE)
-  return c.body(body, status)
+  return sendStream(c, deps, body, { status, length: range.length })
 }
 
 /** RFC 6266, with the extended form of RFC 8187 where the name needs it. */
