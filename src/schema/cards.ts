@@ -23,6 +23,8 @@ export const cards = sqliteTable(
     sourcePlatform: text('source_platform'),
     sourceUrl: text('source_url'),
     metadata: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    /** The metadata as it was, of a card whose own `deleted` or `deleted_at` the marks of a soft delete have taken the place of. */
+    markedOver: text('marked_over', { mode: 'json' }).$type<Record<string, unknown>>(),
     /** End of its public address; kept for it for good once it was published. */
     slug: text(),
     /** Null for cards that are not published. */

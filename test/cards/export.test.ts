@@ -233,18 +233,16 @@ describe('what is exported', () => {
       minLength,
       maxLength: 12,
     })
+  const word = text(1)
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
   const cards = fc.array(
     fc.record({
       title: text(1),
       body: text(0),
-      category: text(1),
+      category: word,
       privacy_level: fc.constantFrom('BUSINESS', 'ideas', 'PERSONAL'),
-      tags: fc.array(
-        text(1)
-          .map((tag) => tag.trim())
-          .filter((tag) => tag !== ''),
-        { maxLength: 3 },
-      ),
+      tags: fc.array(word, { maxLength: 3 }),
       source_platform: fc.option(text(1)),
       source_url: fc.option(text(1)),
       metadata: fc.dictionary(text(1), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 2, noNullPrototype: true }),
@@ -296,6 +294,27 @@ describe('a delete', () => {
     expect(await client.cards()).toEqual(before)
     expect((await fetch(url)).status).toBe(200)
     expect((await client.tokens()).balance).toBe('2.00000000')
+  })
+
+  it('that is soft leaves the owner’s own marks to the card', async () => {
+    const metadata = [
+      { deleted: 'my own', deleted_at: '2019', k: 1 },
+      { k: 2, deleted: null },
+      { deleted_at: { year: 2019 } },
+      { 'deleted.at': false, k: 1e21 },
+      {},
+    ]
+    await client.import(metadata.map((own, at) => card(at, { metadata: own })))
+    const before = await client.cards()
+    const card_ids = before.map(({ id }) => id)
+    for (let time = 0; time < 2; time++) {
+      expect(await client.change('delete', { card_ids })).toMatchObject({ cards_deleted: 5 })
+      const rows = query(server, "SELECT metadata ->> 'deleted' AS deleted FROM cards WHERE owner = ?", owner)
+      expect(rows).toEqual(Array(5).fill({ deleted: 1 }))
+      expect(await client.change('restore', { card_ids })).toMatchObject({ cards_restored: 5 })
+      expect(await client.cards()).toEqual(before)
+    }
+    expect(before.map((one) => one.metadata)).toEqual(metadata)
   })
 
   it('that is hard leaves nothing but the ledger', async () => {

@@ -25,15 +25,24 @@ interface Change {
   readonly cards: SQL
 }
 
-/** The page of a card that is not there is not either, so that a soft delete takes it out of public; its address is kept for it. */
+/** Whether a card's own metadata has a member where a soft delete puts its marks. */
+const HAS_MARKS_OF_ITS_OWN = sql.raw(
+  `json_type(metadata, '$.deleted') IS NOT NULL OR json_type(metadata, '$.deleted_at') IS NOT NULL`,
+)
+
+/**
+ * The page of a card that is not there is not either, so that a soft delete takes it out of public; its address is kept for it. The marks
+ * in the metadata are the seed's, for whoever reads the database; we ourselves go by `deleted_at`.
+ */
 const SOFT: Change = {
   found: sql`c.deleted_at IS NULL`,
   done: 'deleted',
   write(db, now, which) {
     const marks = sql`json_set(metadata, '$.deleted', json('true'), '$.deleted_at', ${new Date(now).toISOString()})`
-    return db.run(
-      sql`UPDATE cards AS c SET deleted_at = ${now}, updated_at = ${now}, metadata = ${marks} WHERE ${which}`,
-    )
+    return db.run(sql`
+      UPDATE cards AS c SET deleted_at = ${now}, updated_at = ${now}, metadata = ${marks},
+        marked_over = iif(${HAS_MARKS_OF_ITS_OWN}, metadata, NULL)
+      WHERE ${which}`)
   },
   cards: sql`-n`,
 }
@@ -50,7 +59,8 @@ const RESTORE: Change = {
   done: 'restored',
   write: (db, now, which) =>
     db.run(sql`
-      UPDATE cards AS c SET deleted_at = NULL, updated_at = ${now}, metadata = json_remove(metadata, '$.deleted', '$.deleted_at')
+      UPDATE cards AS c SET deleted_at = NULL, updated_at = ${now}, marked_over = NULL,
+        metadata = coalesce(marked_over, json_remove(metadata, '$.deleted', '$.deleted_at'))
       WHERE ${which}`),
   cards: sql`n`,
 }

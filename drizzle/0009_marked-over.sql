@@ -1,0 +1,1 @@
+ALTER TABLE `cards` ADD `marked_over` text;
