@@ -13,6 +13,8 @@ const QUIET = {
   WRANGLER_SEND_METRICS: 'false',
   WRANGLER_SEND_ERROR_REPORTS: 'false',
   WRANGLER_HIDE_BANNER: 'true',
+  // What is printed is read: nothing else may stand in it.
+  WRANGLER_LOG: 'log',
   CLOUDFLARE_CF_FETCH_ENABLED: 'false',
   CLOUDFLARE_TELEMETRY_DISABLED: '1',
   DO_NOT_TRACK: '1',
@@ -20,10 +22,21 @@ const QUIET = {
   CI: '1',
 }
 
+/** How wrangler is started. */
+export interface WranglerOptions {
+  /** Whether what it prints is shown, or read. */
+  readonly output: 'inherit' | 'pipe'
+  /** Its environment; default: ours. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
 /** Starts wrangler in the project's folder. What it says on standard error is shown. */
-export function startWrangler(args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
-  const env = { ...process.env, ...QUIET }
-  return spawn(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env, stdio: ['ignore', output, 'inherit'] })
+export function startWrangler(args: readonly string[], { output, env = process.env }: WranglerOptions): ChildProcess {
+  return spawn(process.execPath, [WRANGLER, ...args], {
+    cwd: ROOT,
+    env: { ...env, ...QUIET },
+    stdio: ['ignore', output, 'inherit'],
+  })
 }
 
 /**
@@ -32,7 +45,7 @@ export function startWrangler(args: readonly string[], output: 'inherit' | 'pipe
  * @throws ConfigError with what it printed, where it failed
  */
 export async function runWrangler(args: readonly string[]): Promise<string> {
-  const child = startWrangler(args, 'pipe')
+  const child = startWrangler(args, { output: 'pipe' })
   let said = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     said += text
@@ -42,8 +55,25 @@ export async function runWrangler(args: readonly string[]): Promise<string> {
   return said
 }
 
+/** What a Worker is told on this machine, beside the environment that wrangler itself needs. */
+export function workerEnvironment(variables: Readonly<Record<string, string>>): Record<string, string | undefined> {
+  // All of it is bound to the Worker, so no more is passed on than programs need to run.
+  const own = OF_PROGRAMS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
+  return { ...Object.fromEntries(own), CLOUDFLARE_INCLUDE_PROCESS_ENV: 'true', ...variables }
+}
+
+const OF_PROGRAMS = [
+  ...['PATH', 'HOME', 'TMPDIR', 'XDG_CONFIG_HOME', 'XDG_CACHE_HOME'],
+  ...['SystemRoot', 'APPDATA', 'LOCALAPPDATA', 'USERPROFILE', 'TEMP'],
+]
+
 /** The folder in which `npm run dev:edge` keeps what D1, R2 and the objects hold, and how wrangler is told of it. */
 export function localState(dataDir: string): { folder: string; args: readonly string[] } {
   const folder = join(dataDir, 'edge')
   return { folder, args: ['--local', '--persist-to', folder] }
+}
+
+/** Brings D1's tables on this machine up to date. */
+export async function migrateLocal(args: readonly string[]): Promise<void> {
+  await runWrangler(['d1', 'migrations', 'apply', 'millrace', ...args])
 }

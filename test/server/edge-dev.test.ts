@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { startHranaServer } from '../contracts/hrana-server.ts'
 import { until } from '../engine/rig.ts'
 import { freshFolder } from './harness.ts'
 
 const SCRIPTS = join(import.meta.dirname, '..', '..', 'scripts')
 const LONG_MS = 120_000
-const OWN_KEY = 'the-key-that-the-environment-names'
+/** All that some file of variables or another would take for something else. */
+const OWN_KEY = ['a"b\\c$d', "'e`f#g", '{HOME}$HOME', '\\n\\$x', '\\'].join('$')
 
 const Created = z.object({ batchId: z.string() })
 const Batch = z.object({ batch: z.object({ status: z.string(), completedJobs: z.int() }) })
@@ -31,12 +33,17 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
+let said = ''
+
 /** Starts the Worker; `url` is where it listens. */
-async function start(): Promise<void> {
+async function start(more: Readonly<Record<string, string>> = {}, ...args: string[]): Promise<void> {
+  said = ''
   await stop()
-  const child = spawn(process.execPath, [join(SCRIPTS, 'dev-edge.ts')], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(SCRIPTS, 'dev-edge.ts'), ...args], {
+    env: { ...env, ...more },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   server = child
-  let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       said += text
@@ -56,8 +63,11 @@ async function stop(): Promise<void> {
 }
 
 /** Runs the command on keys to its end. */
-const keys = (...args: string[]) =>
-  promisify(execFile)(process.execPath, [join(SCRIPTS, 'keys-edge.ts'), ...args], { env })
+const keys = (...args: string[]) => run('keys-edge.ts', args)
+const run = (script: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+  promisify(execFile)(process.execPath, [join(SCRIPTS, script), ...args], { env: { ...env, ...more } })
+/** What a command ends with that says so on standard error. */
+const refusing = (words: RegExp) => expect.objectContaining({ code: 1, stderr: expect.stringMatching(words) })
 const secretIn = (text: string) => /mr_\S+/.exec(text)?.[0] ?? ''
 
 async function call(key: string, path: string, body?: unknown): Promise<Response> {
@@ -106,14 +116,75 @@ describe('the edge on this machine', { timeout: LONG_MS }, () => {
     expect((await call(next, '/api/batch')).status).toBe(401)
   })
 
+  it('keeps what an owner and a name are, to the letter, whatever wrangler is told to log', async () => {
+    const name = `x BEGIN TRANSACTION; y COMMIT; 'z' "?" \\ ü`
+    const loud = { WRANGLER_LOG: 'debug' }
+    const { stdout } = await run('keys-edge.ts', ['create', 'bob BEGIN TRANSACTION', name], loud)
+    expect((await call(secretIn(stdout), '/api/batch')).status).toBe(200)
+    expect((await keys('list')).stdout).toContain(`bob BEGIN TRANSACTION  in force  *  `)
+    expect((await keys('list')).stdout).toContain(`  ${name}\n`)
+  })
+
   it('says how keys are made where it was called otherwise', async () => {
-    const refused = expect.objectContaining({ stderr: expect.stringMatching(/npm run keys:edge -- create OWNER/) })
+    const refused = refusing(/npm run keys:edge -- create OWNER/)
     await expect(keys('create')).rejects.toEqual(refused)
     await expect(keys('create', 'bo', '--scopes', 'all')).rejects.toEqual(refused)
   })
 
-  it('keeps what it has from one start to the next', async () => {
+  it('keeps what it has from one start to the next, for as long as it is told', async () => {
     await start()
     expect((await call(OWN_KEY, `/api/batch/${batchId}`)).status).toBe(200)
+    await start({ RETENTION_DAYS: '0.00001' }, '--cron-seconds', '1')
+    await until(async () => {
+      const { status } = await call(OWN_KEY, `/api/batch/${batchId}`)
+      return status === 404 ? true : null
+    }, LONG_MS)
+    expect(said).not.toMatch(/cron trigger/)
+  })
+
+  it('takes the first of a list of ports, and says which is taken', async () => {
+    const port = Number(new URL(url).port)
+    await expect(run('dev-edge.ts', [], { PORT: `${port},1` })).rejects.toEqual(refusing(/PORT=\d+ is taken/))
+  })
+})
+
+describe('a libSQL server in the place of D1', { timeout: LONG_MS }, () => {
+  let database: Awaited<ReturnType<typeof startHranaServer>>
+  let folder = ''
+  let there: Readonly<Record<string, string>> = {}
+  beforeAll(async () => {
+    folder = await freshFolder()
+    database = await startHranaServer(join(folder, 'served.db'), 'a-token')
+    there = { DATABASE_URL: database.origin, DATABASE_AUTH_TOKEN: 'a-token' }
+  })
+  afterAll(async () => {
+    await stop()
+    database.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  it('gets its tables, and keys that the Worker finds', async () => {
+    await start(there)
+    const { stdout } = await run('keys-edge.ts', ['create', 'al'], there)
+    expect((await call(secretIn(stdout), '/api/batch')).status).toBe(200)
+    const id = /Key (\S+) for al/.exec(stdout)?.[1] ?? ''
+    await run('keys-edge.ts', ['--remote', 'revoke', id], there)
+    expect((await call(secretIn(stdout), '/api/batch')).status).toBe(401)
+  })
+
+  it('is refused in a sentence where it is a file, or where nobody answers', async () => {
+    for (const script of ['dev-edge.ts', 'keys-edge.ts']) {
+      const file = { DATABASE_URL: 'file:/nowhere.db' }
+      await expect(run(script, [], file)).rejects.toEqual(refusing(/^DATABASE_URL names a file/))
+      const nobody = { DATABASE_URL: 'http://127.0.0.1:1' }
+      await expect(run(script, [], nobody)).rejects.toEqual(refusing(/^The database at DATABASE_URL cannot be opened/))
+    }
+  })
+
+  it('ends the start of a Worker that refuses everything', async () => {
+    const refused = start(there)
+    await until(() => Promise.resolve(/custom build/.test(said) ? true : null), LONG_MS)
+    database.close()
+    await expect(refused).rejects.toThrow(/The Worker answers 503 to everything: .*Its log says why/)
   })
 })
