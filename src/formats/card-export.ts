@@ -1,7 +1,7 @@
 /** How exported cards look: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
 import { encodeCell, encodeField, encodeRecord } from './csv.ts'
 
-/** A card as JSON and NDJSON show it; `metadata` is there where it was asked for. */
+/** A card as forms that are not JSON show it; `metadata`, as JSON text, is there where it was asked for. */
 export interface ExportedCard {
   readonly id: string
   readonly title: string
@@ -11,7 +11,7 @@ export interface ExportedCard {
   readonly tags: readonly string[]
   readonly source_platform: string | null
   readonly source_url: string | null
-  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly metadata?: string
   readonly is_published: boolean
   readonly published_url: string | null
   readonly created_at: string
@@ -20,7 +20,7 @@ export interface ExportedCard {
 
 /**
  * A card as an array, for forms that are not JSON: id, title, body, category, privacy level, tags, source platform, source URL, metadata
- * (null where it was not asked for), URL where it is published, and when it was made and published, in milliseconds since the epoch.
+ * (JSON text, null where it was not asked for), URL where it is published, and when it was made and published, in milliseconds since the epoch.
  */
 type PackedCard = readonly [
   id: string,
@@ -31,7 +31,7 @@ type PackedCard = readonly [
   tags: readonly string[],
   sourcePlatform: string | null,
   sourceUrl: string | null,
-  metadata: Readonly<Record<string, unknown>> | null,
+  metadata: string | null,
   publishedUrl: string | null,
   createdAt: number,
   publishedAt: number | null,
@@ -42,7 +42,7 @@ export interface CardFormat {
   readonly contentType: string
   /** Of the file name. */
   readonly extension: string
-  /** Whether cards are handed over as arrays, `PackedCard`, which are quicker to take apart, or as objects, `ExportedCard`. */
+  /** Whether cards are handed over as arrays, `PackedCard`, which are quicker to take apart, or as the objects that JSON shows. */
   readonly packed: boolean
   begin(withMetadata: boolean): string
   /** @param json the card as JSON text; `first` for the first card */
@@ -99,7 +99,7 @@ function csvRecord(card: ExportedCard): string {
   const tagged = tags.length === 0 ? '' : encodeCell(tags.map(encodeField).join(','))
   const text = `${card.id},${encodeCell(card.title)},${encodeCell(card.body)},${encodeCell(card.category)},${encodeCell(card.privacy_level)},${tagged},${encodeCell(card.source_platform ?? '')},${encodeCell(card.source_url ?? '')}`
   const rest = `${card.is_published ? 'yes' : 'no'},${encodeCell(card.published_url ?? '')},${card.created_at},${card.published_at ?? ''}`
-  return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeField(JSON.stringify(metadata))}\r\n`
+  return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeField(metadata)}\r\n`
 }
 
 /** Text that stands on one line of Markdown and means nothing there. */
@@ -114,9 +114,7 @@ function markdown(card: ExportedCard): string {
     `**Privacy:** ${line(card.privacy_level)}`,
     ...(card.tags.length > 0 ? [`**Tags:** ${line(card.tags.join(', '))}`] : []),
     ...(source.length > 0 ? [`**Source:** ${line(source.join(', '))}`] : []),
-    ...(card.metadata !== undefined && Object.keys(card.metadata).length > 0
-      ? [`**Metadata:** ${line(JSON.stringify(card.metadata))}`]
-      : []),
+    ...(card.metadata !== undefined && card.metadata !== '{}' ? [`**Metadata:** ${line(card.metadata)}`] : []),
   ]
   const dates = [
     `*Created: ${card.created_at}*`,

@@ -2,6 +2,7 @@
  * Finds the elements of an array in a JSON body while its bytes stream by, and groups them into slices: byte ranges that can be read
  * later, each alone. The body is either that array, or an object with it as a member. Holds one slice at a time, however long the array.
  */
+import { parseExact } from './exact-json.ts'
 import { type Slice, type SliceBounds, Slicer } from './slices.ts'
 
 const QUOTE = 34
@@ -34,11 +35,12 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 export class TooMuchAround extends Error {}
 
 /**
- * Reads the elements of a slice.
+ * Reads the elements of a slice, their numbers as `parseExact` does.
  * @throws SyntaxError when it is not JSON, or not UTF-8
  */
 export function readElements(bytes: Uint8Array): unknown[] {
-  return JSON.parse(`[${decode(bytes)}]`)
+  const elements = parseExact(`[${decode(bytes)}]`)
+  return Array.isArray(elements) ? elements : []
 }
 
 function decode(bytes: Uint8Array): string {

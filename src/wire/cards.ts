@@ -23,10 +23,11 @@ export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean 
   return true
 }
 
-const Tag = z
-  .string()
-  .trim()
-  .pipe(text({ max: 200 }))
+/** Text, without the blanks around it. */
+const word = (bounds: { min?: number; max: number }) => z.string('Input should be text').trim().pipe(text(bounds))
+
+const OBJECT = 'Input should be an object'
+const FLAGS = 'Input should be true or false'
 
 /** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
 export const NewCard = z
@@ -34,13 +35,16 @@ export const NewCard = z
     title: text({ min: 1, max: 1_000 }),
     body: text({ max: 250_000 }),
     category: text({ min: 1, max: 200 }),
-    privacy_level: text({ min: 1, max: 100 }),
-    tags: withDefault(z.array(Tag).max(200, 'Input should have at most 200 items'), [])
+    privacy_level: word({ min: 1, max: 100 }).describe('Without blanks around it, as tags.'),
+    tags: withDefault(
+      z.array(word({ max: 200 }), 'Input should be an array of texts').max(200, 'Input should have at most 200 items'),
+      [],
+    )
       .transform((tags) => tags.filter((tag) => tag !== ''))
       .describe('Without blanks around them, and without those that are nothing else.'),
     source_platform: optional(text({ max: 200 })),
     source_url: optional(text({ max: 4_000 })),
-    metadata: withDefault(z.record(z.string(), z.unknown()), {}),
+    metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT), {}),
   })
   .meta({ id: 'NewCard' })
 export type NewCard = z.infer<typeof NewCard>
@@ -53,17 +57,17 @@ const TASK = {
 
 /** How cards are imported, whatever form they come in. */
 export const ImportOptions = z.object({
-  publish_business: withDefault(z.boolean(), true),
-  publish_ideas: withDefault(z.boolean(), true),
+  publish_business: withDefault(z.boolean(FLAGS), true),
+  publish_ideas: withDefault(z.boolean(FLAGS), true),
   on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')).describe(
     'What to do with a card whose title and body the owner has already; left out: import it all the same.',
   ),
-  validate_only: withDefault(z.boolean(), false).describe('Checks every card and writes none.'),
+  validate_only: withDefault(z.boolean(FLAGS), false).describe('Checks every card and writes none.'),
   ...TASK,
 })
 export type ImportOptions = z.infer<typeof ImportOptions>
 
-const FLAG = z.enum(['true', 'false', '1', '0'], 'Input should be true or false')
+const FLAG = z.enum(['true', 'false', '1', '0'], FLAGS)
 const flag = (fallback: boolean) =>
   withDefault(FLAG, String(fallback)).transform((word) => word === 'true' || word === '1')
 
@@ -87,11 +91,13 @@ export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 const CARD_ID = 'Input should be the id of a card'
 const CardId = z
-  .string()
+  .string(CARD_ID)
   .min(1, CARD_ID)
   .max(128, CARD_ID)
   .refine((id) => id.isWellFormed(), CARD_ID)
-const words = z.array(text({ min: 1, max: 200 })).max(1_000)
+const words = z
+  .array(text({ min: 1, max: 200 }), 'Input should be an array of texts')
+  .max(1_000, 'Input should have at most 1000 items')
 
 /** `POST /bulk/export`. */
 export const ExportRequest = z.object({
@@ -100,9 +106,9 @@ export const ExportRequest = z.object({
   ),
   privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
   categories: optional(words),
-  published_only: withDefault(z.boolean(), false),
-  format: withDefault(z.string(), 'json'),
-  include_metadata: withDefault(z.boolean(), true).describe(
+  published_only: withDefault(z.boolean(FLAGS), false),
+  format: withDefault(z.string('Input should be text'), 'json'),
+  include_metadata: withDefault(z.boolean(FLAGS), true).describe(
     'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
   ),
   compression: optional(z.enum(['gzip'], 'Input should be gzip')),
@@ -113,15 +119,18 @@ export type ExportRequest = z.infer<typeof ExportRequest>
 const ids = withDefault(z.array(CardId, 'Input should be an array of card ids'), [])
 
 /** `POST /bulk/delete`. */
-export const DeleteRequest = z.object({ card_ids: ids, soft_delete: withDefault(z.boolean(), true), ...TASK })
+export const DeleteRequest = z.object({ card_ids: ids, soft_delete: withDefault(z.boolean(FLAGS), true), ...TASK })
 
 /** `POST /bulk/restore`. */
 export const RestoreRequest = z.object({ card_ids: ids, ...TASK })
 
+const LIMIT = 'Input should be a whole number from 1 to 1,000'
+const CURSOR = 'Input should be the `next` of the page before'
+
 /** `GET /bulk/tokens`. */
 export const ListTokens = z.object({
-  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
-  cursor: z.coerce.number().int().min(1).optional().describe('`next` of the page before.'),
+  limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT).optional().describe('At most 1,000.'),
+  cursor: z.coerce.number(CURSOR).int(CURSOR).min(1, CURSOR).optional().describe('`next` of the page before.'),
 })
 
 /** The answer to everything that begins a task. */

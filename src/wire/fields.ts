@@ -23,7 +23,7 @@ export function withDefault<T extends z.ZodType, D>(schema: T, fallback: D) {
 export function text(bounds: { min?: number; max: number }) {
   const { min = 0, max } = bounds
   return z
-    .string()
+    .string('Input should be text')
     .min(min, `Input should have at least ${min} characters`)
     .max(max, `Input should have at most ${max} characters`)
     .refine((value) => value.isWellFormed() && !value.includes('\0'), 'Input should be valid text without NUL')

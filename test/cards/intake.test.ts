@@ -1,8 +1,10 @@
 /** What a body of an import may be like, and what is said of one that is not: bounds, options, marks, cuts. Against a real server. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ImportResult } from '../../src/wire/cards.ts'
-import { curl, startServer, type TestServer } from '../server/harness.ts'
+import { curl, freshFolder, startServer, type TestServer } from '../server/harness.ts'
 import { CardClient, card, KEYED, keyOf, query, refusal, someCards } from './client.ts'
 
 let server: TestServer
@@ -31,6 +33,23 @@ const result = (type: string, body: string | Uint8Array<ArrayBuffer>, headers = 
   client.result(client.send(`/bulk/import${search}`, type, body, headers), ImportResult)
 const refused = (type: string, body: string | Uint8Array<ArrayBuffer>, headers = {}) =>
   refusal(client.send('/bulk/import', type, body, headers))
+/** What is answered, and its code: on a connection of its own, for the server ends that of a body which it does not read to its end. */
+async function byCurl(type: string, body: string | Uint8Array, args: readonly string[]): Promise<string> {
+  const folder = await freshFolder()
+  const file = join(folder, 'body')
+  await writeFile(file, body)
+  const headers = ['-H', `Authorization: Bearer ${await keyOf(owner)}`, '-H', `Content-Type: ${type}`, ...args]
+  const answer = await curl([
+    '-w',
+    ' %{http_code}',
+    ...headers,
+    '--data-binary',
+    `@${file}`,
+    `${server.url}/bulk/import`,
+  ])
+  await rm(folder, { recursive: true })
+  return answer
+}
 const tasks = () => query(server, 'SELECT id FROM batches WHERE owner = ?', owner).length
 
 describe('a JSON array', () => {
@@ -55,8 +74,9 @@ describe('a JSON array', () => {
     [NDJSON, (cards: number) => '{}\n'.repeat(cards)],
     [JSON_TYPE, (cards: number) => `[${'0,'.repeat(cards - 1)}0]`],
   ])('or lines: a million cards, and not one more: %s', async (type, body) => {
-    const answer = { status: 400, detail: 'Maximum 1,000,000 cards per import operation' }
-    expect(await refused(type, new Uint8Array(gzipSync(body(1_000_001))), GZIP)).toEqual(answer)
+    expect(await byCurl(type, gzipSync(body(1_000_001)), ['-H', 'Content-Encoding: gzip'])).toBe(
+      '{"detail":"Maximum 1,000,000 cards per import operation"} 400',
+    )
     expect(tasks()).toBe(0)
     const later = `?run_at=${new Date(Date.now() + 3_600_000).toISOString()}`
     const whole = client.send(`/bulk/import${later}`, type, new Uint8Array(gzipSync(body(1_000_000))), GZIP)
@@ -143,11 +163,103 @@ describe('a CSV', () => {
 
 describe('a body', () => {
   it('that says it is larger than any may be is refused before it is sent', async () => {
-    const key = `Authorization: Bearer ${await keyOf(owner)}`
     const length = `Content-Length: ${4_096 * 1024 * 1024 + 1}`
-    const args = ['-w', ' %{http_code}', '-H', key, '-H', `Content-Type: ${NDJSON}`, '-H', length]
     // Curl sends the few bytes that it has, and would wait for an answer to the rest.
-    const answer = await curl([...args, '--data-binary', '{}\n', `${server.url}/bulk/import`])
-    expect(answer).toBe('{"detail":"A body may hold 4,096 MB."} 413')
+    expect(await byCurl(NDJSON, '{}\n', ['-H', length])).toBe('{"detail":"A body may hold 4,096 MB."} 413')
   })
+})
+
+describe('numbers in metadata', () => {
+  const written =
+    '{"tweet_id":1234567890123456789,"likes":[9007199254740993,-1e400,1e-400],"deep":{"x":0.12345678901234567891},"n":0.5}'
+  const line = `${JSON.stringify(card(1)).slice(0, -1)},"metadata":${written}}`
+  const stored = (name: string) =>
+    query(server, 'SELECT metadata FROM cards WHERE owner = ?', name).map(({ metadata }) => metadata)
+
+  it.each([
+    [JSON_TYPE, `{"cards":[${line}]}`],
+    [JSON_TYPE, `[${line}]`],
+    [NDJSON, line],
+    ['text/csv', `${HEADER},metadata\na,b,c,d,"${written.replaceAll('"', '""')}"`],
+  ])('sent as %s come out as they went in, and go in again: %#', async (type, body) => {
+    await result(type, body)
+    expect(stored(owner)).toEqual([written])
+    const types = { json: JSON_TYPE, ndjson: NDJSON, csv: 'text/csv' }
+    for (const [format, again] of Object.entries(types)) {
+      const { export_data } = await client.export({ format })
+      expect(export_data).toContain(format === 'csv' ? written.replaceAll('"', '""') : written)
+      const other = new CardClient(server, await keyOf(`${owner}-${format}`))
+      await other.result(other.send('/bulk/import', again, export_data ?? ''), ImportResult)
+      expect(stored(`${owner}-${format}`)).toEqual([written])
+    }
+    const { export_data } = await client.export({ format: 'markdown' })
+    expect(export_data).toContain('1234567890123456789')
+  })
+
+  it('are told apart under one key', async () => {
+    const send = (id: string) =>
+      client.send('/bulk/import', JSON_TYPE, `[${line.replace('1234567890123456789', id)}]`, {
+        'Idempotency-Key': owner,
+      })
+    const { task_id } = await client.accepted(send('1234567890123456789'))
+    expect((await client.accepted(send('1234567890123456789'))).task_id).toBe(task_id)
+    expect((await send('1234567890123456788')).status).toBe(409)
+  })
+
+  it('are not taken for an object, nor for text', async () => {
+    const number = '1234567890123456789'
+    const cards = [
+      `{"title":"a","body":"b","category":"c","privacy_level":"d","metadata":${number}}`,
+      `{"title":${number},"body":"b","category":"c","privacy_level":"d"}`,
+      number,
+    ]
+    const { errors, cards_failed } = await result(NDJSON, cards.join('\n'))
+    expect(cards_failed).toBe(3)
+    expect(errors.map(({ error }) => error)).toEqual([
+      'metadata: Input should be an object',
+      'title: Input should be text',
+      'A card should be an object with title, body, category and privacy_level',
+    ])
+  })
+})
+
+describe('what is wrong', () => {
+  it.each([
+    ['/bulk/tokens?limit=many', 'limit: Input should be a whole number from 1 to 1,000'],
+    ['/bulk/tokens?limit=1001', 'limit: Input should be a whole number from 1 to 1,000'],
+    ['/bulk/tokens?cursor=x', 'cursor: Input should be the `next` of the page before'],
+  ])('is told in plain words: %s', async (path, detail) => {
+    expect(await refusal(client.fetch(path))).toEqual({ status: 400, detail })
+  })
+
+  it('with a card is, too', async () => {
+    const wrong = [
+      { metadata: [] },
+      { title: 7 },
+      { tags: 'one' },
+      { tags: ['one', 2] },
+      { privacy_level: '  ' },
+      { source_url: {} },
+      { privacy_level: true },
+    ]
+    const { errors } = await client.import(wrong.map((fields) => card(1, fields)))
+    expect(errors.map(({ error }) => error)).toEqual([
+      'metadata: Input should be an object',
+      'title: Input should be text',
+      'tags: Input should be an array of texts',
+      'tags.1: Input should be text',
+      'privacy_level: Input should have at least 1 characters',
+      'source_url: Input should be text',
+      'privacy_level: Input should be text',
+    ])
+  })
+})
+
+it('blanks around a privacy level are dropped, as around tags', async () => {
+  const csv = 'title, body, category, privacy_level, tags\na, b, c, BUSINESS, d\n'
+  expect(await result('text/csv', csv)).toMatchObject({ cards_imported: 1, cards_published: 1 })
+  expect(await client.cards()).toMatchObject([{ category: ' c', privacy_level: 'BUSINESS', tags: ['d'], body: ' b' }])
+  const { cards_published } = await client.import([card(2, { privacy_level: ' ideas\n' })])
+  expect(cards_published).toBe(1)
+  expect(await client.cards({ privacy_levels: ['IDEAS'] })).toHaveLength(1)
 })

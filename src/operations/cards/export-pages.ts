@@ -43,7 +43,7 @@ function asJson({ withMetadata, pages, packed }: CardView): SQL {
   const url = sql`iif(published_at IS NULL, NULL, ${pages} || slug)`
   if (packed) {
     return sql`json_array(id, title, body, category, privacy_level, json(tags), source_platform, source_url,
-      ${withMetadata ? sql`json(metadata)` : sql`NULL`}, ${url}, created_at, published_at)`
+      ${withMetadata ? sql`metadata` : sql`NULL`}, ${url}, created_at, published_at)`
   }
   const time = (column: string) => sql.raw(`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`)
   return sql`json_object('id', id, 'title', title, 'body', body, 'category', category, 'privacy_level', privacy_level, 'tags', json(tags),

@@ -1,5 +1,6 @@
 /** Reads the cards of a slice, each checked or refused alone with the reason. */
 import { infuse, parseRecord } from '../../formats/csv.ts'
+import { parseExact } from '../../formats/exact-json.ts'
 import { readElements } from '../../formats/json-elements.ts'
 import { splitRecords } from '../../formats/records.ts'
 import { MOST_CARD_BYTES, NewCard } from '../../wire/cards.ts'
@@ -62,7 +63,7 @@ function linesOf(bytes: Uint8Array): string[] | null {
 function fromLine(record: string): ReadCard {
   let value: unknown
   try {
-    value = JSON.parse(record)
+    value = parseExact(record)
   } catch {
     return { title: '', error: 'The line is not JSON' }
   }
@@ -86,7 +87,7 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
   for (const name of OPTIONAL_TEXT) if (cells[name] === '') value[name] = undefined
   if (cells.metadata !== undefined && cells.metadata !== '') {
     try {
-      value.metadata = JSON.parse(cells.metadata)
+      value.metadata = parseExact(cells.metadata)
     } catch {
       return { title: shownTitle(title), error: 'metadata: Input should be a JSON object' }
     }
@@ -98,7 +99,7 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
 function check(value: unknown): ReadCard {
   const plain = plainCard(value)
   if (plain !== null) return { card: plain }
-  const parsed = safeParse(NewCard, value)
+  const parsed = safeParse(NewCard, withPlainNumbers(value))
   if (parsed.success) return { card: parsed.data }
   const title = fieldOf(value, 'title')
   const reasons = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
@@ -108,6 +109,12 @@ function check(value: unknown): ReadCard {
     return `${field}: ${missing ? 'Field required' : message}`
   })
   return { title: typeof title === 'string' ? shownTitle(title.toWellFormed()) : '', error: reasons.join('; ') }
+}
+
+/** The schema takes any object for a card, and for metadata: a number that is kept as an object is shown to it as another number. */
+function withPlainNumbers(value: unknown): unknown {
+  if (JSON.isRawJSON(value)) return 0
+  return JSON.isRawJSON(fieldOf(value, 'metadata')) ? Object.assign({}, value, { metadata: 0 }) : value
 }
 
 function fieldOf(value: unknown, name: string): unknown {
