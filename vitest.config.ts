@@ -12,12 +12,14 @@ const SHARED = {
 /** Suites that run on Node and inside workerd. */
 const BOTH = [
   'engine/control',
+  'engine/steering',
   'engine/engine',
   'engine/running',
   'operations/heat-sheet/stretches',
   'http/quotas',
   'http/keys',
   'cards/states',
+  'cards/running',
   'drivers/wake-and-notify',
   'live/channel',
   'cards/stretches',

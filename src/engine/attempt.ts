@@ -2,8 +2,8 @@
 import { MillraceError } from '../errors.ts'
 import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../ports.ts'
 import type { Claimed } from './claim.ts'
-import { STOP_MESSAGES, type StopCode } from './control.ts'
 import type { Held, Outcome } from './finish.ts'
+import { STOP_MESSAGES, type StopCode } from './steering.ts'
 
 /** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
 export type StopReason = StopCode | 'lost' | 'shutdown' | 'time limit'

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../ports.ts'
 import { jobs } from '../schema/jobs.ts'
-import type { StopCode } from './control.ts'
+import type { StopCode } from './steering.ts'
 import { makeReady } from './turns.ts'
 
 /** A job held under a lease. */

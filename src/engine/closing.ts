@@ -10,8 +10,9 @@ import { tellWebhooks } from './webhooks.ts'
  * @param hooked false where it is known that none of them has a webhook
  */
 export function closeBatches(db: Database, batchIds: string, now: number, hooked = true): Statement[] {
-  const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total`
-  const status = sql`CASE WHEN stop_code = 'CANCELLED' AND cancelled > 0 THEN 'cancelled' WHEN completed = total THEN 'completed'
+  const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total
+    AND coalesce(steering, '') NOT IN ('supersede', 'retry')`
+  const status = sql`CASE WHEN stop_code = 'CANCELLED' AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
     WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
   return [
     db.run(sql`
@@ -19,7 +20,9 @@ export function closeBatches(db: Database, batchIds: string, now: number, hooked
       SELECT id, last_seq + 1, 'batch_completed', ${now}, json_object('status', ${status}, 'completedJobs', completed,
         'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
       FROM batches WHERE ${done}`),
-    db.run(sql`UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1 WHERE ${done}`),
+    db.run(sql`
+      UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, steering = NULL, steered_to = NULL
+      WHERE ${done}`),
     ...(hooked ? tellWebhooks(db, batchIds, now) : []),
   ]
 }

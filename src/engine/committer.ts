@@ -4,6 +4,7 @@ import { MAX_STATEMENT_BYTES } from '../formats/json-arrays.ts'
 import type { Clock, Database, Log, Notifier } from '../ports.ts'
 import type { Claimed, ClaimOrder } from './claim.ts'
 import { finish, type Outcome } from './finish.ts'
+import { nextTurn } from './slices.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
 const MOST_TOGETHER = 400
@@ -97,14 +98,6 @@ export class Committer {
     }
     return claimed
   }
-}
-
-/** Where a runtime can say it, after what has come in is dealt with, and without the millisecond that a timer takes at least. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === 'function') setImmediate(resolve)
-    else setTimeout(resolve, 0)
-  })
 }
 
 /** What becomes of a result that no statement can carry. */

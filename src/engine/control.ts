@@ -1,113 +1,156 @@
 /** What an owner does to a batch that is under way: cancel, pause, resume, retry, delete. */
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { MillraceError } from '../errors.ts'
-import type { Clock, Database, Dispatcher, Notifier, Statement } from '../ports.ts'
-import { closeBatches } from './closing.ts'
+import type { Database } from '../ports.ts'
+import { PLACED_WHILE_PAUSED, release } from './places.ts'
+import { thenRest } from './slices.ts'
+import { type SteerDeps, type StopCode, steer, steerOn } from './steering.ts'
 
-type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier }
+export { release }
 
-/** Why the rest of a batch is not run. */
-export type StopCode = 'CANCELLED' | 'DEADLINE_EXCEEDED'
-
-/** What a stopped job says of itself. */
-export const STOP_MESSAGES: Readonly<Record<StopCode, string>> = {
-  CANCELLED: 'The batch was cancelled.',
-  DEADLINE_EXCEEDED: 'The batch was not done by its deadline.',
+type Deps = SteerDeps & {
+  /** True where a request may make so few queries that it leaves most of a large batch to the workers. */
+  readonly workersOnDemand?: boolean
 }
 
-/** Jobs changed by one commit, so that no commit holds the write lock for long. */
-const JOBS_A_COMMIT = 2_000
+/** Commits that a request makes where it may make few. */
+const FEW = 3
 
-/** Jobs that wait for a worker, a time or a place. */
-const WAITING = sql.raw(`status IN ('ready', 'scheduled', 'held')`)
+/** Counts the commits that a request may make. */
+function budget({ workersOnDemand }: Deps): () => boolean {
+  let left = workersOnDemand === true ? FEW : Number.POSITIVE_INFINITY
+  return () => --left > 0
+}
 
 /**
  * Ends a batch early: what waits ends at once, what runs is told by its heartbeat. Does nothing to a batch that has ended.
  * Repeating it goes on where an earlier call was cut off.
  */
 export async function stopBatch(deps: Deps, batchId: string, code: StopCode): Promise<void> {
-  const { db } = deps
-  const now = deps.clock.now()
-  await db.run(sql`
-    UPDATE batches SET stop_code = coalesce(stop_code, ${code}), open_until = NULL, progress_version = progress_version + 1,
-      cancel_requested_at = CASE WHEN ${code} = 'CANCELLED' THEN coalesce(cancel_requested_at, ${now}) ELSE cancel_requested_at END
-    WHERE id = ${batchId} AND finished_at IS NULL`)
-  for (let after = 0; after !== null; ) {
-    const next = await endWaiting(deps, batchId, after)
-    if (next === null) break
-    after = next
-  }
-}
-
-/** Ends one slice of the jobs that wait. Returns the last sequence of a full slice, null when there is no more. */
-async function endWaiting(deps: Deps, batchId: string, after: number): Promise<number | null> {
-  const { db } = deps
-  const now = deps.clock.now()
-  const slice = sql`SELECT id, batch_id, sequence FROM jobs WHERE batch_id = ${batchId} AND sequence > ${after} AND ${WAITING}
-    AND (SELECT stop_code FROM batches WHERE id = ${batchId}) IS NOT NULL ORDER BY sequence LIMIT ${JOBS_A_COMMIT}`
-  const code = sql`(SELECT stop_code FROM batches WHERE id = ${batchId})`
-  const message = sql`CASE ${code} WHEN 'CANCELLED' THEN ${STOP_MESSAGES.CANCELLED} ELSE ${STOP_MESSAGES.DEADLINE_EXCEEDED} END`
-  const [rows] = await db.batch([
-    db.all<{ ended: number; last: number | null; last_seq: number | null }>(sql`
-      SELECT count(*) AS ended, max(w.sequence) AS last, (SELECT last_seq FROM batches WHERE id = ${batchId}) AS last_seq FROM (${slice}) w`),
-    db.run(sql`
-      INSERT INTO events (batch_id, seq, type, job_id, job_sequence, at, data)
-      SELECT w.batch_id, b.last_seq + row_number() OVER (ORDER BY w.sequence), 'job_failed', w.id, w.sequence, ${now},
-        json_object('errorCode', ${code}, 'errorMessage', ${message})
-      FROM (${slice}) w JOIN batches b ON b.id = w.batch_id`),
-    db.run(sql`
-      UPDATE batches SET last_seq = last_seq + w.n, cancelled = cancelled + w.n * (stop_code = 'CANCELLED'),
-        failed = failed + w.n * (stop_code <> 'CANCELLED')
-      FROM (SELECT count(*) AS n FROM (${slice})) w WHERE id = ${batchId} AND stop_code IS NOT NULL`),
-    ...closeBatches(db, JSON.stringify([batchId]), now),
-    db.run(sql`
-      UPDATE jobs SET status = CASE ${code} WHEN 'CANCELLED' THEN 'cancelled' ELSE 'failed' END, finished_at = ${now},
-        run_at = NULL, error_code = ${code}, error_message = ${message} WHERE id IN (SELECT id FROM (${slice}))`),
-  ])
-  const row = rows[0]
-  if (row?.last_seq !== null && row !== undefined) deps.notifier.publish(batchId, { seq: row.last_seq + row.ended })
-  return row !== undefined && row.ended === JOBS_A_COMMIT ? row.last : null
-}
-
-/** Starts no more jobs of a batch; what runs goes on. Does nothing to a batch that has ended. */
-export async function pauseBatch(deps: Deps, batchId: string): Promise<void> {
-  const { db } = deps
-  await db.batch([
-    db.run(sql`
-      UPDATE batches SET paused_at = coalesce(paused_at, ${deps.clock.now()}), progress_version = progress_version + 1
-      WHERE id = ${batchId} AND finished_at IS NULL`),
-    db.run(sql`
-      UPDATE jobs SET status = 'held', run_at = NULL WHERE batch_id = ${batchId} AND status IN ('ready', 'scheduled')
-        AND (SELECT paused_at FROM batches WHERE id = ${batchId}) IS NOT NULL`),
-  ])
-}
-
-/** Lets a paused batch go on. */
-export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
-  const { db } = deps
-  const now = deps.clock.now()
-  await db.batch([
-    release(db, batchId, now, sql`(SELECT paused_at FROM batches WHERE id = ${batchId}) IS NOT NULL`),
-    db.run(sql`
-      UPDATE batches SET paused_at = NULL, progress_version = progress_version + 1 WHERE id = ${batchId} AND paused_at IS NOT NULL`),
-  ])
-  deps.dispatcher.wake()
+  const goOn = budget(deps)
+  await ask(
+    deps,
+    batchId,
+    goOn,
+    () => askToStop(deps, batchId, code),
+    ({ ended, stopped }) => ended || stopped,
+  )
+  await steer(deps, batchId, goOn)
 }
 
 /**
- * Makes held jobs due now, as many as there are free places in their batch. They get fresh turns when they are made ready. Counts the held
- * jobs, but only where the condition holds.
+ * Writes down that a batch is to be stopped; the rest is done by {@link steer}. What is being run again is counted as that first.
+ * @returns whether it was written; not where the batch has ended, is stopped, or is being run again
  */
-export function release(db: Database, batchId: string, now: number, condition: SQL): Statement {
-  return db.run(sql`
-    UPDATE jobs SET status = 'scheduled', run_at = max(${now}, coalesce((SELECT run_at FROM batches WHERE id = ${batchId}), 0))
-    WHERE id IN (
-      SELECT id FROM jobs WHERE batch_id = ${batchId} AND status = 'held' ORDER BY sequence LIMIT (
-        SELECT CASE WHEN NOT (${condition}) THEN 0 WHEN b.concurrency IS NULL THEN -1
-          ELSE max(0, b.concurrency - (b.total - b.completed - b.failed - b.cancelled - (
-            SELECT count(*) FROM jobs h WHERE h.batch_id = b.id AND h.status = 'held'))) END
-        FROM batches b WHERE b.id = ${batchId})
-    )`)
+export async function askToStop(
+  { db, clock }: Pick<Deps, 'db' | 'clock'>,
+  batchId: string,
+  code: StopCode,
+): Promise<boolean> {
+  const rows = await db.all(sql`
+    UPDATE batches SET stop_code = ${code}, cut_open = open_until IS NOT NULL, open_until = NULL, paused_at = NULL, steering = 'stop',
+      steered_to = 0, cancel_requested_at = CASE WHEN ${code} = 'CANCELLED' THEN ${clock.now()} END, progress_version = progress_version + 1
+    WHERE id = ${batchId} AND finished_at IS NULL AND stop_code IS NULL AND coalesce(steering, '') NOT IN ('supersede', 'retry')
+    RETURNING id`)
+  return rows.length > 0
+}
+
+/**
+ * Starts no more jobs of a batch; what runs goes on. Does nothing to a batch that is paused.
+ * @throws MillraceError CONFLICT when it has ended, or is being stopped
+ */
+export async function pauseBatch(deps: Deps, batchId: string): Promise<void> {
+  const goOn = budget(deps)
+  const write = async () => {
+    const rows = await deps.db.all(sql`
+      UPDATE batches SET paused_at = ${deps.clock.now()}, steering = 'pause', steered_to = 0, progress_version = progress_version + 1
+      WHERE id = ${batchId} AND paused_at IS NULL AND ${UNDISTURBED} RETURNING id`)
+    return rows.length > 0
+  }
+  await ask(deps, batchId, goOn, write, (batch) => {
+    refuseEnded(batch, 'paused')
+    return batch.paused
+  })
+  await steer(deps, batchId, goOn)
+}
+
+/**
+ * Lets a paused batch go on. Does nothing to a batch that is not paused.
+ * @throws MillraceError CONFLICT when it has ended, or is being stopped
+ */
+export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
+  const { db } = deps
+  const goOn = budget(deps)
+  // A batch with a bound lets go as many as it has places for, at once: what runs is all that has one.
+  const write = async () => {
+    const [rows] = await db.batch([
+      db.all(sql`
+        UPDATE batches SET paused_at = NULL, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
+          steered_to = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
+        WHERE id = ${batchId} AND paused_at IS NOT NULL AND ${UNDISTURBED} RETURNING id`),
+      release(db, batchId, deps.clock.now(), sql`changes() > 0`, PLACED_WHILE_PAUSED),
+    ])
+    return rows.length > 0
+  }
+  await ask(deps, batchId, goOn, write, (batch) => {
+    refuseEnded(batch, 'resumed')
+    return !batch.paused
+  })
+  await steer(deps, batchId, goOn)
+  deps.dispatcher.wake()
+}
+
+/** The batch goes on, and nothing that was asked of it is still being done. */
+const UNDISTURBED = sql`steering IS NULL AND stop_code IS NULL AND finished_at IS NULL`
+
+/** Where a batch stands. */
+interface Standing {
+  readonly status: string
+  readonly ended: boolean
+  readonly stopped: boolean
+  readonly paused: boolean
+  readonly steering: string | null
+}
+
+/**
+ * Writes down what is asked of a batch, once what was asked before is done as far as it is in the way.
+ * @param write returns whether it was written
+ * @param done whether there is nothing to write, as the batch stands; throws where what is asked is refused
+ * @throws MillraceError SERVICE_UNAVAILABLE when the request may make no more commits
+ */
+async function ask(
+  deps: Deps,
+  batchId: string,
+  goOn: () => boolean,
+  write: () => Promise<boolean>,
+  done: (batch: Standing) => boolean,
+): Promise<void> {
+  while (!(await write())) {
+    const batch = await standing(deps.db, batchId)
+    if (batch === null || done(batch)) return
+    if (batch.steering === null) continue
+    await thenRest(() => steerOn(deps, batchId))
+    if (!goOn()) {
+      deps.dispatcher.wake()
+      const message = 'What was asked of this batch before is still being done. Try again in a moment.'
+      throw new MillraceError('SERVICE_UNAVAILABLE', message)
+    }
+  }
+}
+
+async function standing(db: Database, batchId: string): Promise<Standing | null> {
+  const [row] = await db.all<
+    Record<'ended' | 'stopped' | 'paused', number> & Pick<Standing, 'status' | 'steering'>
+  >(sql`
+    SELECT status, steering, finished_at IS NOT NULL AS ended, stop_code IS NOT NULL AS stopped, paused_at IS NOT NULL AS paused
+    FROM batches WHERE id = ${batchId}`)
+  if (row === undefined) return null
+  return { ...row, ended: row.ended === 1, stopped: row.stopped === 1, paused: row.paused === 1 }
+}
+
+function refuseEnded({ ended, stopped, status }: Standing, asked: string): void {
+  if (ended) throw new MillraceError('CONFLICT', `This batch has ended (${status}), so it cannot be ${asked}.`)
+  if (stopped) throw new MillraceError('CONFLICT', `This batch is being stopped, so it cannot be ${asked}.`)
 }
 
 /**
@@ -118,35 +161,31 @@ export function release(db: Database, batchId: string, now: number, condition: S
  */
 export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
   const { db } = deps
+  const goOn = budget(deps)
   const now = deps.clock.now()
   const ended = sql`id = ${batchId} AND finished_at IS NOT NULL AND deleted_at IS NULL AND failed + cancelled > 0`
-  const due = sql`EXISTS (SELECT 1 FROM batches WHERE ${ended})`
   const [rows] = await db.batch([
     db.all<{ again: number; last_seq: number }>(
       sql`SELECT failed + cancelled AS again, last_seq FROM batches WHERE ${ended}`,
     ),
+    // The end is the last event of a batch that has ended.
     db.run(sql`
-      UPDATE events SET superseded_at = ${now}
-      WHERE batch_id = ${batchId} AND type IN ('job_failed', 'batch_completed') AND superseded_at IS NULL AND ${due}`),
+      UPDATE events SET superseded_at = ${now} WHERE batch_id = ${batchId} AND type = 'batch_completed'
+        AND seq = (SELECT last_seq FROM batches WHERE ${ended})`),
     db.run(sql`
       INSERT INTO events (batch_id, seq, type, at, data)
       SELECT id, last_seq + 1, 'batch_started', ${now}, json_patch(json_object('totalJobs', total, 'retriedJobs', failed + cancelled), facts)
       FROM batches WHERE ${ended}`),
     db.run(sql`
-      UPDATE jobs SET status = 'held', attempt = 0, losses = 0, error_code = NULL, error_message = NULL, finished_at = NULL,
-        progress_percent = 0, progress_message = NULL
-      WHERE batch_id = ${batchId} AND status IN ('failed', 'cancelled') AND ${due}`),
-    db.run(sql`
-      UPDATE batches SET status = 'processing', failed = 0, cancelled = 0, finished_at = NULL, cancel_requested_at = NULL,
-        stop_code = NULL, deadline_at = NULL, paused_at = NULL, last_seq = last_seq + 1 WHERE ${ended}`),
-    release(db, batchId, now, sql`(SELECT finished_at FROM batches WHERE id = ${batchId}) IS NULL`),
+      UPDATE batches SET status = 'processing', finished_at = NULL, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
+        deadline_at = NULL, paused_at = NULL, last_seq = last_seq + 1, steering = 'supersede', steered_to = 0 WHERE ${ended}`),
   ])
   const row = rows[0]
   if (row === undefined) {
     throw new MillraceError('CONFLICT', 'Only a batch that has ended, and of which something failed, can be retried.')
   }
   deps.notifier.publish(batchId, { seq: row.last_seq + 1 })
-  deps.dispatcher.wake()
+  await steer(deps, batchId, goOn)
   return row.again
 }
 

@@ -168,6 +168,7 @@ function clearFailed(db: Database, outcomes: readonly Failed[], now: number): St
   )
 }
 
+/** What is to be tried again of a stopped batch is due at once: whoever claims it ends it. */
 function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
   return clear(
     db,
@@ -177,7 +178,7 @@ function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
       [lease, runAt, Number(refund), Number(loss), code, message],
     ],
     (json) => sql`
-      UPDATE jobs SET run_at = c.value ->> 1,
+      UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN c.value ->> 1 ELSE 0 END,
         status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END,
         lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
         progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,

@@ -1,7 +1,7 @@
 /** The heartbeat: renews the leases of what a worker runs, carries progress, and brings back what the worker must know. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database, Notifier, Progress } from '../ports.ts'
-import type { StopCode } from './control.ts'
+import type { StopCode } from './steering.ts'
 
 /** A running job as its worker reports it. */
 export interface Beat extends Progress {

@@ -1,8 +1,9 @@
 /** Retention: what is deleted, or older than it is kept, goes with its rows and its blobs; blobs that no row names go too. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { BlobStore, Clock, Database, Log, Operations } from '../ports.ts'
 import { WEBHOOK_OPERATION } from '../schema/webhooks.ts'
 import { WINDOW_MS } from './quotas.ts'
+import { inSlices, thenRest } from './slices.ts'
 
 interface Deps {
   readonly db: Database
@@ -13,7 +14,7 @@ interface Deps {
 }
 
 /** Rows deleted by one commit, so that no commit holds the write lock for long. */
-const ROWS_A_COMMIT = 2_000
+const ROWS_A_COMMIT = 1_000
 const BATCHES_AT_ONCE = 50
 /** A blob younger than this may belong to a create that is still under way. */
 const ORPHAN_AFTER_MS = 24 * 60 * 60 * 1_000
@@ -21,9 +22,10 @@ const ORPHAN_AFTER_MS = 24 * 60 * 60 * 1_000
 /**
  * Takes batches out of sight that ended longer ago than they are kept, and deletes what is out of sight.
  * @param keepMs how long an ended batch is kept
+ * @param goOn asked between commits; what is left then is for the next sweep
  * @returns how many batches were deleted
  */
-export async function sweepRetention(deps: Deps, keepMs: number): Promise<number> {
+export async function sweepRetention(deps: Deps, keepMs: number, goOn: () => boolean = () => true): Promise<number> {
   const { db } = deps
   const now = deps.clock.now()
   await db.run(sql`
@@ -32,46 +34,42 @@ export async function sweepRetention(deps: Deps, keepMs: number): Promise<number
   const gone = await db.all<{ id: string; operation: string; webhook_id: string | null }>(
     sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
   )
+  let purged = 0
   for (const { id, operation, webhook_id } of gone) {
-    if (webhook_id !== null) await purge(deps, webhook_id, WEBHOOK_OPERATION)
-    await purge(deps, id, operation)
+    if (webhook_id !== null && !(await purge(deps, webhook_id, WEBHOOK_OPERATION, goOn))) break
+    if (!(await purge(deps, id, operation, goOn))) break
+    purged++
   }
-  return gone.length
+  return purged
 }
 
-/** Blobs first, then rows, the batch itself last: cut off anywhere, the next sweep goes on. */
-async function purge(deps: Deps, id: string, operation: string): Promise<void> {
+/** Blobs first, then rows, the batch itself last: cut off anywhere, the next sweep goes on. @returns whether all is gone */
+async function purge(deps: Deps, id: string, operation: string, goOn: () => boolean): Promise<boolean> {
   const { db } = deps
   const uploads = await db.all<{ key: string }>(sql`SELECT key FROM uploads WHERE batch_id = ${id}`)
   await deps.blobs.delete(uploads.map(({ key }) => key))
-  await deleteInSlices(
-    db,
-    sql`jobs`,
-    sql`id IN (SELECT id FROM jobs WHERE batch_id = ${id} ORDER BY sequence LIMIT ${ROWS_A_COMMIT})`,
-  )
-  await deleteInSlices(
-    db,
-    sql`events`,
-    sql`batch_id = ${id} AND seq IN (SELECT seq FROM events WHERE batch_id = ${id} ORDER BY seq LIMIT ${ROWS_A_COMMIT})`,
-  )
+  const jobs = sql`id IN (SELECT id FROM jobs WHERE batch_id = ${id} ORDER BY sequence LIMIT ${ROWS_A_COMMIT})`
+  const events = sql`batch_id = ${id} AND seq IN (SELECT seq FROM events WHERE batch_id = ${id} ORDER BY seq LIMIT ${ROWS_A_COMMIT})`
+  if (!(await deleteInSlices(db, sql`jobs`, jobs, goOn))) return false
+  if (!(await deleteInSlices(db, sql`events`, events, goOn))) return false
   const ids = JSON.stringify([id])
-  await db.batch([
-    db.run(sql`DELETE FROM uploads WHERE batch_id = ${id}`),
-    db.run(sql`DELETE FROM batch_labels WHERE batch_id = ${id}`),
-    ...(deps.operations[operation]?.forget?.(db, ids) ?? []),
-    db.run(sql`DELETE FROM batches WHERE id = ${id}`),
-  ])
+  await thenRest(() =>
+    db.batch([
+      db.run(sql`DELETE FROM uploads WHERE batch_id = ${id}`),
+      db.run(sql`DELETE FROM batch_labels WHERE batch_id = ${id}`),
+      ...(deps.operations[operation]?.forget?.(db, ids) ?? []),
+      db.run(sql`DELETE FROM batches WHERE id = ${id}`),
+    ]),
+  )
+  return true
 }
 
-async function deleteInSlices(
-  db: Database,
-  table: ReturnType<typeof sql>,
-  slice: ReturnType<typeof sql>,
-): Promise<void> {
-  for (;;) {
+/** @returns whether all is deleted */
+function deleteInSlices(db: Database, table: SQL, slice: SQL, goOn?: () => boolean): Promise<boolean> {
+  return inSlices(async () => {
     const rows = await db.all(sql`DELETE FROM ${table} WHERE ${slice} RETURNING 1`)
-    if (rows.length < ROWS_A_COMMIT) return
-  }
+    return rows.length === ROWS_A_COMMIT
+  }, goOn)
 }
 
 /** Deletes what was counted in hours that are over. */

@@ -4,9 +4,10 @@ import type { Clock, Database, Dispatcher, Notifier } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { jobs } from '../schema/jobs.ts'
 import { workers } from '../schema/workers.ts'
-import { type StopCode, stopBatch } from './control.ts'
+import { askToStop } from './control.ts'
 import { finish, type Outcome } from './finish.ts'
 import { sealBatch } from './open.ts'
+import type { StopCode } from './steering.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
 export const MAX_LOSSES = 10
@@ -48,7 +49,7 @@ const BATCHES_AT_ONCE = 20
 const STOPPED_AT_ONCE = 1_000
 
 /**
- * Ends batches whose deadline has passed, goes on with stopping where a stop was cut off, seals open batches nobody sealed.
+ * Writes down that batches are to be stopped whose deadline has passed, seals open batches nobody sealed.
  * @returns the batches that are stopped and not ended yet, so that a worker stops what it runs of them
  */
 export async function sweepBatches(deps: {
@@ -71,12 +72,11 @@ export async function sweepBatches(deps: {
       .where(sql`open_until IS NOT NULL AND open_until <= ${now}`)
       .limit(BATCHES_AT_ONCE),
   ])
-  for (const { id } of late) await stopBatch(deps, id, 'DEADLINE_EXCEEDED')
+  for (const { id } of late) await askToStop(deps, id, 'DEADLINE_EXCEEDED')
   for (const { id } of open) await sealBatch(deps, id)
   const stopped = await db.all<{ id: string; stop_code: StopCode }>(
     sql`SELECT id, stop_code FROM batches WHERE stop_code IS NOT NULL AND finished_at IS NULL LIMIT ${STOPPED_AT_ONCE}`,
   )
-  for (const { id, stop_code } of stopped) await stopBatch(deps, id, stop_code)
   return new Map(stopped.map(({ id, stop_code }) => [id, stop_code]))
 }
 

@@ -14,13 +14,13 @@ import type {
 import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
-import type { StopCode } from './control.ts'
 import { every } from './every.ts'
 import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from './heartbeat.ts'
 import { type HeldJob, HeldJobs } from './held.ts'
 import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from './retention.ts'
+import { type StopCode, steerAll } from './steering.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
 
 /** What a worker needs of the world. */
@@ -91,6 +91,8 @@ export class Worker {
   #pumpAgain = false
   /** Looks for due jobs that are under way. */
   #looks = 0
+  /** What was asked of whole batches is being done. */
+  #steering = false
   #stopping = false
   #orphansDueAt = 0
   #timers: (() => void)[] = []
@@ -172,7 +174,8 @@ export class Worker {
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
     await this.#lookAround()
-    while ((this.#held.size > 0 || this.#pumping !== null || this.#looks > 0) && goOn()) await pause(20)
+    const busy = () => this.#held.size > 0 || this.#pumping !== null || this.#looks > 0 || this.#steering
+    while (busy() && goOn()) await pause(20)
     await this.stop(graceMs)
   }
 
@@ -304,8 +307,22 @@ export class Worker {
   async #lookAround(): Promise<void> {
     await sweepLeases(this.#deps)
     this.#stopHeld(await sweepBatches(this.#deps))
+    this.#steer()
     this.#wakeAtNextDue()
     this.#pump()
+  }
+
+  /** Goes on with what is to be done to large batches, beside all else. */
+  #steer(): void {
+    if (this.#steering) return
+    this.#steering = true
+    steerAll(this.#deps, () => !this.#stopping && !this.#spent)
+      .catch((error: unknown) =>
+        this.#deps.log.error({ err: error }, 'a batch could not be steered; the next sweep tries again'),
+      )
+      .finally(() => {
+        this.#steering = false
+      })
   }
 
   /** Tells what runs of these batches to stop. */
@@ -317,7 +334,7 @@ export class Worker {
   }
 
   async #retain(): Promise<void> {
-    await sweepRetention(this.#deps, this.#options.keepMs)
+    await sweepRetention(this.#deps, this.#options.keepMs, () => !this.#stopping)
     await sweepRateWindows(this.#deps)
     const now = this.#deps.clock.now()
     if (now < this.#orphansDueAt) return

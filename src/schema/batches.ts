@@ -33,12 +33,18 @@ export const batches = sqliteTable(
     cancelRequestedAt: integer('cancel_requested_at'),
     /** Why what is left of it is not to run: `CANCELLED` or `DEADLINE_EXCEEDED`; null while it may. */
     stopCode: text('stop_code'),
+    /** Whether it was stopped before all of its items were there. */
+    cutOpen: integer('cut_open', { mode: 'boolean' }).notNull().default(false),
     pausedAt: integer('paused_at'),
+    /** What was asked of the whole batch and is not done yet to all of its jobs; null while nothing is. See `engine/steering.ts`. */
+    steering: text({ enum: ['stop', 'pause', 'resume', 'supersede', 'retry'] }),
+    /** The last sequence that it is done up to; of a `supersede`, the last event. */
+    steeredTo: integer('steered_to'),
     /** When what is left of it is failed. */
     deadlineAt: integer('deadline_at'),
     /** Until when an open batch takes items; null once it is sealed, and for batches that came whole. */
     openUntil: integer('open_until'),
-    /** Head start of its jobs, in turns. */
+    /** Head start of its jobs over the owner's others, in turns. */
     priority: integer().notNull().default(0),
     maxAttempts: integer('max_attempts'),
     /** When its jobs may begin. */
@@ -61,6 +67,7 @@ export const batches = sqliteTable(
     index('batches_deadline').on(t.deadlineAt).where(sql`deadline_at IS NOT NULL AND finished_at IS NULL`),
     index('batches_open').on(t.openUntil).where(sql`open_until IS NOT NULL`),
     index('batches_stopped').on(t.id).where(sql`stop_code IS NOT NULL AND finished_at IS NULL`),
+    index('batches_steering').on(t.id).where(sql`steering IS NOT NULL`),
     index('batches_deleted').on(t.id).where(sql`deleted_at IS NOT NULL`),
   ],
 )

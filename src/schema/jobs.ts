@@ -20,6 +20,8 @@ export const jobs = sqliteTable(
     input: text({ mode: 'json' }).$type<unknown>().notNull(),
     /** Ready jobs are claimed lowest turn first. */
     turn: integer().notNull(),
+    /** Where it stands among its owner's ready jobs; null for where its turn is. See `engine/turns.ts`. */
+    place: integer(),
     /** When a scheduled job is due. */
     runAt: integer('run_at'),
     /** How often it was tried, the running attempt included. */
@@ -49,6 +51,8 @@ export const jobs = sqliteTable(
     uniqueIndex('jobs_batch_sequence').on(t.batchId, t.sequence),
     // One partial index a waiting status: a claim reads the lowest turns and nothing else, however many jobs wait or are done.
     index('jobs_ready').on(t.turn).where(sql`status = 'ready'`),
+    // Only of owners who use priorities.
+    index('jobs_placed').on(t.owner, t.place).where(sql`status = 'ready' AND place IS NOT NULL`),
     index('jobs_scheduled').on(t.runAt).where(sql`status = 'scheduled'`),
     index('jobs_held').on(t.batchId, t.sequence).where(sql`status = 'held'`),
     index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),

@@ -34,7 +34,7 @@ const TABLES = ['jobs', 'batches', 'events', 'owners', 'uploads', 'batch_labels'
  */
 const MEANT = [
   /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|scheduled|running|held)$/,
-  /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|deleted)$/,
+  /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|steering|deleted)$/,
   /^SCAN \w+ USING (COVERING )?INDEX owners_last_turn$/,
   /^SCAN workers/,
 ]
