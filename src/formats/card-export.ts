@@ -99,7 +99,7 @@ function csvRecord(card: ExportedCard): string {
   const tagged = tags.length === 0 ? '' : encodeCell(tags.map(encodeField).join(','))
   const text = `${card.id},${encodeCell(card.title)},${encodeCell(card.body)},${encodeCell(card.category)},${encodeCell(card.privacy_level)},${tagged},${encodeCell(card.source_platform ?? '')},${encodeCell(card.source_url ?? '')}`
   const rest = `${card.is_published ? 'yes' : 'no'},${encodeCell(card.published_url ?? '')},${card.created_at},${card.published_at ?? ''}`
-  return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeField(metadata)}\r\n`
+  return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeCell(metadata)}\r\n`
 }
 
 /** Text that stands on one line of Markdown and means nothing there. */

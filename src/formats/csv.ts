@@ -4,26 +4,44 @@
  */
 
 /** What a spreadsheet takes for the beginning of a formula, full-width forms included. */
-const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/
-const DEFUSED = /^'+[=+\-@\t\r\n＝＋－＠]/
+const SIGNS = '=+\\-@＝＋－＠'
 
-/** Puts an apostrophe before a value that a spreadsheet would run, and before one that looks as if that had been done. */
+const FORMULA = new RegExp(`^'*[${SIGNS}\\t\\r\\n]`)
+const DEFUSED = new RegExp(`^'+[${SIGNS}\\t\\r\\n]`)
+
+/**
+ * What begins a formula within a value: a sign and, perhaps after more of them, something that an expression can begin with, which the `)` of
+ * `;-)` and the end of a line `---` are not. The end of the value is: the quote that closes it follows. Quotes before the sign may be those of
+ * a cell for another reader. No part looks past the next separator, so that apostrophes after separators change nothing here.
+ */
+const EXPRESSION = `["']*[${SIGNS}](?:[${SIGNS}(]|[^\\S\\t\\r\\n])*(?:$|\\t|[^\\s${SIGNS}()*/,:;<>?\\]^\`|}~%&])`
+
+/**
+ * Opened with semicolons or tabs for separators, a file with commas has cells that begin in the midst of our values: there, quotes that do not
+ * begin a cell are text, so that what we quote is cut at separators and line ends all the same.
+ */
+const INNER = new RegExp(`([;\\t\\r\\n])(?=${EXPRESSION})`, 'g')
+const INNER_DEFUSED = new RegExp(`([;\\t\\r\\n])'(?=${EXPRESSION})`, 'g')
+
+/** Puts apostrophes before what a spreadsheet would run, at the beginning of a value and within it, and where it looks as if that had been done. */
 export function defuse(value: string): string {
-  return FORMULA.test(value) ? `'${value}` : value
+  const inner = value.replace(INNER, "$1'")
+  return FORMULA.test(inner) ? `'${inner}` : inner
 }
 
-/** Takes away the apostrophe that `defuse` put there: `infuse(defuse(x))` is x. */
+/** Takes away the apostrophes that `defuse` put there: `infuse(defuse(x))` is x. */
 export function infuse(value: string): string {
-  return DEFUSED.test(value) ? value.slice(1) : value
+  const inner = value.replace(INNER_DEFUSED, '$1')
+  return DEFUSED.test(inner) ? inner.slice(1) : inner
 }
 
-/** A field as it stands in a record: quoted where it holds a separator, a quote, a line end, or blanks at its ends. */
+/** A field as it stands in a record: quoted where it holds a separator of whatever kind, a quote, a line end, or blanks at its ends. */
 export function encodeField(value: string): string {
-  return /[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
+  return /[",;\t\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
 }
 
 /** Whatever may need an apostrophe or quotes; most values need neither, and one look tells. */
-const SPECIAL = /[",\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
+const SPECIAL = /[",;\t\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
 
 /** A value as it stands in a record that people open in spreadsheets: defused, and quoted where it must be. */
 export function encodeCell(value: string): string {

@@ -52,6 +52,17 @@ describe('an export', () => {
     expect(record).toContain(`,Card 1,"'=HYPERLINK(""x"")",BUSINESS,BUSINESS,"a,b",,,yes,http`)
   })
 
+  it('is a CSV without formulas, also where it is opened with semicolons or tabs', async () => {
+    const metadata = { note: 'a;=1+1' }
+    await client.import([
+      card(1, { title: 'a;=HYPERLINK(1)', body: 't\t=1+1\n- one ;-)', tags: ['b', 'c;@x'], metadata }),
+    ])
+    const { export_data } = await client.export({ format: 'csv' })
+    expect(export_data).toContain(`,"a;'=HYPERLINK(1)","t\t'=1+1\n'- one ;-)",`)
+    expect(export_data).toContain(`,"b,""c;'@x""",`)
+    expect(export_data).toContain(`,"{""note"":""a;'=1+1""}"\r\n`)
+  })
+
   it('is Markdown with a heading a card', async () => {
     await client.import([card(1), card(2, { title: 'A * star', source_platform: 'web' })])
     const { export_data } = await client.export({ format: 'markdown' })
@@ -229,7 +240,7 @@ describe('what is exported', () => {
   /** Text in which everything that means something in one of the formats is common. */
   const text = (minLength: number) =>
     fc.string({
-      unit: fc.constantFrom(',', '"', '\r', '\n', "'", '=', '-', '\t', ' ', 'a', 'é', '😀', '\\', '\u2028'),
+      unit: fc.constantFrom(',', ';', '"', '\r', '\n', "'", '=', '-', '\t', ' ', 'a', 'é', '😀', '\\', '\u2028'),
       minLength,
       maxLength: 12,
     })
