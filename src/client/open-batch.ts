@@ -1,7 +1,7 @@
 /** A batch too large for one request: its items go in slices, each safe to send again because it names its place. */
 import type { BatchAccepted } from '../wire/native.ts'
 import { ApiError } from './errors.ts'
-import type { Http } from './http.ts'
+import { type Http, json } from './http.ts'
 import type { CallOptions } from './types.ts'
 
 const MOST_ITEMS = 1_000
@@ -51,11 +51,18 @@ export class OpenBatch {
     })
   }
 
-  /** Says that all items are there. Jobs run from the first slice on; the batch ends with the last of them. */
+  /**
+   * Says that all items are there. Jobs run from the first slice on; the batch ends with the last of them.
+   * @throws ApiError CONFLICT when the server has another number of items than `size`
+   */
   seal({ signal }: CallOptions = {}): Promise<void> {
     return this.#inTurn(async () => {
       await this.#settle(signal)
-      await this.#http.json(`/${encodeURIComponent(this.batchId)}/seal`, { method: 'POST', signal })
+      await this.#http.json(`/${encodeURIComponent(this.batchId)}/seal`, {
+        method: 'POST',
+        ...json({ total: this.#size }),
+        signal,
+      })
     })
   }
 

@@ -6,7 +6,7 @@ import { jobs } from '../schema/jobs.ts'
 import { workers } from '../schema/workers.ts'
 import { askToStop } from './control.ts'
 import { finish, type Outcome } from './finish.ts'
-import { sealBatch } from './open.ts'
+import { sealLeft } from './open.ts'
 import type { StopCode } from './steering.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
@@ -73,7 +73,7 @@ export async function sweepBatches(deps: {
       .limit(BATCHES_AT_ONCE),
   ])
   for (const { id } of late) await askToStop(deps, id, 'DEADLINE_EXCEEDED')
-  for (const { id } of open) await sealBatch(deps, id)
+  for (const { id } of open) await sealLeft(deps, id)
   const stopped = await db.all<{ id: string; stop_code: StopCode }>(
     sql`SELECT id, stop_code FROM batches WHERE stop_code IS NOT NULL AND finished_at IS NULL LIMIT ${STOPPED_AT_ONCE}`,
   )

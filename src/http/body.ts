@@ -43,9 +43,21 @@ export function demandNdjson(c: Context<Env>): void {
  */
 export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
   demandJson(c)
+  return parseBody(await c.req.text(), schema)
+}
+
+/** Likewise, a body that may be left out: it is `{}` then. */
+export async function readOptionalJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
+  const text = await c.req.text()
+  if (text.trim() === '') return parseBody('{}', schema)
+  demandJson(c)
+  return parseBody(text, schema)
+}
+
+function parseBody<T>(text: string, schema: z.ZodType<T>): T {
   let body: unknown
   try {
-    body = parseJson(await c.req.text())
+    body = parseJson(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
@@ -66,34 +78,45 @@ export function readQuery<T>(c: Context<Env>, schema: z.ZodType<T>): T {
 }
 
 const MAX_LINE_BYTES = 1_000_000
+const LF = 10
 
 /**
- * Reads NDJSON line by line as it comes in. Empty lines are passed over.
+ * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted.
  * @returns each value with the number of its line, from 1
  * @throws MillraceError INVALID_REQUEST naming the line
  */
 export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenerator<{ line: number; value: unknown }> {
-  let rest = ''
-  let line = 0
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  for await (const bytes of body) {
-    const lines = (rest + decode(decoder, line, bytes)).split('\n')
-    rest = lines.pop() ?? ''
-    if (rest.length > MAX_LINE_BYTES) throw badLine(line + lines.length + 1, 'is longer than 1 MB')
-    for (const text of lines) {
-      line++
-      if (text.trim() !== '') yield { line, value: parseLine(line, text) }
-    }
+  let line = 1
+  let held: Uint8Array[] = []
+  let bytes = 0
+  const hold = (piece: Uint8Array) => {
+    bytes += piece.byteLength
+    if (bytes > MAX_LINE_BYTES) throw badLine(line, 'is longer than 1 MB')
+    held.push(piece)
   }
-  const last = rest + decode(decoder, line)
-  if (last.trim() !== '') yield { line: line + 1, value: parseLine(line + 1, last) }
+  for await (const chunk of body.values({ preventCancel: true })) {
+    let start = 0
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+      hold(chunk.subarray(start, end))
+      const text = decodeLine(line, held)
+      if (text.trim() !== '') yield { line, value: parseLine(line, text) }
+      start = end + 1
+      line++
+      held = []
+      bytes = 0
+    }
+    hold(chunk.subarray(start))
+  }
+  const last = decodeLine(line, held)
+  if (last.trim() !== '') yield { line, value: parseLine(line, last) }
 }
 
-function decode(decoder: TextDecoder, line: number, bytes?: Uint8Array): string {
+function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
   try {
-    return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true })
+    return pieces.map((piece) => decoder.decode(piece, { stream: true })).join('') + decoder.decode()
   } catch {
-    throw badLine(line + 1, 'or one after it is not UTF-8')
+    throw badLine(line, 'is not UTF-8')
   }
 }
 

@@ -118,3 +118,11 @@ export async function readBatchInput(db: Database, batchId: string): Promise<unk
   const row = await db.select({ input: batches.input }).from(batches).where(sql`id = ${batchId}`).get()
   return row?.input
 }
+
+/** The place after the last that is taken in a batch, from 0. */
+export async function readNextPlace(db: Database, batchId: string): Promise<number> {
+  const rows = await db.all<{ last: number | null }>(
+    sql`SELECT max(sequence) AS "last" FROM jobs WHERE batch_id = ${batchId}`,
+  )
+  return rows[0]?.last ?? 0
+}

@@ -2,11 +2,32 @@
 import * as z from 'zod'
 import { WebhookRequest } from './webhooks.ts'
 
-const Label = z.string().trim().min(1).max(64)
+const Label = z
+  .string()
+  .trim()
+  .min(1, 'Expected 1 to 64 characters.')
+  .max(64, 'Expected 1 to 64 characters.')
+  .refine((label) => label.isWellFormed() && !label.includes('\0'), 'Expected valid text without NUL.')
+
+/** A whole number in a query string, where everything is text. */
+function wholeNumber({ min, max }: { min: number; max: number }) {
+  const expected = `Expected a whole number from ${min} to ${max}.`
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, expected)
+    .transform(Number)
+    .pipe(z.int().min(min, expected).max(max, expected))
+}
 
 const Json = z.json()
 // Not by `meta`, which would name a copy: the original is what it holds again.
 z.globalRegistry.add(Json, { id: 'Json' })
+
+/** Items that a batch can hold. */
+const MOST_ITEMS = 100_000_000
+
+/** A point in time as the options of a batch take it. */
+const Time = z.iso.datetime({ offset: true, error: 'Expected a time with its zone, such as 2030-01-01T08:00:00Z.' })
 
 /** How a batch is to be run. */
 export const BatchOptions = z.strictObject({
@@ -16,7 +37,7 @@ export const BatchOptions = z.strictObject({
     .max(1_000_000)
     .optional()
     .describe("Head start over the owner's other jobs, in turns; negative to wait behind them."),
-  runAt: z.iso.datetime({ offset: true }).optional().describe('When its jobs may begin.'),
+  runAt: Time.optional().describe('When its jobs may begin.'),
   maxAttempts: z.int().min(1).max(20).optional().describe('Tries a job.'),
   concurrency: z
     .int()
@@ -24,7 +45,7 @@ export const BatchOptions = z.strictObject({
     .max(10_000)
     .optional()
     .describe('Jobs run at once; never more than the operation allows.'),
-  deadline: z.iso.datetime({ offset: true }).optional().describe('When what is left of it is failed.'),
+  deadline: Time.optional().describe('When what is left of it is failed.'),
   labels: z.array(Label).max(10).optional(),
   webhook: WebhookRequest.optional().describe('Told what becomes of it.'),
 })
@@ -58,8 +79,11 @@ export const BatchAccepted = z
 export type BatchAccepted = z.infer<typeof BatchAccepted>
 
 const Page = {
-  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
+  limit: wholeNumber({ min: 1, max: 1_000 }).optional().describe('At most 1,000.'),
 }
+
+/** Where a page of things that are numbered begins. */
+const Cursor = wholeNumber({ min: 0, max: MOST_ITEMS }).optional().describe('`next` of the page before.')
 
 /** `GET /api/batch`. */
 export const ListBatches = z.object({
@@ -74,7 +98,7 @@ export const ListBatches = z.object({
 export const ListJobs = z.object({
   ...Page,
   status: z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']).optional(),
-  cursor: z.coerce.number().int().min(0).optional().describe('`next` of the page before.'),
+  cursor: Cursor,
 })
 
 /** `GET /api/batch/:id/results`. */
@@ -92,21 +116,29 @@ export const ListResults = z.object({
     .enum(['items'])
     .optional()
     .describe('`items`: nothing but the items as they were sent; as NDJSON, unless `format` is `json`.'),
-  cursor: z.coerce.number().int().min(0).optional().describe('`next` of the page before.'),
+  cursor: Cursor,
 })
 
 /** `POST /api/batch/:id/items`. */
 export const AppendItems = z.object({
-  from: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(100_000_000)
-    .default(0)
+  from: wholeNumber({ min: 0, max: MOST_ITEMS })
+    .optional()
     .describe(
-      'Place of the first item in the whole batch, from 0; the same slice sent again at the same place is not doubled.',
+      'Place of the first item in the whole batch, from 0; may be left out while the batch is empty. The same slice sent again at the same place is not doubled.',
     ),
 })
+
+/** `POST /api/batch/:id/seal`; the body may be left out. */
+export const SealBatch = z
+  .strictObject({
+    total: z
+      .int()
+      .min(0)
+      .max(MOST_ITEMS)
+      .optional()
+      .describe('How many items there should be; refused where there is another number.'),
+  })
+  .meta({ id: 'SealBatch' })
 
 /** The answer to `GET /api/batch`. A batch also has the facts of its operation, such as `swimmerName`. */
 export const BatchList = z.object({
@@ -149,15 +181,19 @@ export const JobList = z.object({
   next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
 })
 
-/** The answer to seal, cancel, pause, resume and delete. */
+/** The answer to cancel, pause, resume and delete. */
 export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() })
+
+/** The answer to seal. */
+export const BatchSealed = BatchSteered.extend({ totalJobs: z.int() })
 
 /** The answer to retry. */
 export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() })
 
 /** The answer to `POST /api/batch/:id/items`. */
 export const ItemsAppended = BatchSteered.extend({
-  received: z.int(),
+  received: z.int().describe('Items that were read.'),
+  added: z.int().describe('Those among them that were not there before.'),
   next: z.int().describe('Place of the item that comes next.'),
 })
 

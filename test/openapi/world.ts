@@ -54,6 +54,13 @@ export class World {
     return this.#made('/api/batch', { operation: 'echo', open: true })
   }
 
+  /** A batch that has taken two items, and takes more. */
+  async fed(): Promise<string> {
+    const id = await this.open()
+    await this.#send('POST', `/api/batch/${id}/items?from=0`, '{}\n{}\n', { 'Content-Type': 'application/x-ndjson' })
+    return id
+  }
+
   /** An import that has ended. */
   async imported(): Promise<string> {
     const cards = [{ title: 'Shop', body: `Sells ${crypto.randomUUID()}`, category: 'X', privacy_level: 'BUSINESS' }]
@@ -130,8 +137,9 @@ export class World {
   async idFor(operationId: string): Promise<string> {
     switch (operationId) {
       case 'appendItems':
-      case 'sealBatch':
         return this.open()
+      case 'sealBatch':
+        return this.fed()
       case 'cancelBatch':
       case 'pauseBatch':
       case 'resumeBatch':

@@ -14,6 +14,7 @@ import {
   BatchAccepted,
   BatchList,
   BatchRetried,
+  BatchSealed,
   BatchSteered,
   CreateBatch,
   ItemsAppended,
@@ -22,6 +23,7 @@ import {
   ListJobs,
   ListResults,
   ResultSets,
+  SealBatch,
 } from '../../wire/native.ts'
 import { type Endpoint, json, jsonBody, NOT_MODIFIED, type Surface } from './endpoint.ts'
 
@@ -95,6 +97,8 @@ const making: readonly Endpoint[] = [
     route: 'POST /api/batch/:id/items',
     id: 'appendItems',
     summary: 'Add items to an open batch',
+    description:
+      'A place that is taken by the same item is passed over, so a slice may be sent again; taken by another, the slice is refused (409). Where a line is wrong, the items before it are taken.',
     path: ID,
     query: AppendItems,
     body: {
@@ -106,7 +110,14 @@ const making: readonly Endpoint[] = [
     answers: { 200: json('Taken, and on disk.', ItemsAppended) },
     errors: [400, 404, 409, 413, 415],
   },
-  steer('seal', 'sealBatch', 'Let an open batch take no more items', true),
+  {
+    ...steer('seal', 'sealBatch', 'Let an open batch take no more items', true),
+    description:
+      'Refused (409) where a place before the last is empty, or where there is another number of items than `total` says: the answer names what never came.',
+    body: jsonBody(SealBatch, { counted: { total: 2 }, uncounted: {} }),
+    answers: { 200: json('Sealed.', BatchSealed) },
+    errors: [400, 404, 409, 413, 415],
+  },
 ]
 
 const following: readonly Endpoint[] = [
@@ -187,7 +198,7 @@ const following: readonly Endpoint[] = [
     id: 'readResults',
     summary: 'What a batch came to',
     description:
-      'Heat sheets: one schedule, merged. Other operations: their jobs in three sets. `format=ndjson`, or an `Accept` of it, gives a line a job.',
+      'Heat sheets: one schedule, merged. Other operations: their jobs in three sets. `format=ndjson`, or an `Accept` of it, gives a line a job; a connection that breaks off before its clean end brought only a part.',
     access: 'link',
     path: ID,
     query: ListResults,
