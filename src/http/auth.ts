@@ -4,11 +4,12 @@ import { MillraceError } from '../errors.ts'
 import { SHARED } from '../schema/shared.ts'
 import { covers } from '../wire/scopes.ts'
 import type { AppDeps, Caller, Env } from './context.ts'
+import type { Credential } from './credentials.ts'
 import { createJwtVerifier, type VerifyJwt } from './jwt.ts'
 import { findKey } from './keys.ts'
 import { scopeOf } from './scopes.ts'
 import { sha256 } from './secrets.ts'
-import { ownerOfToken } from './tokens.ts'
+import { openedBy } from './tokens.ts'
 
 /** Owner of what is done without a key on a laptop. */
 const LOCAL = 'local'
@@ -16,6 +17,9 @@ const LOCAL = 'local'
 const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health', '/openapi.json', '/docs', '/robots.txt'])
 /** Pages for everybody: published cards, heat-sheet results whose code is known, what the page at /docs is made of. */
 const PUBLIC_PAGES = ['/cards/', '/results/', '/docs/']
+
+/** Of what has no end: no key at all, and the key of the environment. */
+const LASTING: Credential = { keyId: null, endsAt: null }
 
 type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 
@@ -37,29 +41,38 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
   const header = c.req.header('Authorization')
   if (header !== undefined) {
     const key = /^Bearer +(\S+)$/i.exec(header)?.[1]
-    const found = key === undefined ? null : await ownerOf(deps, key, verifyJwt)
+    const found = key === undefined ? null : await callerOf(deps, key, verifyJwt)
     if (found !== null) return { ...found, authenticated: true }
     throw refusal(c, 'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.')
   }
   const token = c.req.query('token')
   if (token !== undefined) {
-    const owner = await ownerOfToken(deps, token, c.req)
-    if (owner !== null) return { owner, scopes: ['read'], authenticated: true }
+    const opened = await openedBy(deps, token, c.req)
+    if (opened !== null) {
+      const { owner, endsAt } = opened
+      return { owner, scopes: ['read'], authenticated: true, credential: { keyId: null, endsAt } }
+    }
     throw refusal(c, 'This link is not valid here, or no longer. Ask for another with an API key.')
   }
-  if (deps.auth.mode === 'open') return { owner: LOCAL, scopes: ['*'], authenticated: false }
+  if (deps.auth.mode === 'open') return { owner: LOCAL, scopes: ['*'], authenticated: false, credential: LASTING }
   throw refusal(c, 'An API key is needed. Send it as "Authorization: Bearer <key>".', 'Bearer')
 }
 
-async function ownerOf(
-  deps: Deps,
-  key: string,
-  verifyJwt: VerifyJwt,
-): Promise<Pick<Caller, 'owner' | 'scopes'> | null> {
+async function callerOf(deps: Deps, key: string, verifyJwt: VerifyJwt): Promise<Omit<Caller, 'authenticated'> | null> {
   const { apiKey } = deps.auth
   // Hashes are compared, not keys: how long that takes tells nothing of the key.
-  if (apiKey !== null && (await sha256(key)) === (await sha256(apiKey))) return { owner: LOCAL, scopes: ['*'] }
-  return (await findKey(deps, key)) ?? (await verifyJwt(key))
+  if (apiKey !== null && (await sha256(key)) === (await sha256(apiKey))) {
+    return { owner: LOCAL, scopes: ['*'], credential: LASTING }
+  }
+  const found = await findKey(deps, key)
+  if (found !== null) {
+    const { id, owner, scopes, expiresAt } = found
+    return { owner, scopes, credential: { keyId: id, endsAt: expiresAt } }
+  }
+  const bearer = await verifyJwt(key)
+  if (bearer === null) return null
+  const { owner, scopes, endsAt } = bearer
+  return { owner, scopes, credential: { keyId: null, endsAt } }
 }
 
 /** With the challenge that RFC 6750 asks for. */

@@ -10,6 +10,7 @@ import type { Chunks } from '../reads/chunks.ts'
 import type { RateLimits } from '../wire/limits.ts'
 import type { Scope } from '../wire/scopes.ts'
 import type { TrustProxy } from './client-address.ts'
+import type { Credential } from './credentials.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -19,6 +20,8 @@ export interface Caller {
   readonly scopes: readonly Scope[]
   /** False for calls that brought no key, as owner `local` on a laptop. */
   readonly authenticated: boolean
+  /** What let it in. */
+  readonly credential: Credential
 }
 
 /** The variables of a request. */

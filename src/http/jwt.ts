@@ -18,6 +18,8 @@ import { opensOf } from './tokens.ts'
 export interface Bearer {
   readonly owner: string
   readonly scopes: readonly Scope[]
+  /** When it runs out, in milliseconds since the epoch; null for never. */
+  readonly endsAt: number | null
 }
 
 /**
@@ -89,7 +91,7 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
     if (claims === null || opensOf(claims) !== null) return null
     const { sub } = claims
     if (typeof sub !== 'string' || !OWNER.test(sub) || !sub.isWellFormed() || reserved.has(sub)) return null
-    return { owner: sub, scopes: scopesOf(claims) }
+    return { owner: sub, scopes: scopesOf(claims), endsAt: claims.exp === undefined ? null : claims.exp * 1_000 }
   }
 }
 

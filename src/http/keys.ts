@@ -34,14 +34,26 @@ export interface NewKey {
 }
 
 /** What a key that is in force allows, and whose it is; null for one that is not. */
-export async function findKey(deps: Deps, secret: string): Promise<{ owner: string; scopes: Scope[] } | null> {
+export async function findKey(
+  deps: Deps,
+  secret: string,
+): Promise<Pick<KeyFacts, 'id' | 'owner' | 'scopes' | 'expiresAt'> | null> {
   if (!secret.startsWith(PREFIX)) return null
   const row = await deps.db
-    .select({ owner: keys.owner, scopes: keys.scopes })
+    .select({ id: keys.id, owner: keys.owner, scopes: keys.scopes, expiresAt: keys.expiresAt })
     .from(keys)
     .where(sql`hash = ${await sha256(secret)} AND ${inForce(deps.clock)}`)
     .get()
-  return row === undefined ? null : { owner: row.owner, scopes: row.scopes.filter(isScope) }
+  return row === undefined ? null : { ...row, scopes: row.scopes.filter(isScope) }
+}
+
+/** Those of some keys, by their ids, that are in force. */
+export async function keysInForce(deps: Deps, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await deps.db
+    .select({ id: keys.id })
+    .from(keys)
+    .where(sql`id IN (SELECT value FROM json_each(${JSON.stringify(ids)})) AND ${inForce(deps.clock)}`)
+  return new Set(rows.map(({ id }) => id))
 }
 
 const inForce = (clock: Clock) => sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${clock.now()})`

@@ -4,6 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { Following } from '../live/following.ts'
 import type { Sink } from '../ports.ts'
 import type { Env, OpenSink } from './context.ts'
+import type { CredentialWatch } from './credentials.ts'
 
 /** Nothing between server and client may hold back, change or keep a stream. */
 const HEADERS = {
@@ -22,7 +23,7 @@ export const RETRY_AFTER_SECONDS = 5
  */
 export function openEventStream(
   c: Context<Env>,
-  deps: { readonly hub: Following; readonly openSink: OpenSink },
+  deps: { readonly hub: Following; readonly openSink: OpenSink; readonly credentials: CredentialWatch },
   follow: (sink: Sink) => void,
 ): Response {
   if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)
@@ -35,6 +36,7 @@ export function openEventStream(
     )
   }
   const { response, sink } = deps.openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS }, c.req.raw)
+  deps.credentials.watch(sink, c.get('caller').credential)
   follow(sink)
   return response
 }

@@ -58,25 +58,26 @@ function pathOf(opens: Opens): string {
 }
 
 /**
- * Whose rows a token opens to a request.
+ * Whose rows a token opens to a request, and until when (milliseconds since the epoch).
  * @returns null for a token that is forged, has run out, or opens something else
  */
-export async function ownerOfToken(
+export async function openedBy(
   { auth, clock }: Deps,
   token: string,
   request: { readonly method: string; readonly path: string },
-): Promise<string | null> {
+): Promise<{ owner: string; endsAt: number } | null> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return null
   const options = { algorithms: [ALGORITHM], currentDate: new Date(clock.now()), requiredClaims: ['sub', 'exp'] }
   const claims = await jwtVerify(token, bytes(auth.signingKey), options).then(
     ({ payload }) => payload,
     () => null,
   )
-  const opens = claims === null ? null : opensOf(claims)
+  if (claims?.sub === undefined || claims.exp === undefined) return null
+  const opens = opensOf(claims)
   if (opens === null) return null
   const path = pathOf(opens)
   const below = 'batch' in opens && request.path.startsWith(`${path}/`)
-  return request.path === path || below ? (claims?.sub ?? null) : null
+  return request.path === path || below ? { owner: claims.sub, endsAt: claims.exp * 1_000 } : null
 }
 
 /** What claims say they open; null where they say nothing of the kind. */

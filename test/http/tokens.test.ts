@@ -1,7 +1,7 @@
 /** Tokens in URLs: each opens the reads of one thing for a day. */
 import { SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { artifactUrl, ownerOfToken, streamUrl } from '../../src/http/tokens.ts'
+import { artifactUrl, openedBy, streamUrl } from '../../src/http/tokens.ts'
 import { turnableClock } from '../engine/rig.ts'
 
 const auth = { signingKey: 'a key that signs the tokens of these tests' }
@@ -36,16 +36,16 @@ describe.each([
     const made = await make()
     expect(made.url.split('?')[0]).toBe(own)
     for (const path of [own, ...also]) {
-      expect(await ownerOfToken(deps, tokenOf(made), GET(path))).toBe('ada')
-      expect(await ownerOfToken(deps, tokenOf(made), { method: 'HEAD', path })).toBe('ada')
+      expect(await openedBy(deps, tokenOf(made), GET(path))).toMatchObject({ owner: 'ada' })
+      expect(await openedBy(deps, tokenOf(made), { method: 'HEAD', path })).toMatchObject({ owner: 'ada' })
       for (const method of ['POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS']) {
-        expect(await ownerOfToken(deps, tokenOf(made), { method, path })).toBeNull()
+        expect(await openedBy(deps, tokenOf(made), { method, path })).toBeNull()
       }
     }
   })
 
   it.each(others)('does not open %s', async (path) => {
-    expect(await ownerOfToken(deps, tokenOf(await make()), GET(path))).toBeNull()
+    expect(await openedBy(deps, tokenOf(await make()), GET(path))).toBeNull()
   })
 
   it('is good for a day', async () => {
@@ -53,18 +53,18 @@ describe.each([
     expect(made.expiresAt - clock.now()).toBeLessThanOrEqual(DAY_MS)
     expect(made.expiresAt - clock.now()).toBeGreaterThan(DAY_MS - 60_000)
     clock.advance(DAY_MS - 60_000)
-    expect(await ownerOfToken(deps, tokenOf(made), GET(own))).toBe('ada')
+    expect(await openedBy(deps, tokenOf(made), GET(own))).toMatchObject({ owner: 'ada' })
     clock.advance(60_000)
-    expect(await ownerOfToken(deps, tokenOf(made), GET(own))).toBeNull()
+    expect(await openedBy(deps, tokenOf(made), GET(own))).toBeNull()
   })
 
   it('is not believed once a letter of it is another, or under another key', async () => {
     const token = tokenOf(await make())
     for (let at = 0; at < token.length; at += 7) {
       const other = token[at] === 'A' ? 'B' : 'A'
-      expect(await ownerOfToken(deps, token.slice(0, at) + other + token.slice(at + 1), GET(own))).toBeNull()
+      expect(await openedBy(deps, token.slice(0, at) + other + token.slice(at + 1), GET(own))).toBeNull()
     }
-    expect(await ownerOfToken({ ...deps, auth: { signingKey: 'x'.repeat(32) } }, token, GET(own))).toBeNull()
+    expect(await openedBy({ ...deps, auth: { signingKey: 'x'.repeat(32) } }, token, GET(own))).toBeNull()
   })
 })
 
@@ -77,5 +77,5 @@ it.each([
   const token = await new SignJWT(claims)
     .setProtectedHeader({ alg: 'HS256' })
     .sign(new TextEncoder().encode(auth.signingKey))
-  expect(await ownerOfToken({ auth, clock: { now: Date.now } }, token, GET('/api/batch/b1'))).toBeNull()
+  expect(await openedBy({ auth, clock: { now: Date.now } }, token, GET('/api/batch/b1'))).toBeNull()
 })

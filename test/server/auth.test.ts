@@ -1,7 +1,9 @@
 /** Who may call: open on a laptop, by key elsewhere, by token for one batch's stream; and who sees what. */
 import { request } from 'node:http'
+import { sign } from 'hono/jwt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StreamLink } from '../../src/wire/batch.ts'
+import { BatchAccepted } from '../../src/wire/native.ts'
 import { errorOf, extract, formOf, post } from './batches.ts'
 import { Follower } from './follow.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
@@ -332,5 +334,42 @@ describe("a stream's token", () => {
     await first.end('SIGTERM')
     await using second = await startServer({ dataDir: first.dataDir, env: { MILLRACE_AUTH: 'keys' } })
     expect((await second.fetch(streamUrl)).status).toBe(200)
+  })
+})
+
+describe('a stream that is open', () => {
+  /** Begins a stream; `ended` resolves when the server ends it. */
+  async function opened(server: TestServer, path: string, headers: Record<string, string>) {
+    const response = await server.fetch(path, { headers })
+    expect(response.status).toBe(200)
+    const state = { ended: false }
+    const ended = response.text().then(() => {
+      state.ended = true
+    })
+    // At the end of the test the server goes, and with it what is still open.
+    ended.catch(() => {})
+    return { state, ended }
+  }
+
+  it('ends when the key that opened it is revoked, or the token runs out, and others go on', async () => {
+    const JWT_SECRET = 'a secret that somebody else signs with'
+    await using server = await startServer({ env: { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: API_KEY, JWT_SECRET } })
+    const [lost, kept] = [await createKey(server, 'ada'), await createKey(server, 'ada')]
+    const short = await sign({ sub: 'ada', exp: Math.floor(Date.now() / 1_000) + 4 }, JWT_SECRET, 'HS256')
+    const body = JSON.stringify({ operation: 'echo', items: [{ waitMs: 60_000 }] })
+    const headers = { ...bearer(lost.secret), 'Content-Type': 'application/json' }
+    const created = await server.fetch('/api/batch', { method: 'POST', headers, body })
+    const { batchId } = BatchAccepted.parse(await created.json())
+    const [all, one, passing, staying, own] = await Promise.all([
+      opened(server, '/api/batch/stream', bearer(lost.secret)),
+      opened(server, `/api/batch/${batchId}/stream`, bearer(lost.secret)),
+      opened(server, `/api/batch/${batchId}/stream`, bearer(short)),
+      opened(server, `/api/batch/${batchId}/stream`, bearer(kept.secret)),
+      opened(server, '/api/batch/stream', bearer(API_KEY)),
+    ])
+    expect(await keys(server, 'revoke', lost.id)).toMatchObject({ code: 0 })
+    await Promise.all([all.ended, one.ended, passing.ended])
+    expect([staying.state.ended, own.state.ended]).toEqual([false, false])
+    expect((await server.fetch('/api/batch/stream', { headers: bearer(lost.secret) })).status).toBe(401)
   })
 })

@@ -25,7 +25,7 @@ async function answer(question: EdgeQuestion): Promise<EdgeAnswer> {
   if (command !== 'keys') return { lines: [`There is no command "${command}" at the edge.`], code: 1 }
   try {
     return {
-      lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now }, called: 'keys' }, args)],
+      lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now }, called: 'npm run keys --' }, args)],
       code: 0,
     }
   } catch (error) {

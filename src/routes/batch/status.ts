@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import { readQuery } from '../../http/body.ts'
 import { isKnown } from '../../http/conditional.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { CredentialWatch } from '../../http/credentials.ts'
 import { openEventStream, RETRY_AFTER_SECONDS, readCursor } from '../../http/streaming.ts'
 import { streamUrl } from '../../http/tokens.ts'
 import { readEnd, readPage } from '../../live/log.ts'
@@ -20,17 +21,20 @@ const FURTHEST_BACK = 10_000
 /** Proxies commonly cut off what is silent for 30 seconds. */
 const LONGEST_WAIT_SECONDS = 25
 
+type StreamDeps = AppDeps & { readonly credentials: CredentialWatch }
+
 /** `GET /stream`, `GET /:id`, `GET /:id/stream`; `POST /stream-token` and `POST /:id/stream-token` give their addresses for `EventSource`. */
 export function statusRoutes(deps: AppDeps): Hono<Env> {
+  const streams = { ...deps, credentials: new CredentialWatch(deps) }
   return new Hono<Env>()
-    .get('/stream', (c) => streamAll(c, deps))
+    .get('/stream', (c) => streamAll(c, streams))
     .post('/stream-token', (c) => link(c, deps, null))
     .post('/:id/stream-token', async (c) => link(c, deps, (await findBatch(c, deps)).id))
-    .get('/:id/stream', (c) => stream(c, deps))
+    .get('/:id/stream', (c) => stream(c, streams))
     .get('/:id', (c) => poll(c, deps))
 }
 
-async function stream(c: Context<Env, '/:id/stream'>, deps: AppDeps): Promise<Response> {
+async function stream(c: Context<Env, '/:id/stream'>, deps: StreamDeps): Promise<Response> {
   const batch = await findBatch(c, deps)
   const cursor = readCursor(c)
   if (batch.finished && cursor === batch.lastSeq) return c.body(null, 204, { 'Cache-Control': 'no-cache' })
@@ -45,7 +49,7 @@ async function stream(c: Context<Env, '/:id/stream'>, deps: AppDeps): Promise<Re
  * All batches of the caller on one connection. It begins with a `resync` that lists those that have not ended, unless the client comes back
  * with the number of an event that is not too long ago.
  */
-async function streamAll(c: Context<Env, '/stream'>, deps: AppDeps): Promise<Response> {
+async function streamAll(c: Context<Env, '/stream'>, deps: StreamDeps): Promise<Response> {
   const { owner } = c.get('caller')
   const cursor = readCursor(c)
   // Before the state, so that the state is not older.
