@@ -43,21 +43,9 @@ export function demandNdjson(c: Context<Env>): void {
  */
 export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
   demandJson(c)
-  return parseBody(await c.req.text(), schema)
-}
-
-/** Likewise, a body that may be left out: it is `{}` then. */
-export async function readOptionalJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
-  const text = await c.req.text()
-  if (text.trim() === '') return parseBody('{}', schema)
-  demandJson(c)
-  return parseBody(text, schema)
-}
-
-function parseBody<T>(text: string, schema: z.ZodType<T>): T {
   let body: unknown
   try {
-    body = parseJson(text)
+    body = parseJson(await c.req.text())
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
@@ -94,21 +82,35 @@ export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenera
     if (bytes > MAX_LINE_BYTES) throw badLine(line, 'is longer than 1 MB')
     held.push(piece)
   }
-  for await (const chunk of body.values({ preventCancel: true })) {
-    let start = 0
-    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
-      hold(chunk.subarray(start, end))
-      const text = decodeLine(line, held)
-      if (text.trim() !== '') yield { line, value: parseLine(line, text) }
-      start = end + 1
-      line++
-      held = []
-      bytes = 0
+  try {
+    for await (const chunk of body.values({ preventCancel: true })) {
+      let start = 0
+      for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+        hold(chunk.subarray(start, end))
+        const text = decodeLine(line, held)
+        if (text.trim() !== '') yield { line, value: parseLine(line, text) }
+        start = end + 1
+        line++
+        held = []
+        bytes = 0
+      }
+      hold(chunk.subarray(start))
     }
-    hold(chunk.subarray(start))
+    const last = decodeLine(line, held)
+    if (last.trim() !== '') yield { line, value: parseLine(line, last) }
+  } finally {
+    await drain(body)
   }
-  const last = decodeLine(line, held)
-  if (last.trim() !== '') yield { line, value: parseLine(line, last) }
+}
+
+/** Reads what is left, for nothing: a connection with a request on it that was not read is closed, with the client's next one on it. */
+async function drain(body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader()
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // It broke off, which whoever reads has heard.
+  }
 }
 
 function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
