@@ -43,9 +43,21 @@ export function demandNdjson(c: Context<Env>): void {
  */
 export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
   demandJson(c)
+  return parseBody(await c.req.text(), schema)
+}
+
+/** Likewise, a body that may be left out: it is `{}` then. */
+export async function readOptionalJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
+  const text = await c.req.text()
+  if (text.trim() === '') return parseBody('{}', schema)
+  demandJson(c)
+  return parseBody(text, schema)
+}
+
+function parseBody<T>(text: string, schema: z.ZodType<T>): T {
   let body: unknown
   try {
-    body = parseJson(await c.req.text())
+    body = parseJson(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
