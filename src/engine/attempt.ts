@@ -50,7 +50,10 @@ export async function runAttempt(
     const message = `This server does not know the operation "${job.operation}".`
     return { ...held, kind: 'failed', code: 'UNKNOWN', message }
   }
-  if (stop.signal.aborted) return outcomeOf(deps, job, operation, held, stop.signal.reason)
+  if (stop.signal.aborted) {
+    const outcome = outcomeOf(deps, job, operation, held, stop.signal.reason)
+    return outcome === null ? null : unbegun(outcome)
+  }
   const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
   // An operation that does not listen to its signal must not keep the place it was given.
   const stopped = new Promise<never>((_, reject) =>
@@ -65,6 +68,11 @@ export async function runAttempt(
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** The outcome of a job that was claimed, but of which nothing was run. */
+export function unbegun(outcome: Outcome): Outcome {
+  return outcome.kind === 'completed' ? outcome : { ...outcome, begun: false }
 }
 
 /** The outcome of a job whose batch was stopped. */

@@ -28,7 +28,12 @@ export interface Held {
 }
 
 type Completed = Held & { readonly kind: 'completed'; readonly run: RunResult }
-type Failed = Held & { readonly kind: 'failed' | 'cancelled'; readonly code: string; readonly message: string }
+type Failed = Held & {
+  readonly kind: 'failed' | 'cancelled'
+  readonly code: string
+  readonly message: string
+  readonly begun?: boolean
+}
 /** To be tried again at `runAt`. A refunded attempt does not count; a loss counts as a worker that vanished. */
 type Again = Held & {
   readonly kind: 'again'
@@ -38,10 +43,15 @@ type Again = Held & {
   /** What went wrong; null when nothing did. */
   readonly code: string | null
   readonly message: string | null
+  readonly begun?: boolean
 }
 
-/** How an attempt ended. */
+/** How an attempt ended. `begun` is false where it ended before anything was run. */
 export type Outcome = Completed | Failed | Again
+
+/** A claim alone begins nothing. An earlier run may have, of which there is a trace. */
+const startedAt = (begun: SQL) =>
+  sql`CASE WHEN ${begun} = 0 AND attempt = 1 AND losses = 0 AND checkpoint IS NULL THEN NULL ELSE started_at END`
 
 /** True while the job is still held under this lease. For guarding an operation's own rows. */
 function heldBy(jobId: string, lease: string): SQL<boolean> {
@@ -160,10 +170,10 @@ function clearFailed(db: Database, outcomes: readonly Failed[], now: number): St
   return clear(
     db,
     outcomes,
-    ({ jobId, lease, kind, code, message }) => [jobId, [lease, kind, code, message]],
+    ({ jobId, lease, kind, code, message, begun = true }) => [jobId, [lease, kind, code, message, Number(begun)]],
     (json) => sql`
       UPDATE jobs SET status = c.value ->> 1, lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL, progress_message = NULL,
-        result = NULL, summary = NULL, error_code = c.value ->> 2, error_message = c.value ->> 3
+        result = NULL, summary = NULL, error_code = c.value ->> 2, error_message = c.value ->> 3, started_at = ${startedAt(sql`c.value ->> 4`)}
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
 }
@@ -173,16 +183,17 @@ function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
   return clear(
     db,
     outcomes,
-    ({ jobId, lease, runAt, refund, loss, code, message }) => [
+    ({ jobId, lease, runAt, refund, loss, code, message, begun = true }) => [
       jobId,
-      [lease, runAt, Number(refund), Number(loss), code, message],
+      [lease, runAt, Number(refund), Number(loss), code, message, Number(begun)],
     ],
     (json) => sql`
       UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN c.value ->> 1 ELSE 0 END,
         status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END,
         lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
         progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,
-        attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5
+        attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5,
+        started_at = ${startedAt(sql`c.value ->> 6`)}
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
 }

@@ -125,9 +125,15 @@ async function create(
   const total = plan.jobs.length
   const open = options.openUntil !== undefined
   if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  const now = deps.clock.now()
+  // Only now: what was accepted before its deadline is answered after it as well.
+  if (options.deadlineAt !== undefined && options.deadlineAt <= now) {
+    throw new MillraceError('INVALID_REQUEST', 'options.deadline: expected a time to come; this one has passed.', {
+      details: { field: 'options.deadline' },
+    })
+  }
   await admit()
   const batchId = uuidv7()
-  const now = deps.clock.now()
   const webhook = options.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
   const concurrency = leastOf(operation.concurrency, options.concurrency ?? null)
   const first: Statement = db.insert(batches).values({

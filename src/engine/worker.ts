@@ -11,7 +11,7 @@ import type {
   Notifier,
   Operations,
 } from '../ports.ts'
-import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
+import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
 import { Committer } from './committer.ts'
 import { every } from './every.ts'
@@ -225,7 +225,7 @@ export class Worker {
     for (const job of claimed) {
       const held = this.#held.hold(job, now)
       if (job.stopCode === null) this.#held.enqueue(held)
-      else this.#committer.add(stoppedOutcome(job, job.stopCode))
+      else this.#committer.add(unbegun(stoppedOutcome(job, job.stopCode)))
     }
     if (this.#stopping) this.#handBack(0)
     this.#held.fill()
@@ -233,7 +233,7 @@ export class Worker {
 
   /** Gives up what has waited for a place for so long. */
   #handBack(longerThanMs: number): void {
-    for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(goOn(this.#deps.clock, job))
+    for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(unbegun(goOn(this.#deps.clock, job)))
   }
 
   #run({ job, stop }: HeldJob): void {

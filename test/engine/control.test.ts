@@ -99,6 +99,23 @@ describe('a deadline', () => {
     const jobs = await readJobItems(engine.db, echo, batchId, { after: 1, limit: 10 })
     expect(jobs.map(({ errorCode }) => errorCode)).toEqual(items(3).map(() => 'DEADLINE_EXCEEDED'))
   })
+
+  it('leaves untouched what a worker held but had no place for', async () => {
+    // Jobs that take no time make a worker claim ahead.
+    await engine.work({ concurrency: 1 })
+    await finished((await engine.submit(items(200))).batchId)
+    const { batchId } = await add({ deadlineAt: engine.clock.now() + 60_000 }, items(5, { waitMs: 30_000 }))
+    await until(async () => {
+      const [row] = await engine.db.all<{ n: number }>(
+        sql`SELECT count(*) AS n FROM jobs WHERE batch_id = ${batchId} AND status = 'running'`,
+      )
+      return (row?.n ?? 0) > 1 ? true : null
+    })
+    engine.clock.advance(61_000)
+    await finished(batchId)
+    const { rows } = await readItemResults(engine.db, batchId, { after: 0, limit: 10 })
+    expect(rows.map(({ set }) => set)).toEqual(['failed', ...items(4).map(() => 'untouched')])
+  })
 })
 
 describe('pausing', () => {

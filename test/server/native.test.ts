@@ -122,6 +122,17 @@ describe('creating', () => {
     expect([other.status, Refusal.parse(await other.json()).error]).toEqual([409, 'CONFLICT'])
   })
 
+  it('under an Idempotency-Key is done once, also when it is asked again after its deadline', async () => {
+    const deadline = new Date(Date.now() + 1_500).toISOString()
+    const body = { operation: 'echo', items: [{}], options: { deadline } }
+    const key = { 'Idempotency-Key': 'before-the-deadline' }
+    const first = await create(body, key)
+    await new Promise((resolve) => setTimeout(resolve, Date.parse(deadline) + 100 - Date.now()))
+    expect(await create(body, key)).toMatchObject({ status: 200, batchId: first.batchId, created: false })
+    const other = await post('/api/batch', body)
+    expect([other.status, Refusal.parse(await other.json()).field]).toEqual([400, 'options.deadline'])
+  })
+
   it.each([
     ['an unknown operation', { operation: 'dig', items: [] }, 400, 'operation'],
     ['a prototype name', { operation: '__proto__', items: [] }, 400, 'operation'],
@@ -207,6 +218,21 @@ describe('steering', () => {
     await post(`/api/batch/${batchId}/resume`)
     await followed(batchId)
     expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 12 })
+  })
+
+  it('by a deadline leaves untouched what never began', async () => {
+    const items = [{}, { waitMs: 60_000 }, { value: 1 }, {}]
+    const deadline = new Date(Date.now() + 2_000).toISOString()
+    const { batchId } = await create({ operation: 'echo', items, options: { concurrency: 1, deadline } })
+    await followed(batchId)
+    const { succeeded, failed, untouched } = await setsOf(batchId)
+    expect([succeeded, failed].map((set) => set.map(({ index }) => index))).toEqual([[0], [1]])
+    expect(failed[0]).toMatchObject({ errorCode: 'DEADLINE_EXCEEDED' })
+    expect(untouched.map(({ index, item }) => [index, item])).toEqual([
+      [2, { value: 1 }],
+      [3, {}],
+    ])
+    expect(await setsOf(batchId, '?set=untouched')).toMatchObject({ untouched, next: null })
   })
 
   it('is for the owner alone', async () => {

@@ -100,8 +100,6 @@ function findOperation(deps: AppDeps, name: string): Operation & { fromItems: No
 
 function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptions {
   const { runAt, deadline, ...rest } = options
-  if (deadline !== undefined && Date.parse(deadline) <= now)
-    throw invalid('options.deadline', 'The deadline has passed already.')
   return Object.fromEntries(
     Object.entries({
       ...rest,

@@ -80,7 +80,7 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
   const { owner, authenticated } = c.get('caller')
   const { run_at: runAt, webhook } = task.when
   const options: BatchOptions = {
-    deadlineAt: (runAt ?? deps.clock.now()) + DEADLINE_MS,
+    deadlineAt: Math.max(runAt ?? 0, deps.clock.now()) + DEADLINE_MS,
     ...(runAt === undefined ? {} : { runAt }),
     ...(webhook === undefined ? {} : { webhook }),
     ...(task.concurrency === undefined ? {} : { concurrency: task.concurrency }),
