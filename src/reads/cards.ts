@@ -1,5 +1,6 @@
 /** What owners and readers see of cards: the tokens they earned, the page of a published one. */
 import { sql } from 'drizzle-orm'
+import { encodeSlug } from '../formats/slug.ts'
 import type { Database } from '../ports.ts'
 import { UNITS_A_TOKEN } from '../schema/cards.ts'
 import type { Tokens } from '../wire/cards.ts'
@@ -62,8 +63,13 @@ export interface PublishedCard {
   readonly publishedAt: number
 }
 
-/** The published card at an address; null when there is none, or none any more. */
+/**
+ * The published card at an address; null when there is none, or none any more.
+ * @param slug decoded
+ */
 export async function readPublished(db: Database, slug: string): Promise<PublishedCard | null> {
+  // Addresses that were given before they were encoded hold the letters as they are.
+  const spellings = sql`(${encodeSlug(slug)}, ${slug})`
   const [row] = await db.all<{
     title: string
     body: string
@@ -74,7 +80,7 @@ export async function readPublished(db: Database, slug: string): Promise<Publish
     published_at: number
   }>(sql`
     SELECT title, body, category, tags, source_platform, source_url, published_at FROM cards
-    WHERE slug = ${slug} AND slug IS NOT NULL AND published_at IS NOT NULL AND deleted_at IS NULL`)
+    WHERE slug IN ${spellings} AND slug IS NOT NULL AND published_at IS NOT NULL AND deleted_at IS NULL`)
   if (row === undefined) return null
   const { source_platform: sourcePlatform, source_url: sourceUrl, published_at: publishedAt, tags, ...card } = row
   return { ...card, tags: JSON.parse(tags), sourcePlatform, sourceUrl, publishedAt }

@@ -25,7 +25,7 @@ export const cards = sqliteTable(
     metadata: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
     /** The metadata as it was, of a card whose own `deleted` or `deleted_at` the marks of a soft delete have taken the place of. */
     markedOver: text('marked_over', { mode: 'json' }).$type<Record<string, unknown>>(),
-    /** End of its public address; kept for it for good once it was published. */
+    /** End of its public address, percent-encoded; kept for it for good once it was published. */
     slug: text(),
     /** Null for cards that are not published. */
     publishedAt: integer('published_at'),

@@ -229,6 +229,36 @@ describe('publishing', () => {
     expect((await server.fetch('/cards/nothing-here')).status).toBe(404)
   })
 
+  it('gives an address that says the title, whatever its script', async () => {
+    const expected = new Map([
+      ['ガラスの仮面', 'ガラスの仮面'],
+      ['हिन्दी में लिखें', 'हिन्दी-में-लिखें'],
+      ['한국어 카드', '한국어-카드'],
+      ['Мой жёлтый йогурт', 'мой-жёлтый-йогурт'],
+      ['Crème brûlée, İzmir & Ångström', 'creme-brulee-izmir-angstrom'],
+      ['Ἀθήνα', 'αθηνα'],
+      ['می\u200cخواهم ☀\ufe0f 1\ufe0f\u20e3', 'میخواهم-1'],
+      ['שָׁלוֹם', 'שָׁלוֹם'],
+      ['😀', 'card'],
+      [`${'長'.repeat(20)}${'😀𠮷'.repeat(40)}`, `${'長'.repeat(20)}-𠮷-𠮷`],
+    ])
+    await client.import([...expected.keys()].map((title) => card(1, { title })))
+    const cards = await client.cards()
+    expect(cards.map(({ title }) => title)).toEqual([...expected.keys()])
+    for (const { title, published_url } of cards) {
+      const href = String(published_url)
+      expect(new URL(href).href).toBe(href)
+      const slug = decodeURIComponent(href.slice(`${server.url}/cards/`.length))
+      expect(slug.startsWith(`${expected.get(String(title))?.normalize('NFC')}-`)).toBe(true)
+      expect(slug.length).toBeLessThanOrEqual(60)
+      for (const spelling of [href, slug, slug.normalize('NFD')]) {
+        const page = await fetch(new URL(spelling, `${server.url}/cards/`))
+        expect(page.status).toBe(200)
+        expect(await page.text()).toContain(`<h1>${String(title).replaceAll('&', '&amp;')}</h1>`)
+      }
+    }
+  })
+
   it('ends when an update makes the card private, and its page with it', async () => {
     await client.import([card(1)])
     const [made] = await client.cards()

@@ -1,5 +1,6 @@
 /** What a card has beside what it says: its id, its hash, its slug. */
 import { sha256 } from '@noble/hashes/sha2.js'
+import { encodeSlug, hyphenated } from '../../formats/slug.ts'
 import type { NewCard } from '../../wire/cards.ts'
 
 const encoder = new TextEncoder()
@@ -35,7 +36,10 @@ export function cardId(batchId: string, index: number): string {
 
 const LONGEST_SLUG = 60
 
-/** Makes slugs for the cards of a batch: words of the title joined by hyphens, and a suffix no other card has; 60 characters at most. */
+/**
+ * Makes slugs for the cards of a batch: words of the title joined by hyphens, and a suffix no other card has; 60 characters at most. They are
+ * given as they stand in an address, percent-encoded.
+ */
 export function slugMaker(batchId: string): (title: string, index: number) => string {
   const tail = Number.parseInt(batchId.slice(24), 16).toString(36).padStart(10, '0')
   return (title, index) => {
@@ -43,16 +47,6 @@ export function slugMaker(batchId: string): (title: string, index: number) => st
     const words = hyphenated(title.slice(0, 4 * LONGEST_SLUG))
       .slice(0, LONGEST_SLUG - suffix.length)
       .replace(/^-|-$|[\uD800-\uDBFF]$/g, '')
-    return `${words === '' ? 'card' : words}${suffix}`
+    return encodeSlug(`${words === '' ? 'card' : words}${suffix}`)
   }
-}
-
-/** Letters and digits of any script, without their marks; ASCII needs neither Unicode's forms nor its classes. */
-function hyphenated(text: string): string {
-  if (/^[ -~]*$/.test(text)) return text.toLowerCase().replace(/[^a-z0-9]+/g, '-')
-  return text
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/\p{M}+/gu, '')
-    .replace(/[^\p{L}\p{N}]+/gu, '-')
 }
