@@ -1,4 +1,4 @@
-/** What a worker knows of how far its jobs are: told at most ten times a second, stored at the heartbeat. */
+/** What a worker knows of how far its jobs are: told at once, but at most ten times a second; stored at the heartbeat. */
 import type { Notifier, Progress } from '../ports.ts'
 
 const TELL_EVERY_MS = 100
@@ -18,6 +18,8 @@ export class ProgressBoard {
   /** Jobs whose progress was not told yet. */
   #untold = new Set<string>()
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** When progress was told last, by `performance.now`. */
+  #toldAt = Number.NEGATIVE_INFINITY
 
   constructor(notifier: Notifier) {
     this.#notifier = notifier
@@ -30,7 +32,8 @@ export class ProgressBoard {
     this.#latest.set(jobId, { jobId, batchId, sequence, ...value, percent })
     this.#moved.add(jobId)
     this.#untold.add(jobId)
-    this.#timer ??= setTimeout(() => this.#tell(), TELL_EVERY_MS)
+    // A job that is done in less is told of too, once.
+    this.#timer ??= setTimeout(() => this.#tell(), Math.max(0, this.#toldAt + TELL_EVERY_MS - performance.now()))
   }
 
   /** The latest of a job; at its start when it has said nothing yet. */
@@ -63,6 +66,7 @@ export class ProgressBoard {
 
   #tell(): void {
     this.#timer = undefined
+    this.#toldAt = performance.now()
     const batches = new Map<string, Progress[]>()
     for (const jobId of this.#untold) {
       const latest = this.#latest.get(jobId)
