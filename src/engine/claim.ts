@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../ports.ts'
 import { jobs } from '../schema/jobs.ts'
 import type { StopCode } from './steering.ts'
-import { makeReady } from './turns.ts'
+import { changeTurns, makeReady } from './turns.ts'
 
 /** A job held under a lease. */
 export interface Claimed extends Attempt {
@@ -49,6 +49,7 @@ export function claimStatements(db: Database, now: number, { lease, limit, lease
   const until = now + leaseMs
   const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
+    changeTurns(db, limit),
     db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
@@ -104,7 +105,7 @@ function parse(text: string): unknown {
  * @returns the claimed jobs in the order of their turns
  */
 export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
-  const [, jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
+  const [, , jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
   return claimed(order.lease, jobRows, batchRows)
 }
 

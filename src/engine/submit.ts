@@ -7,7 +7,7 @@ import type { Clock, Database, Dispatcher, JobPlan, Operation, Statement } from 
 import { batches } from '../schema/batches.ts'
 import { events } from '../schema/events.ts'
 import { jsonLists } from './json.ts'
-import { takeTurns } from './turns.ts'
+import { placeOf, takeTurns } from './turns.ts'
 import { makeWebhook, type WebhookOptions } from './webhooks.ts'
 
 /** A file that was stored for a batch before the batch was submitted. */
@@ -21,7 +21,7 @@ export interface Upload {
 
 /** How a batch is to be run. Times are milliseconds since the epoch. */
 export interface BatchOptions {
-  /** Head start of its jobs over the owner's others, in turns. */
+  /** Head start of its jobs over the owner's others, in the owner's own turns; negative to wait behind them. */
   readonly priority?: number
   /** When its jobs may begin. */
   readonly runAt?: number
@@ -194,12 +194,13 @@ export function insertJobs(
     ...jsonLists(rows).map(({ json, first }) => {
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
+      const turn = sql`(o.last_turn - ${jobs.length - first - 1} + r.key)`
       return db.run(sql`
-        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, run_at, max_attempts, created_at)
+        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, place, run_at, max_attempts, created_at)
         SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
           CASE WHEN b.paused_at IS NOT NULL OR ${sequence} > coalesce(b.concurrency, ${sequence}) THEN 'held'
             WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
-          r.value ->> 2, r.value -> 1, o.last_turn - ${jobs.length - first - 1} + r.key - b.priority, b.run_at, b.max_attempts, ${now}
+          r.value ->> 2, r.value -> 1, ${turn}, ${placeOf(sql`${owner}`, turn, sql`b.priority`)}, b.run_at, b.max_attempts, ${now}
         FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
         WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
         ON CONFLICT DO NOTHING`)

@@ -33,7 +33,7 @@ const TABLES = ['jobs', 'batches', 'events', 'owners', 'uploads', 'batch_labels'
  * the labels of one batch.
  */
 const MEANT = [
-  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|scheduled|running|held)$/,
+  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|placed|scheduled|running|held)$/,
   /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|steering|deleted)$/,
   /^SCAN \w+ USING (COVERING )?INDEX owners_last_turn$/,
   /^SCAN workers/,
@@ -77,7 +77,7 @@ it('looks rows up by index in whatever it does', async () => {
       options,
       idempotency: key === undefined ? undefined : { key, content: items },
     })
-  const bounded = await make({ concurrency: 3, labels: ['a'] }, 'key')
+  const bounded = await make({ concurrency: 3, labels: ['a'], priority: 5 }, 'key')
   await pauseBatch(engine, bounded.batchId)
   await resumeBatch(engine, bounded.batchId)
   await ended(bounded.batchId)

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { backoff } from '../../src/engine/attempt.ts'
 import { claim, readyDue } from '../../src/engine/claim.ts'
 import { submit } from '../../src/engine/submit.ts'
@@ -131,6 +132,77 @@ describe('waiting', () => {
   })
 })
 
+/** Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination", 1984: 1 where all are equal. */
+const jainOf = (x: readonly number[]) =>
+  x.reduce((a, b) => a + b, 0) ** 2 / (x.length * x.reduce((a, b) => a + b * b, 0))
+
+/** Whose jobs are claimed, and which, in so many rounds of claims. */
+async function claimed(rounds: number, limit: number) {
+  const all: { owner: string; value: unknown }[] = []
+  for (let round = 0; round < rounds; round++) {
+    const jobs = await claim(engine, { lease: crypto.randomUUID(), limit, leaseMs: 600_000 })
+    for (const { owner, input } of jobs) all.push({ owner, value: Item.parse(input).value })
+  }
+  return all
+}
+const Item = z.object({ value: z.unknown() })
+const countOf = (jobs: readonly { owner: string }[], owner: string) => jobs.filter((job) => job.owner === owner).length
+const hand = (owner: string, value: string, count: number, priority = 0) =>
+  submit(engine, {
+    owner,
+    operation: echo,
+    request: { items: Array.from({ length: count }, (_, i) => ({ value: `${value}${i}` })) },
+    options: { priority },
+  })
+
+describe('a priority', () => {
+  it.each([1_000, 1_000_000, -1_000])('of %i is worth nothing against other owners', async (priority) => {
+    await hand('bob', 'b', 20)
+    await hand('alice', 'a', 300, priority)
+    const first = await claimed(10, 4)
+    expect(first).toHaveLength(40)
+    expect(countOf(first, 'bob')).toBeGreaterThanOrEqual(19)
+  })
+
+  it('piled on another is worth nothing either, and takes none of the jobs that wait away', async () => {
+    for (let p = 0; p < 5; p++) await hand('alice', `p${p}-`, 40, p * 100)
+    await hand('bob', 'b', 100)
+    for (let p = 5; p < 8; p++) await hand('alice', `p${p}-`, 40, -p * 100)
+    const jobs = await claimed(50, 4)
+    expect(Math.abs(countOf(jobs, 'bob') - countOf(jobs, 'alice'))).toBeLessThanOrEqual(4)
+    jobs.push(...(await claimed(60, 4)))
+    expect(new Set(jobs.map(({ value }) => value)).size).toBe(420)
+  })
+
+  it('is a head start in turns of the owner, and the others keep their order', async () => {
+    await hand('me', 'low', 10)
+    await hand('me', 'high', 2, 5)
+    await hand('me', 'later', 2)
+    expect((await claimed(14, 1)).map(({ value }) => value)).toEqual([
+      ...[0, 1, 2, 3, 4, 5].map((i) => `low${i}`),
+      ...['high0', 'low6', 'high1', 'low7', 'low8', 'low9', 'later0', 'later1'],
+    ])
+  })
+
+  it('below zero lets others of the owner go first, also those that come later', async () => {
+    await hand('me', 'low', 2, -3)
+    await hand('me', 'plain', 6)
+    expect((await claimed(8, 1)).map(({ value }) => value)).toEqual([
+      ...['plain0', 'low0', 'plain1', 'low1', 'plain2', 'plain3', 'plain4', 'plain5'],
+    ])
+  })
+
+  it('counts as well for jobs that waited for their time', async () => {
+    const runAt = engine.clock.now() + 60_000
+    await hand('me', 'low', 5)
+    const options = { priority: 100, runAt }
+    await submit(engine, { owner: 'me', operation: echo, request: { items: [{ value: 'high' }] }, options })
+    engine.clock.advance(61_000)
+    await readyDue(engine)
+    expect((await claimed(1, 1)).map(({ value }) => value)).toEqual(['high'])
+  })
+})
+
 describe('nine owners', () => {
   it('who share a worker get equal shares, however much each has waiting', async () => {
     const owners = Array.from({ length: 9 }, (_, i) => `owner-${i}`)
@@ -148,9 +220,17 @@ describe('nine owners', () => {
       }
     }
     const x = owners.map((owner) => shares.get(owner) ?? 0)
-    // Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination", 1984.
-    const jain = x.reduce((a, b) => a + b, 0) ** 2 / (x.length * x.reduce((a, b) => a + b * b, 0))
+    const jain = jainOf(x)
     console.log(`Jain's index of nine owners over ${x.reduce((a, b) => a + b, 0)} jobs: ${jain.toFixed(4)}`)
     expect(jain).toBeGreaterThanOrEqual(0.99)
+  })
+
+  it('get them whatever priorities they use', async () => {
+    const owners = Array.from({ length: 9 }, (_, i) => `owner-${i}`)
+    for (const [i, owner] of owners.entries()) {
+      for (let part = 0; part <= i; part++) await hand(owner, `${part}-`, 200, (i % 3) * 1_000 - part * 100)
+    }
+    const jobs = await claimed(90, 10)
+    expect(jainOf(owners.map((owner) => countOf(jobs, owner)))).toBeGreaterThanOrEqual(0.99)
   })
 })
