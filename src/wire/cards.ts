@@ -29,6 +29,11 @@ const word = (bounds: { min?: number; max: number }) => z.string('Input should b
 const OBJECT = 'Input should be an object'
 const FLAGS = 'Input should be true or false'
 
+const source = (max: number) =>
+  optional(text({ max }))
+    .transform((value) => (value === '' ? undefined : value))
+    .describe('An empty one is none.')
+
 /** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
 export const NewCard = z
   .object({
@@ -42,8 +47,8 @@ export const NewCard = z
     )
       .transform((tags) => tags.filter((tag) => tag !== ''))
       .describe('Without blanks around them, and without those that are nothing else.'),
-    source_platform: optional(text({ max: 200 })),
-    source_url: optional(text({ max: 4_000 })),
+    source_platform: source(200),
+    source_url: source(4_000),
     metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT), {}),
   })
   .meta({ id: 'NewCard' })

@@ -134,6 +134,14 @@ describe('an export', () => {
     expect(await found({ privacy_levels: ['private'], categories: ['Café'] })).toEqual([])
   })
 
+  it('tells an empty source as none, in whatever form it came and goes', async () => {
+    await client.import([card(1, { source_platform: '', source_url: '' }), card(2)])
+    const { export_data } = await client.export({ format: 'csv' })
+    await client.result(client.send('/bulk/import', 'text/csv', export_data ?? ''), ImportResult)
+    const sources = (await client.cards()).map(({ source_platform, source_url }) => [source_platform, source_url])
+    expect(sources).toEqual(Array(4).fill([null, null]))
+  })
+
   it('of nothing is an empty one', async () => {
     expect(await client.cards()).toEqual([])
     expect(await client.export({ format: 'ndjson' })).toMatchObject({

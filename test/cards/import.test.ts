@@ -229,6 +229,24 @@ describe('publishing', () => {
     expect((await server.fetch('/cards/nothing-here')).status).toBe(404)
   })
 
+  it('shows where a card is from, by a link that can be seen', async () => {
+    const source_url = 'https://example.org/1'
+    const link = (name: string) => ` · Source: <a href="${source_url}" rel="nofollow noopener ugc">${name}</a>`
+    const sources = [
+      [{ source_platform: 'web', source_url }, link('web')],
+      [{ source_platform: '', source_url }, link(source_url)],
+      [{ source_platform: ' \t', source_url }, link(source_url)],
+      [{ source_url }, link(source_url)],
+      [{ source_platform: 'a book', source_url: '' }, ' · Source: a book'],
+      [{ source_platform: '', source_url: '' }, ''],
+    ] as const
+    await client.import(sources.map(([source]) => card(1, source)))
+    for (const [at, { published_url }] of (await client.cards()).entries()) {
+      const page = await (await fetch(String(published_url))).text()
+      expect(page).toContain(`</time>${sources[at]?.[1]}</footer>`)
+    }
+  })
+
   it('gives an address that says the title, whatever its script', async () => {
     const expected = new Map([
       ['ガラスの仮面', 'ガラスの仮面'],

@@ -14,14 +14,16 @@ export function plainCard(value: unknown): NewCard | null {
   if (!isText(category, 1, 200) || !isWord(privacy_level, 100)) return null
   const tags = ('tags' in value ? value.tags : null) ?? []
   if (!Array.isArray(tags) || tags.length > 200 || !tags.every((tag) => isWord(tag, 200))) return null
-  const source_platform = ('source_platform' in value ? value.source_platform : null) ?? undefined
-  const source_url = ('source_url' in value ? value.source_url : null) ?? undefined
-  if (source_platform !== undefined && !isText(source_platform, 0, 200)) return null
-  if (source_url !== undefined && !isText(source_url, 0, 4_000)) return null
+  const source_platform = 'source_platform' in value ? given(value.source_platform) : undefined
+  const source_url = 'source_url' in value ? given(value.source_url) : undefined
+  if (source_platform !== undefined && !isText(source_platform, 1, 200)) return null
+  if (source_url !== undefined && !isText(source_url, 1, 4_000)) return null
   const metadata = ('metadata' in value ? value.metadata : null) ?? {}
   if (!isObject(metadata) || !isShallow(metadata)) return null
   return { title, body, category, privacy_level, tags, source_platform, source_url, metadata }
 }
+
+const given = (value: unknown) => (value === null || value === '' ? undefined : value)
 
 function isText(value: unknown, min: number, max: number): value is string {
   return (

@@ -70,9 +70,6 @@ function fromLine(record: string): ReadCard {
   return check(value)
 }
 
-/** The columns that hold text and may be left empty. */
-const OPTIONAL_TEXT = ['source_platform', 'source_url']
-
 function fromCsv(record: string, header: readonly string[]): ReadCard {
   const fields = parseRecord(record)
   if (fields === null) return { title: '', error: 'A quoted field is not closed' }
@@ -84,7 +81,6 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
   const tags = cells.tags === undefined || cells.tags.trim() === '' ? [] : parseRecord(cells.tags)
   if (tags === null) return { title: shownTitle(title), error: 'tags: A quoted tag is not closed' }
   const value: Record<string, unknown> = { ...cells, tags, metadata: undefined }
-  for (const name of OPTIONAL_TEXT) if (cells[name] === '') value[name] = undefined
   if (cells.metadata !== undefined && cells.metadata !== '') {
     try {
       value.metadata = parseExact(cells.metadata)

@@ -28,10 +28,11 @@ function content(card: PublishedCard): Markup {
 <footer>Published <time datetime="${day}">${day.slice(0, 10)}</time>${source(card)}</footer>`
 }
 
-/** A link only where it leads to a web page: `javascript:` is none. */
+/** A link only where it leads to a web page: `javascript:` is none. Named by its address where the platform is nothing to be seen. */
 function source({ sourcePlatform, sourceUrl }: PublishedCard) {
-  const name = sourcePlatform ?? sourceUrl
-  if (name === null) return ''
+  const platform = sourcePlatform?.trim() ?? ''
+  const name = platform === '' ? sourceUrl : platform
+  if (name === null || name.trim() === '') return ''
   if (sourceUrl === null || !/^https?:\/\//i.test(sourceUrl)) return html` · Source: ${name}`
   return html` · Source: <a href="${sourceUrl}" rel="nofollow noopener ugc">${name}</a>`
 }
