@@ -18,6 +18,8 @@ export class Stopped extends Error {
   }
 }
 
+/** Characters of an error's message that are kept: lists hold a thousand of them. */
+const LONGEST_MESSAGE = 4_000
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 
@@ -106,10 +108,16 @@ function outcomeOf(
   const error = asMillraceError(deps.log, job, operation, thrown)
   if (error.transient && job.attempt < job.maxAttempts) {
     const pause = operation.backoff?.(job.attempt, error) ?? backoff(job.attempt)
-    const message = `${error.message} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
+    const message = `${storable(error.message)} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
     return { ...held, kind: 'again', runAt: now + pause, refund: false, loss: false, code: error.code, message }
   }
-  return { ...held, kind: 'failed', code: error.code, message: error.message }
+  return { ...held, kind: 'failed', code: error.code, message: storable(error.message) }
+}
+
+/** Text as it comes out of a database again: SQLite ends a text at NUL, and halves of surrogate pairs are no text. */
+function storable(message: string): string {
+  const text = message.replaceAll('\0', '\u{fffd}').toWellFormed()
+  return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE).toWellFormed()} …` : text
 }
 
 function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: unknown): MillraceError {

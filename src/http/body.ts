@@ -4,7 +4,7 @@ import type * as z from 'zod'
 import { MillraceError } from '../errors.ts'
 import { safeParse } from '../wire/fields.ts'
 import type { Env } from './context.ts'
-import { parseJson } from './json.ts'
+import { findTooLarge, parseJson } from './json.ts'
 
 /** The first thing that is wrong, by the name of its field. */
 function invalid(error: z.ZodError): MillraceError {
@@ -62,6 +62,16 @@ function parseBody<T>(text: string, schema: z.ZodType<T>): T {
     if (!(error instanceof SyntaxError)) throw error
     throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
   }
+  const place = findTooLarge(text, body)
+  if (place !== null) {
+    throw new MillraceError(
+      'INVALID_REQUEST',
+      `${place}: expected no more than a double holds, not ${TOO_LARGE_A_NUMBER}.`,
+      {
+        details: { field: place },
+      },
+    )
+  }
   const parsed = safeParse(schema, body)
   if (!parsed.success) throw invalid(parsed.error)
   return parsed.data
@@ -77,15 +87,18 @@ export function readQuery<T>(c: Context<Env>, schema: z.ZodType<T>): T {
   return parsed.data
 }
 
+const TOO_LARGE_A_NUMBER = 'a number beyond ±1.8e308'
 const MAX_LINE_BYTES = 1_000_000
 const LF = 10
 
 /**
  * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted.
- * @returns each value with the number of its line, from 1
+ * @returns each value with the number of its line, from 1, and the bytes of that
  * @throws MillraceError INVALID_REQUEST naming the line
  */
-export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenerator<{ line: number; value: unknown }> {
+export async function* readNdjson(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<{ line: number; value: unknown; bytes: number }> {
   let line = 1
   let held: Uint8Array[] = []
   let bytes = 0
@@ -100,7 +113,7 @@ export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenera
       for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
         hold(chunk.subarray(start, end))
         const text = decodeLine(line, held)
-        if (text.trim() !== '') yield { line, value: parseLine(line, text) }
+        if (text.trim() !== '') yield { line, value: parseLine(line, text), bytes }
         start = end + 1
         line++
         held = []
@@ -109,7 +122,7 @@ export async function* readNdjson(body: ReadableStream<Uint8Array>): AsyncGenera
       hold(chunk.subarray(start))
     }
     const last = decodeLine(line, held)
-    if (last.trim() !== '') yield { line, value: parseLine(line, last) }
+    if (last.trim() !== '') yield { line, value: parseLine(line, last), bytes }
   } finally {
     await drain(body)
   }
@@ -135,6 +148,13 @@ function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
 }
 
 function parseLine(line: number, text: string): unknown {
+  const value = jsonLine(line, text)
+  const place = findTooLarge(text, value)
+  if (place !== null) throw badLine(line, `holds ${TOO_LARGE_A_NUMBER}${place === '' ? '' : ` at ${place}`}`)
+  return value
+}
+
+function jsonLine(line: number, text: string): unknown {
   try {
     return parseJson(text)
   } catch {

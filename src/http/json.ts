@@ -19,3 +19,22 @@ function isDeeper(value: unknown, levels: number): boolean {
   for (const inner of Array.isArray(value) ? value : Object.values(value)) if (isDeeper(inner, levels - 1)) return true
   return false
 }
+
+/**
+ * Where a number stands that JSON can write but a double can't hold, such as 1e999: reading makes it infinite, and writing it again null.
+ * @param value what the text was parsed to
+ * @returns the way there (`items.0.amount`); null where there is none
+ */
+export function findTooLarge(text: string, value: unknown): string | null {
+  return /[eE]\+?\d|\d{309}/.test(text) ? (pathToInfinity(value)?.join('.') ?? null) : null
+}
+
+function pathToInfinity(value: unknown): string[] | null {
+  if (typeof value === 'number') return Number.isFinite(value) ? null : []
+  if (typeof value !== 'object' || value === null) return null
+  for (const [key, inner] of Object.entries(value)) {
+    const path = pathToInfinity(inner)
+    if (path !== null) return [key, ...path]
+  }
+  return null
+}

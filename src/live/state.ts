@@ -125,6 +125,10 @@ export interface BatchState extends BatchHead {
   readonly completed: number
   readonly failed: number
   readonly cancelled: number
+  /** When it was paused; null while it is not. */
+  readonly pausedAt: number | null
+  /** Until when it takes items; null where it takes none. */
+  readonly openUntil: number | null
   readonly createdAt: number
   readonly finishedAt: number | null
 }
@@ -141,6 +145,8 @@ const STATE = {
   failed: batches.failed,
   cancelled: batches.cancelled,
   progressVersion: batches.progressVersion,
+  pausedAt: batches.pausedAt,
+  openUntil: batches.openUntil,
   createdAt: batches.createdAt,
   finishedAt: batches.finishedAt,
 }

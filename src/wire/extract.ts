@@ -59,6 +59,8 @@ export const BatchFacts = z
     completedJobs: z.int(),
     failedJobs: z.int(),
     cancelledJobs: z.int(),
+    paused: z.boolean().describe('Starts no more jobs until it is resumed.'),
+    open: z.boolean().describe('Takes more items, until it is sealed.'),
     lastEventId: z.int().describe('Number of its last event; where a stream from now on begins.'),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),

@@ -4,6 +4,7 @@ import { claim, readyDue } from '../../src/engine/claim.ts'
 import { finish, type Outcome } from '../../src/engine/finish.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { MAX_LOSSES, sweepLeases } from '../../src/engine/sweep.ts'
+import { MillraceError } from '../../src/errors.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
 import { echo } from '../../src/operations/echo.ts'
 import type { Operation } from '../../src/ports.ts'
@@ -130,6 +131,23 @@ describe('a batch', () => {
       [5, 6],
       [7],
     ])
+  })
+
+  it('says in its lists and in its events the same of a job that failed, whatever is in the message', async () => {
+    const loud: Operation = {
+      ...echo,
+      name: 'loud',
+      run: () => Promise.reject(new MillraceError('INVALID_PDF', `Page \0 of "\u{d800}"${'.'.repeat(10_000)}`)),
+    }
+    await engine.close()
+    engine = await openEngine({ operations: [loud] })
+    await engine.work()
+    const { batchId } = await engine.submit([{}], { operation: loud })
+    await finished(batchId)
+    const [job] = await readJobItems(engine.db, loud, batchId, { after: 0, limit: 1 })
+    const told = (await engine.eventsOf(batchId)).find(({ type }) => type === 'job_failed')
+    expect(job?.errorMessage).toMatch(/^Page \ufffd of "\ufffd"\.+ …$/)
+    expect(told?.body.errorMessage).toBe(job?.errorMessage)
   })
 
   it('of another owner is not there', async () => {

@@ -146,10 +146,61 @@ describe('creating', () => {
       400,
       'options.deadline',
     ],
+    [
+      'a deadline before its beginning',
+      {
+        operation: 'echo',
+        items: [{}],
+        options: { runAt: '2100-01-02T00:00:00Z', deadline: '2100-01-01T00:00:00Z' },
+      },
+      400,
+      'options.deadline',
+    ],
+    ['an item of more than 1 MB', { operation: 'echo', items: [{}, { value: '€'.repeat(340_000) }] }, 400, 'items.1'],
+    ['an input of more than 1 MB', { operation: 'echo', input: 'x'.repeat(1_000_001), items: [{}] }, 400, 'input'],
+    ['a label with NUL', { operation: 'echo', items: [{}], options: { labels: ['a\0b'] } }, 400, 'options.labels.0'],
+    ['an error with NUL', { operation: 'echo', items: [{ error: 'a\0b' }] }, 400, 'items.0.error'],
+    [
+      'an amount whose sums JSON cannot hold',
+      { operation: 'echo', items: [{ amount: 1.7e308 }] },
+      400,
+      'items.0.amount',
+    ],
     ['items of an open batch', { operation: 'echo', open: true, items: [{}] }, 400, 'items'],
   ])('refuses %s, naming the field', async (_, body, status, field) => {
     const response = await post('/api/batch', body)
     expect([response.status, Refusal.parse(await response.json()).field]).toEqual([status, field])
+  })
+
+  it('takes an item of just 1 MB, and gives it back whole', async () => {
+    const value = 'x'.repeat(1_000_000 - '{"value":""}'.length)
+    const { batchId } = await create({ operation: 'echo', items: [{ value }] })
+    await followed(batchId)
+    const { succeeded } = await setsOf(batchId)
+    expect(succeeded.map(({ result }) => result === value)).toEqual([true])
+  })
+
+  it.each(['stream', 'stream-token', 'extract', '.', '..'])(
+    'refuses the Idempotency-Key %s, which could not stand in a path',
+    async (key) => {
+      const response = await post('/api/batch', { operation: 'echo', items: [{}] }, { 'Idempotency-Key': key })
+      const { field, message } = Refusal.parse(await response.json())
+      expect([response.status, field]).toEqual([400, 'Idempotency-Key'])
+      expect(message).toContain(`"${key}"`)
+    },
+  )
+
+  it('says what would be right', async () => {
+    const said = async (answer: Promise<Response>) => Refusal.parse(await (await answer).json()).message
+    const sent = (text: string) =>
+      server.fetch('/api/batch', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: text })
+    expect(await said(server.fetch('/api/batch?limit=many'))).toBe('limit: Expected a whole number from 1 to 1000.')
+    expect(await said(post('/api/batch', { operation: 'echo', items: [{}], options: { runAt: 'soon' } }))).toContain(
+      'such as 2030-01-01T08:00:00Z',
+    )
+    expect(await said(sent('{"operation":"echo","items":[{"value":[1,1e999]}]}'))).toMatch(
+      /^items\.0\.value\.1: expected .* a number beyond/,
+    )
   })
 
   it('refuses what is not JSON', async () => {
@@ -212,12 +263,13 @@ describe('steering', () => {
     const items = [{ waitMs: 3_000 }, ...Array.from({ length: 11 }, () => ({}))]
     const { batchId } = await create({ operation: 'echo', items, options: { concurrency: 1 } })
     await post(`/api/batch/${batchId}/pause`)
+    expect(await statusOf(batchId)).toMatchObject({ paused: true, open: false })
     // What was running comes to its end, and nothing begins after it.
     await new Promise((resolve) => setTimeout(resolve, 4_000))
     expect((await statusOf(batchId)).completedJobs).toBeLessThanOrEqual(1)
     await post(`/api/batch/${batchId}/resume`)
     await followed(batchId)
-    expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 12 })
+    expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 12, paused: false })
   })
 
   it('by a deadline leaves untouched what never began', async () => {
@@ -266,6 +318,7 @@ describe('an open batch', () => {
     const { batchId } = await create({ operation: 'echo', open: true })
     expect(await (await slice(batchId, 0, 3_000)).json()).toMatchObject({ received: 3_000, next: 3_000 })
     await slice(batchId, 2_000, 2_000)
+    expect(await statusOf(batchId)).toMatchObject({ totalJobs: 4_000, open: true })
     await post(`/api/batch/${batchId}/seal`)
     await followed(batchId)
     expect(await statusOf(batchId)).toMatchObject({ status: 'completed', totalJobs: 4_000, completedJobs: 4_000 })
@@ -376,6 +429,18 @@ describe('an open batch', () => {
     })
     await followed(batchId)
     expect(await statusOf(batchId)).toMatchObject({ status: 'completed', completedJobs: 1_002 })
+  })
+
+  it('takes no number that it could not give back', async () => {
+    const { batchId } = await create({ operation: 'echo', open: true })
+    const response = await server.fetch(`/api/batch/${batchId}/items`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
+      body: '{"value":1e308}\n{"value":{"a":1e999}}\n',
+    })
+    const { field, message } = Refusal.parse(await response.json())
+    expect([response.status, field]).toEqual([400, 'line 2'])
+    expect(message).toContain('at value.a')
   })
 
   it('says which item is wrong, counted from the first of the slice, and keeps those before it', async () => {

@@ -125,6 +125,8 @@ function batchOf(batch: BatchState): BatchStatus['batch'] {
     completedJobs: batch.completed,
     failedJobs: batch.failed,
     cancelledJobs: batch.cancelled,
+    paused: batch.pausedAt !== null,
+    open: batch.openUntil !== null,
     lastEventId: batch.lastSeq,
     createdAt: new Date(batch.createdAt).toISOString(),
     finishedAt: batch.finishedAt === null ? null : new Date(batch.finishedAt).toISOString(),
