@@ -194,6 +194,18 @@ export const ExportResult = z
   .meta({ id: 'ExportResult' })
 export type ExportResult = z.infer<typeof ExportResult>
 
+/** Of an export that failed or was cancelled: there is no file. */
+export const UnfinishedExport = ExportResult.pick({
+  cards_exported: true,
+  cards_failed: true,
+  export_format: true,
+  errors: true,
+  duration_seconds: true,
+})
+  .extend({ cards_exported: z.int().describe('Cards that had been gone through, as far as it is known.') })
+  .meta({ id: 'UnfinishedExport' })
+export type UnfinishedExport = z.infer<typeof UnfinishedExport>
+
 /** Of a delete and of a restore; each has the count of its own. */
 export const DeleteResult = z
   .object({
@@ -218,7 +230,7 @@ export const TaskStatus = z
     status: z.enum(TASK_STATES),
     progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
     result: z
-      .union([ImportResult, ExportResult, DeleteResult])
+      .union([ImportResult, ExportResult, UnfinishedExport, DeleteResult])
       .optional()
       .describe('What was done, also of a task that failed.'),
     error: z.string().optional().describe('Of FAILURE, and of RETRY: what went wrong.'),

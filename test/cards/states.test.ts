@@ -1,10 +1,14 @@
 /** The states of a task that need something to go wrong: read from a real engine whose import fails as it is told. */
+import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { stopBatch } from '../../src/engine/control.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { MillraceError } from '../../src/errors.ts'
+import { exportCards } from '../../src/operations/cards/export.ts'
 import { importCards } from '../../src/operations/cards/import.ts'
 import type { Operation } from '../../src/ports.ts'
 import { countWorkers, readCardTask, readCardTaskResult } from '../../src/reads/card-tasks.ts'
+import { presentUnfinished } from '../../src/routes/bulk/results.ts'
 import { openEngine, until } from '../engine/rig.ts'
 
 const task = {
@@ -100,6 +104,41 @@ describe('a task', () => {
     engine.clock.advance(3_700_000)
     expect(await reaches(id, 'FAILURE')).toMatchObject({ error: 'The batch was not done by its deadline.' })
     expect(await readCardTaskResult(engine.db, id)).toMatchObject({ lostCards: 500 })
+  })
+
+  it('that is an export tells how far it came when it was stopped on its way', async () => {
+    let runs = 0
+    const inPages: Operation = {
+      ...exportCards,
+      async run(job, ctx) {
+        if (++runs === 3) await stopBatch(engine, job.batchId, 'CANCELLED')
+        return exportCards.run(job, { ...ctx, spent: () => true })
+      },
+    }
+    engine = await openEngine({ operations: [inPages] })
+    await engine.db.run(sql`
+      INSERT INTO cards (owner, id, hash, title, body, category, privacy_level, tags, metadata, created_at, updated_at)
+      SELECT 'me', format('card-%06d', key), 'h', 'Title', 'Body', 'note', 'IDEAS', '[]', '{}', 0, 0 FROM json_each(${JSON.stringify(Array(500).fill(0))})`)
+    const ids = Array.from({ length: 500 }, (_, at) => `card-${String(at * 3).padStart(6, '0')}`)
+    const { batchId } = await submit(engine, {
+      owner: 'me',
+      operation: inPages,
+      request: {
+        ...{ ids, privacyLevels: null, categories: null, publishedOnly: false, format: 'ndjson', withMetadata: true },
+        ...{ gzip: false, pages: 'https://example.org/cards/', filename: 'cards', totalCards: ids.length },
+      },
+    })
+    await engine.work()
+    const ended = await reaches(batchId, 'FAILURE')
+    const found = await readCardTaskResult(engine.db, batchId)
+    expect(found.first).toBeNull()
+    // Two pages of 100 ids: every third of the 500 is there.
+    expect(presentUnfinished(ended, found)).toMatchObject({
+      cards_exported: 167,
+      cards_failed: 33,
+      export_format: 'ndjson',
+      errors: ids.slice(167, 200).map((card_id) => ({ card_id, error: 'Card not found or access denied' })),
+    })
   })
 
   it('whose body is gone fails with a sentence', async () => {

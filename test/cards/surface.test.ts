@@ -185,6 +185,28 @@ describe('a task', () => {
     expect(status.error).not.toBe('')
   })
 
+  it('of every kind says what was done when it is cancelled before it began', async () => {
+    const run_at = new Date(Date.now() + 3_600_000).toISOString()
+    const cancelled = async (path: string, body: object) => {
+      const { task_id } = await client.accepted(client.post(path, { ...body, run_at }))
+      await client.post(`/api/batch/${task_id}/cancel`, {})
+      const { status, error, result } = await client.ended(task_id)
+      expect([status, error]).toEqual(['FAILURE', 'The batch was cancelled.'])
+      return result
+    }
+    const nothing = { cards_failed: 0, errors: [], duration_seconds: 0 }
+    expect(await cancelled('/bulk/export', { format: 'csv' })).toEqual({
+      ...nothing,
+      cards_exported: 0,
+      export_format: 'csv',
+    })
+    const ids = ['a', 'b']
+    const errors = ids.map((card_id) => ({ card_id, error: 'The batch was cancelled.' }))
+    const failed = { ...nothing, cards_failed: 2, errors }
+    expect(await cancelled('/bulk/delete', { card_ids: ids })).toEqual({ ...failed, cards_deleted: 0 })
+    expect(await cancelled('/bulk/restore', { card_ids: ids })).toEqual({ ...failed, cards_restored: 0 })
+  })
+
   it('sent twice under one key is done once', async () => {
     const send = (cards: unknown[]) => client.post('/bulk/import', { cards }, { 'Idempotency-Key': 'nightly-1' })
     const blobs = (await server.blobs()).length

@@ -13,6 +13,7 @@ import {
   type ImportResult,
   MOST_CARDS,
   MOST_ERRORS,
+  type UnfinishedExport,
 } from '../../wire/cards.ts'
 
 const MOST_INLINE_BYTES = 32 * 1024 * 1024
@@ -104,4 +105,18 @@ export async function presentExport(
     duration_seconds: task.duration,
   }
   return { result, text: isSmall ? await deps.blobs.get(made.key) : null }
+}
+
+const Begun = Exported.pick({ cards: true, failed: true, errors: true })
+
+/** The result of an export that made no file: how far it is known to have come. */
+export function presentUnfinished(task: CardTask, { checkpoint }: CardTaskResult): UnfinishedExport {
+  const { cards, failed, errors } = Begun.safeParse(checkpoint).data ?? { cards: 0, failed: 0, errors: [] }
+  return {
+    cards_exported: cards,
+    cards_failed: failed,
+    export_format: Exported.shape.format.parse(task.format),
+    errors,
+    duration_seconds: task.duration,
+  }
 }

@@ -8,7 +8,7 @@ import { sendStream } from '../../http/sending.ts'
 import { type CardTask, countWorkers, readCardTask, readCardTaskResult } from '../../reads/card-tasks.ts'
 import { readTokens } from '../../reads/cards.ts'
 import { type Health, ListTokens, type TaskStatus } from '../../wire/cards.ts'
-import { type ExportParts, presentExport, presentResult } from './results.ts'
+import { type ExportParts, presentExport, presentResult, presentUnfinished } from './results.ts'
 
 const PAGE = 100
 const VERSION = '1.0.0'
@@ -75,7 +75,7 @@ async function ended(c: Context<Env>, deps: AppDeps, task: CardTask, finishedAt:
     completed_at: new Date(finishedAt).toISOString(),
   }
   if (task.operation !== 'cards.export') return c.json({ ...head, result: presentResult(task, found) })
-  if (found.first === null) return c.json(head)
+  if (found.first === null) return c.json({ ...head, result: presentUnfinished(task, found) })
   return sendExport(c, deps, head, await presentExport(deps, c.get('caller').owner, task, found.first))
 }
 
