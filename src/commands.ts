@@ -13,8 +13,10 @@ Scopes: ${SCOPES.join(', ')}. Without --scopes a key may do everything (*).`
 
 const HOUR_MS = 60 * 60 * 1_000
 const DAY_MS = 24 * HOUR_MS
-/** A date of JavaScript ends here. */
-const LAST_MS = 8.64e15
+/** Of days or hours: a thousand years. */
+const MOST = 365_000
+/** Printable, without blanks at its ends: what a list can show, a line an owner. */
+const OWNER = /^(?! )[^\p{C}\p{Zl}\p{Zp}]{1,256}(?<! )$/u
 
 interface Deps {
   readonly db: Database
@@ -41,6 +43,8 @@ export async function keysCommand(deps: Deps, args: readonly string[]): Promise<
 }
 
 async function run(deps: Deps, [command, ...rest]: readonly string[]): Promise<string> {
+  // Asked for help, it does nothing else.
+  if ([command, ...rest].some((word) => word === '-h' || word === '--help')) throw new Misused()
   if (command === 'create') return create(deps, rest)
   if (command === 'list' && rest.length === 0) return list(deps)
   if (command === 'rotate') return rotate(deps, rest)
@@ -59,18 +63,22 @@ function parse(args: readonly string[], known: readonly string[]): { words: stri
       continue
     }
     const value = args[++at]
-    if (!known.includes(word) || value === undefined) throw new Misused()
+    if (!known.includes(word)) throw new Misused(`There is no option ${word} here.`)
+    if (value === undefined) throw new Misused(`${word} wants a value.`)
     options.set(word, value)
   }
   return { words, options }
 }
 
 /** A number of something that an option gives; null where it is not given. */
-function numberOf(text: string | undefined): number | null {
+function numberOf(options: ReadonlyMap<string, string>, name: string): number | null {
+  const text = options.get(name)
   if (text === undefined) return null
   const number = Number(text)
-  if (!(number > 0) || number * DAY_MS > LAST_MS / 2) throw new Misused()
-  return number
+  if (number > 0 && number <= MOST) return number
+  throw new Misused(
+    `${name} ${text} is not understood: it should be a number that is more than 0, and at most ${MOST}.`,
+  )
 }
 
 function scopesOf(text: string | undefined): readonly Scope[] {
@@ -84,8 +92,13 @@ function scopesOf(text: string | undefined): readonly Scope[] {
 async function create(deps: Deps, args: readonly string[]): Promise<string> {
   const { words, options } = parse(args, ['--days', '--scopes'])
   const [owner, name = '', ...more] = words
-  if (owner === undefined || owner === '' || more.length > 0) throw new Misused()
-  const days = numberOf(options.get('--days'))
+  if (owner === undefined || more.length > 0) throw new Misused()
+  for (const text of [owner, ...(name === '' ? [] : [name])]) {
+    if (!OWNER.test(text)) {
+      throw new Misused(`${JSON.stringify(text)} is no name: it should be 1 to 256 characters that can be printed.`)
+    }
+  }
+  const days = numberOf(options, '--days')
   const scopes = scopesOf(options.get('--scopes'))
   const expiresAt = days === null ? null : Math.floor(deps.clock.now() + days * DAY_MS)
   return shown(await createKey(deps, { owner, name, scopes, expiresAt }))
@@ -97,7 +110,7 @@ async function rotate(deps: Deps, args: readonly string[]): Promise<string> {
   const { words, options } = parse(args, ['--grace'])
   const [id, ...more] = words
   if (id === undefined || more.length > 0) throw new Misused()
-  const hours = numberOf(options.get('--grace'))
+  const hours = numberOf(options, '--grace')
   const made = await rotateKey(deps, id, Math.floor((hours ?? 0) * HOUR_MS))
   if (made === null) {
     throw new ConfigError(

@@ -10,7 +10,7 @@ import { createApp } from './app.ts'
 import { keysCommand } from './commands.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { createNodeAssets } from './drivers/assets-node.ts'
-import { BackupError, backUp, restore } from './drivers/backup-fs.ts'
+import { BackupError, backUp, holdsDatabase, restore } from './drivers/backup-fs.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
@@ -188,7 +188,12 @@ async function withDatabase(config: Config, command: string, args: readonly stri
       'Usage: npm run backup -- FOLDER   (of the database in DATA_DIR; a libSQL server has its own backups)',
     )
   }
+  const isNew = config.databaseUrl === null && !(await holdsDatabase(config.dataDir))
+  if (command === 'backup' && isNew) {
+    throw new ConfigError(`DATA_DIR=${config.dataDir} holds no database: there is nothing to back up.`)
+  }
   const { db, close } = await openDatabase(config)
+  if (isNew) console.error(`DATA_DIR=${config.dataDir} held no database: made one.`)
   try {
     if (command === 'keys') return await keysCommand({ db, clock, called: 'npm run keys --' }, args)
     if (command !== 'backup' || folder === undefined) throw new ConfigError(`There is no command "${command}".`)

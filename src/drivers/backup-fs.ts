@@ -5,6 +5,8 @@ import { sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 
 const DATABASE = 'millrace.db'
+/** What SQLite keeps beside it. A log that outlived its database would be played into the next of that name. */
+const FILES = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, `${DATABASE}-journal`]
 const BLOBS = 'blobs'
 
 /** A backup or a restore that can't be done as asked; the message says what to do instead. */
@@ -17,6 +19,7 @@ export class BackupError extends Error {
  *
  * The database comes first, as one snapshot (`VACUUM INTO`); the blobs after it. Blobs never change, so every one that the snapshot names
  * and that was not deleted meanwhile is in the copy; those that came later are orphans, which the server sweeps.
+ * @param dataDir must hold a database
  * @param target a folder that does not exist yet; there only when the backup is whole
  * @throws BackupError
  */
@@ -32,20 +35,27 @@ export async function backUp(db: Database, dataDir: string, target: string): Pro
 
 /**
  * Makes a data folder of a backup. Start a server on it and what was under way goes on.
- * @param dataDir must not hold a database
+ * @param dataDir must not hold a database, or what is left of one
  * @throws BackupError
  */
 export async function restore(source: string, dataDir: string): Promise<void> {
   if (!(await exists(join(source, DATABASE))))
     throw new BackupError(`${source} holds no backup: there is no ${DATABASE} in it.`)
-  if (await exists(join(dataDir, DATABASE))) {
-    throw new BackupError(`${dataDir} holds a database already. Name another DATA_DIR, or move that one away.`)
+  const there = await Promise.all(FILES.map(async (name) => ((await exists(join(dataDir, name))) ? name : '')))
+  const names = there.filter((name) => name !== '').join(', ')
+  if (names !== '') {
+    throw new BackupError(
+      `${dataDir} holds a database already: ${names}. Name another DATA_DIR, or move all of it away.`,
+    )
   }
   await mkdir(dataDir, { recursive: true })
   await copyBlobs(source, dataDir)
   await copyFile(join(source, DATABASE), join(dataDir, `${DATABASE}.restoring`), constants.COPYFILE_FICLONE)
   await rename(join(dataDir, `${DATABASE}.restoring`), join(dataDir, DATABASE))
 }
+
+/** Whether a folder holds a database. */
+export const holdsDatabase = (dataDir: string) => exists(join(dataDir, DATABASE))
 
 async function copyBlobs(from: string, to: string): Promise<void> {
   const folder = join(from, BLOBS)

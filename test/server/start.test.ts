@@ -1,7 +1,10 @@
 /** Starting: a wrong value stops the start with a sentence that names it, and nothing else. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../engine/rig.ts'
 import { freshFolder, runEntry, startServer, type TestServer } from './harness.ts'
 
 let folder: string
@@ -108,4 +111,25 @@ describe('the start', () => {
     for (const url of ports) expect((await fetch(`${url}/healthz`)).status).toBe(200)
     expect(new Set(ports).size).toBe(2)
   })
+})
+
+it('npm start hands SIGTERM on: when npm is told to stop, the server stops', async () => {
+  const { PATH, HOME } = process.env
+  const env = { PATH, HOME, PORT: '0', DATA_DIR: join(folder, 'npm') }
+  const npm = spawn('npm', ['start'], {
+    cwd: join(import.meta.dirname, '..', '..'),
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let said = ''
+  npm.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const url = await until(async () => /listens on (http:\S+)/.exec(said)?.[1])
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  // Its output ends with the last process that writes to it.
+  const ended = once(npm.stdout, 'close')
+  npm.kill('SIGTERM')
+  await ended
+  await expect(fetch(`${url}/healthz`)).rejects.toThrow()
 })
