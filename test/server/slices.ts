@@ -48,7 +48,7 @@ export async function passThrough(
     from = next
   }
   const acceptMs = performance.now() - began
-  await send(server, `/api/batch/${batchId}/seal`, '')
+  await send(server, `/api/batch/${batchId}/seal`, JSON.stringify({ total: items }))
   await ended(server, batchId)
   const runMs = performance.now() - began
   checkAll(server, batchId, items)
