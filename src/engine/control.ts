@@ -1,12 +1,10 @@
 /** What an owner does to a batch that is under way: cancel, pause, resume, retry, delete. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../errors.ts'
 import type { Database } from '../ports.ts'
 import { PLACED_WHILE_PAUSED, release } from './places.ts'
 import { thenRest } from './slices.ts'
 import { type SteerDeps, type StopCode, steer, steerOn } from './steering.ts'
-
-export { release }
 
 type Deps = SteerDeps & {
   /** True where a request may make so few queries that it leaves most of a large batch to the workers. */
@@ -85,7 +83,7 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
   const write = async () => {
     const [rows] = await db.batch([
       db.all(sql`
-        UPDATE batches SET paused_at = NULL, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
+        UPDATE batches SET paused_at = NULL, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
           steered_to = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
         WHERE id = ${batchId} AND paused_at IS NOT NULL AND ${UNDISTURBED} RETURNING id`),
       release(db, batchId, deps.clock.now(), sql`changes() > 0`, PLACED_WHILE_PAUSED),
@@ -98,6 +96,11 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
   })
   await steer(deps, batchId, goOn)
   deps.dispatcher.wake()
+}
+
+/** The milliseconds that a batch lay idle, those since `since` included; what was never begun lay not idle but waited. */
+function idleSince(since: SQL, now: number): SQL {
+  return sql`CASE WHEN started_at IS NULL THEN idle_ms ELSE coalesce(idle_ms, 0) + ${now} - ${since} END`
 }
 
 /** The batch goes on, and nothing that was asked of it is still being done. */
@@ -155,7 +158,7 @@ function refuseEnded({ ended, stopped, status }: Standing, asked: string): void 
 
 /**
  * Runs again what failed or was cancelled of a batch that has ended, and nothing else. The events that told of those failures and of the
- * end are superseded; a new `batch_started` says how many jobs run again.
+ * end are superseded; a new `batch_started` says how many jobs run again. Its deadline is gone; the time that it may take is given again.
  * @returns how many
  * @throws MillraceError CONFLICT when the batch has not ended, or nothing of it failed
  */
@@ -178,7 +181,7 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
       FROM batches WHERE ${ended}`),
     db.run(sql`
       UPDATE batches SET status = 'processing', finished_at = NULL, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
-        deadline_at = NULL, paused_at = NULL, last_seq = last_seq + 1, steering = 'supersede', steered_to = 0 WHERE ${ended}`),
+        deadline_at = ${now} + limit_ms, idle_ms = ${idleSince(sql`finished_at`, now)}, paused_at = NULL, last_seq = last_seq + 1, steering = 'supersede', steered_to = 0 WHERE ${ended}`),
   ])
   const row = rows[0]
   if (row === undefined) {

@@ -3,8 +3,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../errors.ts'
 import type { Clock, Database, Dispatcher, JobPlan, Notifier, Statement } from '../ports.ts'
 import { closeBatches } from './closing.ts'
-import { release } from './control.ts'
 import { jsonLists } from './json.ts'
+import { release } from './places.ts'
 import { insertJobs } from './submit.ts'
 
 type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier }
@@ -92,6 +92,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
       now,
       jobs,
       firstSequence: first,
+      later: true,
       condition: sql`b.open_until IS NOT NULL AND b.stop_code IS NULL`,
     }),
     release(
@@ -99,7 +100,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
       batch.id,
       now,
       // Where jobs are held already, every place is taken.
-      sql`b.concurrency IS NOT NULL AND b.paused_at IS NULL
+      sql`b.paused_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence < ${first})
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence > ${first + jobs.length - 1})`,
     ),
@@ -115,11 +116,16 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
  * Says that all items are there; the batch ends with the last of them. Does nothing to a batch that is sealed.
  * @param total how many there should be; absent: as many as the last place says
  * @returns how many there are
- * @throws MillraceError CONFLICT, saying which are missing, when places are empty or there is another number of items
+ * @throws MillraceError CONFLICT, saying which are missing, when places are empty or there is another number of items; also when the batch
+ * was stopped before it was sealed
  */
 export async function sealBatch(deps: Deps, batchId: string, { total }: { total?: number } = {}): Promise<number> {
   const last = sql`(SELECT coalesce(max(sequence), 0) FROM jobs WHERE batch_id = ${batchId})`
   const batch = await seal(deps, batchId, sql`total = ${last} AND total = ${total ?? sql`total`}`)
+  if (batch.cutOpen) {
+    const message = 'This batch was stopped before all of its items were there, so it cannot be sealed.'
+    throw new MillraceError('CONFLICT', message)
+  }
   if (!batch.open && (total === undefined || total === batch.total)) return batch.total
   throw new MillraceError('CONFLICT', await lacking(deps.db, batchId, batch, total), { details: { field: 'total' } })
 }
@@ -132,6 +138,8 @@ export async function sealLeft(deps: Deps, batchId: string): Promise<void> {
 interface Sealed {
   readonly total: number
   readonly open: boolean
+  /** Whether it was stopped before it was sealed. */
+  readonly cutOpen: boolean
 }
 
 async function seal(deps: Deps, batchId: string, condition: SQL): Promise<Sealed> {
@@ -143,13 +151,13 @@ async function seal(deps: Deps, batchId: string, condition: SQL): Promise<Sealed
     ),
     ...closeBatches(db, JSON.stringify([batchId]), deps.clock.now()),
   ])
-  const rows = await db.all<{ last_seq: number; total: number; open: number }>(
-    sql`SELECT last_seq, total, open_until IS NOT NULL AS open FROM batches WHERE id = ${batchId}`,
+  const rows = await db.all<{ last_seq: number; total: number; open: number; cut_open: number }>(
+    sql`SELECT last_seq, total, open_until IS NOT NULL AS open, cut_open FROM batches WHERE id = ${batchId}`,
   )
-  const row = rows[0] ?? { last_seq: 0, total: 0, open: 0 }
+  const row = rows[0] ?? { last_seq: 0, total: 0, open: 0, cut_open: 0 }
   // A notice must never name an event that is not written: followers would wait beyond the ones that come.
   if (row.last_seq > 0) deps.notifier.publish(batchId, { seq: row.last_seq })
-  return { total: row.total, open: row.open === 1 }
+  return { total: row.total, open: row.open === 1, cutOpen: row.cut_open === 1 }
 }
 
 /** Why a batch is not what whoever seals it takes it for. Looks for the first empty place, which only a refusal may cost. */

@@ -31,6 +31,8 @@ export interface BatchOptions {
   readonly concurrency?: number
   /** When what is left of it is failed. */
   readonly deadlineAt?: number
+  /** How long it may take from when it may begin, and again from when it is retried, where no deadline says it. */
+  readonly limitMs?: number
   readonly labels?: readonly string[]
   /** Takes more items until this time, unless it is sealed before. */
   readonly openUntil?: number
@@ -151,7 +153,8 @@ async function create(
     priority: options.priority ?? 0,
     maxAttempts: options.maxAttempts ?? operation.maxAttempts,
     runAt: options.runAt ?? null,
-    deadlineAt: options.deadlineAt ?? null,
+    deadlineAt: options.deadlineAt ?? deadlineBy(options, now),
+    limitMs: options.limitMs ?? null,
     openUntil: options.openUntil ?? null,
     idempotencyKey: submission.idempotency?.key ?? null,
     fingerprint,
@@ -184,6 +187,8 @@ export function insertJobs(
     firstSequence: number
     /** What must hold of the batch (as `b`) for anything to be added. */
     condition?: SQL
+    /** Whether the batch had jobs before. Of a bounded batch these are then held, for {@link release} to give them what places are free. */
+    later?: boolean
   },
 ): Statement[] {
   const { batchId, owner, now, jobs, firstSequence } = add
@@ -194,11 +199,12 @@ export function insertJobs(
     ...jsonLists(rows).map(({ json, first }) => {
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
+      const taken = add.later === true ? sql`b.concurrency IS NOT NULL` : sql`${sequence} > b.concurrency`
       const turn = sql`(o.last_turn - ${jobs.length - first - 1} + r.key)`
       return db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, place, run_at, max_attempts, created_at)
         SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
-          CASE WHEN b.paused_at IS NOT NULL OR ${sequence} > coalesce(b.concurrency, ${sequence}) THEN 'held'
+          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'held'
             WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
           r.value ->> 2, r.value -> 1, ${turn}, ${placeOf(sql`${owner}`, turn, sql`b.priority`)}, b.run_at, b.max_attempts, ${now}
         FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
@@ -232,6 +238,10 @@ function insertUploads(
         r.value ->> 'md5', r.value ->> 'sha256', ${batch.now}
       FROM json_each(${array}) r`),
   )
+}
+
+function deadlineBy({ limitMs, runAt }: BatchOptions, now: number): number | null {
+  return limitMs === undefined ? null : Math.max(now, runAt ?? now) + limitMs
 }
 
 function leastOf(a: number | null, b: number | null): number | null {

@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claim, readyDue } from '../../src/engine/claim.ts'
 import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
+import { finish } from '../../src/engine/finish.ts'
 import { appendJobs, OPEN_MS, sealBatch } from '../../src/engine/open.ts'
 import { sweepOrphans } from '../../src/engine/retention.ts'
 import { submit } from '../../src/engine/submit.ts'
@@ -148,6 +150,69 @@ describe('pausing', () => {
     await resumeBatch(engine, batchId)
     expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 1 })
   })
+
+  const pausedAt = async () =>
+    (await engine.db.get<{ paused_at: number | null }>(sql`SELECT paused_at FROM batches`))?.paused_at
+
+  it('is refused once the batch has ended or is being stopped, and so is resuming; the message says why', async () => {
+    const { batchId } = await add({}, items(3, { waitMs: 30_000 }))
+    await claim(engine, { lease: 'a worker', limit: 1, leaseMs: 60_000 })
+    await stopBatch(engine, batchId, 'CANCELLED')
+    for (const steer of [pauseBatch, resumeBatch]) {
+      await expect(steer(engine, batchId)).rejects.toMatchObject({
+        code: 'CONFLICT',
+        message: expect.stringContaining('is being stopped'),
+      })
+    }
+    engine.clock.advance(61_000)
+    await engine.work()
+    await finished(batchId)
+    for (const steer of [pauseBatch, resumeBatch]) {
+      await expect(steer(engine, batchId)).rejects.toMatchObject({
+        code: 'CONFLICT',
+        message: expect.stringContaining('has ended (cancelled)'),
+      })
+    }
+  })
+
+  it('ends with the batch, whether that is cancelled or its last jobs were running', async () => {
+    const { batchId } = await add({}, items(3))
+    await pauseBatch(engine, batchId)
+    expect(await pausedAt()).toEqual(expect.any(Number))
+    await stopBatch(engine, batchId, 'CANCELLED')
+    expect(await pausedAt()).toBeNull()
+    await retryBatch(engine, batchId)
+    await readyDue(engine)
+    const jobs = await claim(engine, { lease: 'a worker', limit: 3, leaseMs: 60_000 })
+    await pauseBatch(engine, batchId)
+    const run = { result: null, summary: {}, tallies: {} }
+    await finish(
+      engine,
+      jobs.map((job) => ({ ...job, kind: 'completed', run })),
+    )
+    expect(await batchOf(batchId)).toMatchObject({ status: 'completed', completed: 3 })
+    expect(await pausedAt()).toBeNull()
+  })
+
+  it('twice, or of what is not paused, is no matter', async () => {
+    const { batchId } = await add({}, items(3))
+    await resumeBatch(engine, batchId)
+    await pauseBatch(engine, batchId)
+    await pauseBatch(engine, batchId)
+    expect(await pausedAt()).toEqual(expect.any(Number))
+  })
+
+  it('and cancelling leaves nothing of it that waits for ever', async () => {
+    const { batchId } = await add({}, [{ failures: 5 }])
+    const [job] = await claim(engine, { lease: 'a worker', limit: 1, leaseMs: 60_000 })
+    if (job === undefined) throw new Error('one was submitted')
+    await pauseBatch(engine, batchId)
+    await stopBatch(engine, batchId, 'CANCELLED')
+    const again = { runAt: engine.clock.now() + 3_600_000, refund: false, loss: false, code: 'TIMEOUT', message: 'no' }
+    await finish(engine, [{ ...job, ...again, kind: 'again' }])
+    await engine.work()
+    expect(await finished(batchId)).toMatchObject({ status: 'cancelled', cancelled: 1 })
+  })
 })
 
 describe('retrying by hand', () => {
@@ -254,6 +319,53 @@ describe('an open batch', () => {
     await slice(batchId, 1, 3)
     engine.clock.advance(OPEN_MS + 1_000)
     expect(await finished(batchId)).toMatchObject({ status: 'completed', total: 3, completed: 3 })
+  })
+
+  it.each([1, 2, 5])('with %i places gives no more of them away, whichever slice comes first', async (concurrency) => {
+    const { batchId } = await add({ openUntil: engine.clock.now() + OPEN_MS, concurrency }, [])
+    const placed = async () => {
+      const row = await engine.db.get<{ n: number }>(
+        sql`SELECT count(*) AS n FROM jobs WHERE status IN ('ready', 'scheduled', 'running')`,
+      )
+      return row?.n
+    }
+    await slice(batchId, 5, 4)
+    expect(await placed()).toBe(Math.min(4, concurrency))
+    await slice(batchId, 1, 4)
+    await slice(batchId, 1, 4)
+    expect(await placed()).toBe(concurrency)
+    await engine.work()
+    await slice(batchId, 9, 4)
+    await sealBatch(engine, batchId)
+    await until(async () => {
+      expect(await placed()).toBeLessThanOrEqual(concurrency)
+      return (await batchOf(batchId)).finished ? true : null
+    })
+    expect(await batchOf(batchId)).toMatchObject({ status: 'completed', completed: 12 })
+  })
+
+  it('that is cancelled ends cancelled, though all it has so far is done, or it has nothing', async () => {
+    await engine.work()
+    const { batchId } = await open()
+    await slice(batchId, 1, 3)
+    await until(async () => ((await batchOf(batchId)).completed === 3 ? true : null))
+    const empty = (await open()).batchId
+    for (const [id, completed] of [[batchId, 3] as const, [empty, 0] as const]) {
+      await stopBatch(engine, id, 'CANCELLED')
+      expect(await batchOf(id)).toMatchObject({ status: 'cancelled', completed, finished: true })
+      await expect(sealBatch(engine, id)).rejects.toMatchObject({ code: 'CONFLICT' })
+    }
+  })
+
+  it('that was sealed may be sealed again, also after its end', async () => {
+    await engine.work()
+    const { batchId } = await open()
+    await slice(batchId, 1, 3)
+    await sealBatch(engine, batchId)
+    await finished(batchId)
+    await sealBatch(engine, batchId)
+    await stopBatch(engine, batchId, 'CANCELLED')
+    expect(await batchOf(batchId)).toMatchObject({ status: 'completed', completed: 3 })
   })
 
   it('with few places fills them as slices come, also after earlier ones are done', async () => {
