@@ -173,6 +173,27 @@ describe('an export', () => {
     ).toEqual(someCards(10_001).map(({ title }) => title))
   })
 
+  it('of more than 32 MB is a download alone', async () => {
+    // 1,000,000 bytes each, all told: 33 of them are below 32 MB, 34 above.
+    const large = (number: number) => {
+      const sent = card(number, { body: '€'.repeat(250_000), metadata: { filler: '' } })
+      const room = 999_990 - Buffer.byteLength(JSON.stringify(sent))
+      return { ...sent, metadata: { filler: 'x'.repeat(room) } }
+    }
+    const body = Array.from({ length: 34 }, (_, at) => JSON.stringify(large(at))).join('\n')
+    await client.result(client.send('/bulk/import', 'application/x-ndjson', body), ImportResult)
+    const all = await client.export({ format: 'ndjson' })
+    expect(all).toMatchObject({ cards_exported: 34, export_data: null })
+    const text = await (await download(all.download_url)).text()
+    const lines = text.trimEnd().split('\n')
+    expect(Buffer.byteLength(text)).toBe(all.file_size_bytes)
+    expect(all.file_size_bytes).toBeGreaterThan(32 * 1024 * 1024)
+    const card_ids = lines.slice(1).map((line): unknown => JSON.parse(line).id)
+    const fewer = await client.export({ format: 'ndjson', card_ids })
+    expect(fewer.file_size_bytes).toBeLessThan(32 * 1024 * 1024)
+    expect(fewer.export_data === `${lines.slice(1).join('\n')}\n`).toBe(true)
+  })
+
   it('of large cards goes by pages that fit', async () => {
     await client.import(Array.from({ length: 30 }, (_, at) => card(at, { body: `${at} ${'é'.repeat(100_000)}` })))
     const bodies = (await client.cards()).map(({ body }) => Number.parseInt(String(body), 10))
