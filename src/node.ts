@@ -42,6 +42,8 @@ const COMPUTE_CPU_SECONDS = 60
 const TRACES_MS = 2_000
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
+/** What stopping may take in all. Less than the ten seconds after which whoever runs servers commonly kills them. */
+const STOP_MS = 9_000
 
 async function openDatabase(config: Config) {
   try {
@@ -152,12 +154,19 @@ function refusal(log: Log, error: MillraceError): object {
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
-/** Stops in order on SIGTERM or SIGINT; a second signal stops at once. */
+/**
+ * Stops in order on SIGTERM or SIGINT; a second signal stops at once. What is not done in time, because the database takes nothing, is
+ * left as a crash would leave it: the next start, or a lease that runs out, gives what ran to others.
+ */
 function onStopSignal(stop: () => Promise<void>, log: Log): void {
   let stopping = false
   const onSignal = () => {
     if (stopping) process.exit(1)
     stopping = true
+    setTimeout(() => {
+      log.warn({ ms: STOP_MS }, 'stopping took too long; what still ran is left to its leases')
+      process.exit(0)
+    }, STOP_MS)
     stop().then(
       () => process.exit(0),
       (error: unknown) => {
