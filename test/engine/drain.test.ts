@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claim } from '../../src/engine/claim.ts'
+import { stopBatch } from '../../src/engine/control.ts'
 import { nextDue } from '../../src/engine/due.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { knownWorkers } from '../../src/engine/sweep.ts'
@@ -57,6 +58,21 @@ describe('a worker that drains', () => {
 })
 
 describe('what is due next', () => {
+  it('is what was asked of a batch and is not done yet', async () => {
+    await submit(engine, {
+      owner: 'me',
+      operation: echo,
+      request: { items: Array.from({ length: 4_500 }, () => ({})) },
+      options: { runAt: engine.clock.now() + 3_600_000 },
+    })
+    const [row] = await engine.db.all<{ id: string }>(sql`SELECT id FROM batches`)
+    await stopBatch({ ...engine, workersOnDemand: true }, row?.id ?? '', 'CANCELLED')
+    expect(await nextDue(engine.db)).toBe(0)
+    await newWorker().drain(() => true, 0)
+    expect(await nextDue(engine.db)).toBeNull()
+    expect(await stateOf(row?.id ?? '')).toMatchObject({ status: 'cancelled', cancelled: 4_500 })
+  })
+
   it('is the end of a lease', async () => {
     await engine.submit([{}])
     await claim(engine, { lease: 'a-lease', limit: 1, leaseMs: 5_000 })
