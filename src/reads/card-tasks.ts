@@ -1,4 +1,4 @@
-/** Where a bulk task on cards stands, and how long one takes on this server. */
+/** Where a bulk task on cards stands, and what it came to. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database } from '../ports.ts'
 import { MOST_ERRORS, type TaskStatus } from '../wire/cards.ts'
@@ -16,7 +16,7 @@ export interface CardTask {
   readonly current: number
   /** Of FAILURE and RETRY. */
   readonly error: string | null
-  /** Seconds, two places; 0 for a task that was never begun. */
+  /** Seconds, two places: from its begin to its end, without the time it lay stopped or paused; 0 for a task that was never begun. */
   readonly duration: number
   readonly finishedAt: number | null
 }
@@ -46,6 +46,7 @@ interface TaskRow {
   stop_code: string | null
   started_at: number | null
   finished_at: number | null
+  idle_ms: number | null
 }
 
 /** How many cards a job's input names. */
@@ -54,7 +55,7 @@ const CARDS_OF = sql.raw(`CASE json_type(input) WHEN 'array' THEN json_array_len
 /** Reads an owner's task by its id, or by the caller's own name for it; null when there is none. */
 export async function readCardTask(db: Database, owner: string, id: string): Promise<CardTask | null> {
   const [row] = await db.all<TaskRow>(sql`
-    SELECT id, operation, status, facts ->> 'totalCards' AS total, facts ->> 'format' AS format, tallies ->> 'cards' AS cards, stop_code, started_at, finished_at FROM batches
+    SELECT id, operation, status, facts ->> 'totalCards' AS total, facts ->> 'format' AS format, tallies ->> 'cards' AS cards, stop_code, started_at, finished_at, idle_ms FROM batches
     WHERE owner = ${owner} AND deleted_at IS NULL AND operation IN ('cards.import', 'cards.export', 'cards.delete', 'cards.restore')
       AND id = coalesce((SELECT id FROM batches WHERE id = ${id} AND owner = ${owner}),
         (SELECT id FROM batches WHERE owner = ${owner} AND idempotency_key = ${id} ORDER BY id DESC LIMIT 1))`)
@@ -72,7 +73,6 @@ export async function readCardTask(db: Database, owner: string, id: string): Pro
   ])
   const left = lefts[0] ?? { left: 0, waiting: 0, error: null }
   const state = stateOf(row, left)
-  const elapsed = row.started_at === null || row.finished_at === null ? 0 : row.finished_at - row.started_at
   return {
     id: row.id,
     operation: row.operation,
@@ -86,9 +86,15 @@ export async function readCardTask(db: Database, owner: string, id: string): Pro
         : state === 'RETRY'
           ? left.error
           : null,
-    duration: Math.round(elapsed / 10) / 100,
+    duration: Math.round(worked(row) / 10) / 100,
     finishedAt: row.finished_at,
   }
+}
+
+/** Milliseconds. */
+function worked({ started_at, finished_at, idle_ms }: TaskRow): number {
+  if (started_at === null || finished_at === null) return 0
+  return Math.max(0, finished_at - started_at - (idle_ms ?? 0))
 }
 
 function stateOf(row: TaskRow, { left, waiting }: { left: number; waiting: number }): TaskStatus['status'] {
@@ -132,30 +138,6 @@ export async function readCardTaskResult(db: Database, id: string): Promise<Card
     first: JSON.parse(firsts[0]?.result ?? 'null'),
     checkpoint: JSON.parse(firsts[0]?.checkpoint ?? 'null'),
   }
-}
-
-/** Ended tasks that a rate is measured on, of the last batches of any kind. */
-const LAST_BATCHES = 200
-
-/** Where nothing was measured yet: what was seen on a small machine, in milliseconds a card. */
-const FIRST_GUESS: Readonly<Record<string, number>> = {
-  'cards.import': 0.1,
-  'cards.export': 0.02,
-  'cards.delete': 0.05,
-  'cards.restore': 0.05,
-}
-
-/**
- * How long a task will run, by what the last ones took on this server.
- * @returns whole seconds, at least 1
- */
-export async function estimateSeconds(db: Database, operation: string, cards: number): Promise<number> {
-  const [row] = await db.all<{ ms: number | null; cards: number | null }>(sql`
-    SELECT sum(finished_at - started_at) AS ms, sum(tallies ->> 'cards') AS cards FROM (
-      SELECT operation, started_at, finished_at, tallies FROM batches WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ${LAST_BATCHES})
-    WHERE operation = ${operation} AND started_at IS NOT NULL AND tallies ->> 'cards' > 0`)
-  const measured = row?.ms !== null && row?.ms !== undefined && row.cards ? row.ms / row.cards : undefined
-  return Math.max(1, Math.ceil(((measured ?? FIRST_GUESS[operation] ?? 1) * cards) / 1_000))
 }
 
 /** How many cards an owner has that are not deleted. */

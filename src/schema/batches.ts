@@ -42,6 +42,10 @@ export const batches = sqliteTable(
     steeredTo: integer('steered_to'),
     /** When what is left of it is failed. */
     deadlineAt: integer('deadline_at'),
+    /** How long it may take from when it may begin, and again from when it is retried, in milliseconds; null for no such bound. */
+    limitMs: integer('limit_ms'),
+    /** How long it lay between its ends and the retries after them, or paused, in milliseconds; null for one that never did. */
+    idleMs: integer('idle_ms'),
     /** Until when an open batch takes items; null once it is sealed, and for batches that came whole. */
     openUntil: integer('open_until'),
     /** Head start of its jobs over the owner's others, in turns. */
@@ -62,6 +66,7 @@ export const batches = sqliteTable(
     index('batches_owner').on(t.owner, t.id),
     index('batches_owner_status').on(t.owner, t.status, t.id),
     index('batches_owner_operation').on(t.owner, t.operation, t.id),
+    index('batches_operation_finished').on(t.operation, t.finishedAt).where(sql`finished_at IS NOT NULL`),
     uniqueIndex('batches_key').on(t.owner, t.idempotencyKey, t.operation).where(sql`idempotency_key IS NOT NULL`),
     index('batches_finished').on(t.finishedAt).where(sql`finished_at IS NOT NULL`),
     index('batches_deadline').on(t.deadlineAt).where(sql`deadline_at IS NOT NULL AND finished_at IS NULL`),

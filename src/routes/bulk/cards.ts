@@ -8,8 +8,9 @@ import { readJson, readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
 import { streamToken } from '../../http/tokens.ts'
-import { countCards, estimateSeconds } from '../../reads/card-tasks.ts'
+import { countCards } from '../../reads/card-tasks.ts'
 import { readWebhookSecret } from '../../reads/deliveries.ts'
+import { estimateSeconds } from '../../reads/estimates.ts'
 import {
   DeleteRequest,
   EXPORT_FORMATS,
@@ -26,7 +27,7 @@ import { safeParse } from '../../wire/fields.ts'
 import { formOf, type Intake, keepBody } from './intake.ts'
 
 /** As the hard limit of the seed: a task that is not done in an hour ends. */
-const DEADLINE_MS = 60 * 60 * 1_000
+const LIMIT_MS = 60 * 60 * 1_000
 /** 10,000 ids and the rest. */
 const MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -80,7 +81,7 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
   const { owner, authenticated } = c.get('caller')
   const { run_at: runAt, webhook } = task.when
   const options: BatchOptions = {
-    deadlineAt: Math.max(runAt ?? 0, deps.clock.now()) + DEADLINE_MS,
+    limitMs: LIMIT_MS,
     ...(runAt === undefined ? {} : { runAt }),
     ...(webhook === undefined ? {} : { webhook }),
     ...(task.concurrency === undefined ? {} : { concurrency: task.concurrency }),
