@@ -3,8 +3,11 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { LibsqlError } from '@libsql/client'
+import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import { FileClient } from '../../src/drivers/db-libsql-file.ts'
+import { MIGRATIONS } from '../engine/home.ts'
 import { freshFolder } from '../server/harness.ts'
 
 let folder: string
@@ -95,5 +98,16 @@ describe('a file client', () => {
   it('goes on where more statements are used than it keeps prepared', async () => {
     for (let i = 0; i < 1_000; i++) await client.execute(`SELECT ${i} AS n`)
     expect((await client.execute('SELECT 7 AS n')).rows[0]?.n).toBe(7)
+  })
+})
+
+describe('a database that is opened', () => {
+  it('syncs every commit to the disk, and waits for no lock within SQLite', async () => {
+    const { db, close } = await openLibsql(pathToFileURL(join(folder, 'opened.db')).href, { migrations: MIGRATIONS })
+    // 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
+    expect(await db.get(sql`PRAGMA synchronous`)).toEqual({ synchronous: 2 })
+    expect(await db.get(sql`PRAGMA journal_mode`)).toEqual({ journal_mode: 'wal' })
+    expect(await db.get(sql`PRAGMA busy_timeout`)).toEqual({ timeout: 0 })
+    close()
   })
 })

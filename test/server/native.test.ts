@@ -1,4 +1,5 @@
 /** The native surface over real HTTP, against a server process. */
+import { sign } from 'hono/jwt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BatchAccepted, ItemResult } from '../../src/wire/native.ts'
@@ -6,10 +7,11 @@ import { Follower } from './follow.ts'
 import { startServer, type TestServer } from './harness.ts'
 
 let server: TestServer
+const JWT_SECRET = 'a secret that is long enough for HS256'
 const KEY = 'a key for these tests'.replaceAll(' ', '-')
 
 beforeAll(async () => {
-  server = await startServer({ env: { CONCURRENCY: '4', MILLRACE_API_KEY: KEY } })
+  server = await startServer({ env: { CONCURRENCY: '4', MILLRACE_API_KEY: KEY, JWT_SECRET } })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -288,21 +290,58 @@ describe('steering', () => {
   })
 
   it('is for the owner alone', async () => {
-    const { batchId } = await create({ operation: 'echo', items: [{}] })
-    for (const [method, path] of [
-      ['POST', '/cancel'],
-      ['POST', '/retry'],
-      ['POST', '/items'],
-      ['POST', '/seal'],
-      ['DELETE', ''],
-      ['GET', '/jobs'],
-      ['GET', '/results'],
-    ]) {
-      const response = await server.fetch(`/api/batch/${batchId.replace(/.$/, 'x')}${path}`, {
-        method: method ?? 'GET',
-      })
-      expect([path, response.status]).toEqual([path, 404])
+    const token = await sign({ sub: 'another', exp: Math.floor(Date.now() / 1_000) + 600 }, JWT_SECRET, 'HS256')
+    const others = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/x-ndjson' }
+    const ended = await create({ operation: 'echo', items: [{ error: 'to be retried' }] })
+    await followed(ended.batchId)
+    const running = await create({ operation: 'echo', items: [{ waitMs: 60_000 }, { waitMs: 60_000 }] })
+    const open = await create({ operation: 'echo', open: true })
+    const calls = [
+      ...['cancel', 'pause', 'resume'].map((verb) => ['POST', `/${running.batchId}/${verb}`]),
+      ['POST', `/${ended.batchId}/retry`],
+      ['POST', `/${open.batchId}/items?from=0`, '{}\n'],
+      ['POST', `/${open.batchId}/seal`],
+      ...[ended, running, open].flatMap(({ batchId }) => [
+        ...['', '/jobs', '/results', '/stream'].map((path) => ['GET', `/${batchId}${path}`]),
+        ['DELETE', `/${batchId}`],
+      ]),
+    ] as const
+    for (const [method = '', path, body = null] of calls) {
+      const response = await server.fetch(`/api/batch${path}`, { method, headers: others, body })
+      expect([method, path, response.status]).toEqual([method, path, 404])
     }
+    expect(await (await server.fetch('/api/batch', { headers: others })).json()).toMatchObject({ batches: [] })
+    expect(await statusOf(running.batchId)).toMatchObject({ cancelledJobs: 0, paused: false })
+    // The owner may do all of it, to what is as it was.
+    for (const [method = '', path, body = null] of calls) {
+      if (method !== 'POST') continue
+      const headers = { 'Content-Type': 'application/x-ndjson' }
+      const response = await server.fetch(`/api/batch${path}`, { method, headers, body })
+      // What was cancelled takes no more.
+      const status = /pause|resume/.test(path ?? '') ? 409 : 200
+      expect([path, response.status, await response.text()]).toEqual([path, status, expect.any(String)])
+    }
+  })
+
+  it('is refused where it is too late, and says why', async () => {
+    const { batchId } = await create({ operation: 'echo', items: [{}] })
+    await followed(batchId)
+    for (const verb of ['pause', 'resume']) {
+      const response = await post(`/api/batch/${batchId}/${verb}`)
+      const refusal = Refusal.parse(await response.json())
+      expect([response.status, refusal.error]).toEqual([409, 'CONFLICT'])
+      expect(refusal.message).toContain('has ended (completed)')
+    }
+    const open = await create({ operation: 'echo', open: true })
+    await post(`/api/batch/${open.batchId}/pause`)
+    await post(`/api/batch/${open.batchId}/cancel`)
+    await followed(open.batchId)
+    expect(await statusOf(open.batchId)).toMatchObject({ status: 'cancelled', totalJobs: 0, paused: false })
+    const sealed = await post(`/api/batch/${open.batchId}/seal`)
+    expect([sealed.status, Refusal.parse(await sealed.json()).message]).toEqual([
+      409,
+      expect.stringContaining('was stopped'),
+    ])
   })
 })
 
