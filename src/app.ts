@@ -7,6 +7,7 @@ import { authenticate } from './http/auth.ts'
 import { boundRequests, READ_BOUNDS } from './http/bounds.ts'
 import type { AppDeps, Env } from './http/context.ts'
 import { errorHandler, notFoundHandler } from './http/errors.ts'
+import { setFirst } from './http/headers.ts'
 import { limitRequests } from './http/limits.ts'
 import { logRequests } from './http/logging.ts'
 import { answerOptions, methodsOf, refuseOtherMethods } from './http/methods.ts'
@@ -67,26 +68,28 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
   if (deps.traceRequests !== undefined) app.use(deps.traceRequests)
   app.use(requestId())
   app.use(logRequests(deps.log, deps.clock))
-  app.use(secureHeaders())
+  app.use(setFirst(secureHeaders()))
   const methods = methodsOf(app)
   app.use(answerOptions(methods))
   app.use(
-    cors({
-      origin: (origin) => (isAllowedOrigin(deps.auth, origin) ? origin : null),
-      allowMethods: (_, c) => [...(methods(c.req.path) ?? [])],
-      exposeHeaders: [
-        'X-Request-Id',
-        'X-RateLimit-Limit',
-        'X-RateLimit-Remaining',
-        'X-RateLimit-Reset',
-        'RateLimit',
-        'RateLimit-Policy',
-        'Retry-After',
-        'ETag',
-        'Content-Disposition',
-        'Location',
-      ],
-    }),
+    setFirst(
+      cors({
+        origin: (origin) => (isAllowedOrigin(deps.auth, origin) ? origin : null),
+        allowMethods: (_, c) => [...(methods(c.req.path) ?? [])],
+        exposeHeaders: [
+          'X-Request-Id',
+          'X-RateLimit-Limit',
+          'X-RateLimit-Remaining',
+          'X-RateLimit-Reset',
+          'RateLimit',
+          'RateLimit-Policy',
+          'Retry-After',
+          'ETag',
+          'Content-Disposition',
+          'Location',
+        ],
+      }),
+    ),
   )
   app.use(refuseForeign(deps.auth))
   app.use(authenticate(deps))

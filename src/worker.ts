@@ -17,6 +17,7 @@ import type {
 } from '@cloudflare/workers-types'
 import { createApp } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { type AssetsBinding, createBoundAssets } from './drivers/assets-workers.ts'
 import { createR2BlobStore } from './drivers/blob-r2.ts'
 import { createInlineCompute } from './drivers/compute-inline.ts'
 import { openD1 } from './drivers/db-d1.ts'
@@ -48,6 +49,7 @@ interface Bindings {
   readonly WAKE: Queue
   readonly BATCHES: DurableObjectNamespace
   readonly TIMER: DurableObjectNamespace
+  readonly ASSETS: AssetsBinding
 }
 
 const clock: Clock = { now: Date.now }
@@ -136,6 +138,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
     ...settings,
     hub: new IsolatedHub(ports),
     openSink: openWorkerSink,
+    assets: createBoundAssets(env.ASSETS),
     peerAddress: workersPeerAddress,
     limits: { perHour: read.rateLimits, blocks: false },
     workersOnDemand: true,

@@ -35,8 +35,13 @@ export function openEventStream(
       `This server holds as many streams as it may. Try again in ${RETRY_AFTER_SECONDS} seconds, or poll without /stream.`,
     )
   }
-  const { response, sink } = deps.openSink(c.env, { ...Object.fromEntries(c.res.headers), ...HEADERS }, c.req.raw)
+  const headers = new Headers(c.res.headers)
+  for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value)
+  const { response, sink } = deps.openSink(c.env, Object.fromEntries(headers), c.req.raw)
   deps.credentials.watch(sink, c.get('caller').credential)
+  // Its headers are in it, or gone out: it stays the answer it is. With what middleware set before it the context would make another of it.
+  c.res = undefined
+  c.res = response
   follow(sink)
   return response
 }

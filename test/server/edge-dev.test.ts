@@ -93,6 +93,20 @@ describe('the edge on this machine', { timeout: LONG_MS }, () => {
     expect(done.completedJobs).toBe(2)
   })
 
+  it('serves the files of its pages as it serves all else', async () => {
+    const style = new URL('/docs/swagger-ui.css', url)
+    const { status, headers } = await fetch(style)
+    expect([status, headers.get('Content-Type')]).toEqual([200, 'text/css; charset=utf-8'])
+    expect(headers.get('Cache-Control')).toBe('public, max-age=3600')
+    for (const name of ['X-Request-Id', 'X-Content-Type-Options', 'Strict-Transport-Security']) {
+      expect([name, headers.get(name)]).toEqual([name, expect.stringMatching(/./)])
+    }
+    const posted = await fetch(style, { method: 'POST' })
+    expect([posted.status, posted.headers.get('Allow')]).toEqual([405, 'GET, HEAD'])
+    expect((await fetch(style, { method: 'OPTIONS' })).status).toBe(204)
+    expect((await fetch(new URL('/docs/swagger-ui.js', url))).status).toBe(404)
+  })
+
   it('takes keys that are made, rotated and revoked while it runs', async () => {
     const { stdout } = await keys('create', "al'ice?", 'laptop; --', '--scopes', 'batch:read,batch:write')
     const secret = secretIn(stdout)

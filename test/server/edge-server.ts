@@ -1,8 +1,9 @@
 /** The built Worker in the platform's own runtime, with its database, blobs, queue and objects in a folder, and its schema up to date. */
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { D1Database } from '@cloudflare/workers-types'
-import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { convertV4MiniflareOptions, Miniflare, Response } from 'miniflare'
+import { createNodeAssets } from '../../src/drivers/assets-node.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
 
@@ -47,6 +48,13 @@ export async function openEdgeServer({ build, dataDir, port, variables = {}, ins
       bindings: { HOST: '127.0.0.1', ...variables },
       d1Databases: ['DB'],
       r2Buckets: ['BLOBS'],
+      serviceBindings: {
+        // A build for tests has no folder of them.
+        ASSETS: async ({ url }) => {
+          const body = await createNodeAssets().read(basename(url))
+          return new Response(body, { status: body === null ? 404 : 200 })
+        },
+      },
       queueProducers: { WAKE: { queueName: 'wake' } },
       queueConsumers: { wake: { maxBatchSize: 100, maxBatchTimeout: 0 } },
       durableObjects: {

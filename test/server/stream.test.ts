@@ -327,3 +327,34 @@ describe('the results', () => {
     expect(merged.warnings[0]).toMatch(/sunday\.pdf.*Nobody Atall/)
   })
 })
+
+describe('the answer that a stream is', () => {
+  it('has the headers of every answer, the same in both homes', async () => {
+    const { streamUrl } = await extract(server, { swimmer: SWIMMER, pdfs })
+    const { status, headers, body } = await server.fetch(streamUrl, { headers: { Origin: server.url } })
+    await body?.cancel()
+    expect(status).toBe(200)
+    // How bytes go over the wire is the platform's.
+    const OF_THE_WIRE = new Set(['connection', 'keep-alive', 'transfer-encoding', 'date', 'content-length'])
+    expect(Object.fromEntries([...headers].filter(([name]) => !OF_THE_WIRE.has(name)))).toEqual({
+      'access-control-allow-origin': server.url,
+      'access-control-expose-headers': expect.stringMatching(/^X-Request-Id,.*,Location$/),
+      'cache-control': 'no-cache, no-transform',
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+      'origin-agent-cluster': '?1',
+      'referrer-policy': 'no-referrer',
+      'strict-transport-security': 'max-age=15552000; includeSubDomains',
+      vary: 'Origin',
+      'x-accel-buffering': 'no',
+      'x-content-type-options': 'nosniff',
+      'x-dns-prefetch-control': 'off',
+      'x-download-options': 'noopen',
+      'x-frame-options': 'SAMEORIGIN',
+      'x-permitted-cross-domain-policies': 'none',
+      'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+      'x-xss-protection': '0',
+    })
+  })
+})

@@ -1,0 +1,18 @@
+/** The scripts and styles of pages, as they were deployed beside the Worker. */
+import type { Assets } from '../ports.ts'
+
+/** What the driver uses of a binding of assets. */
+export interface AssetsBinding {
+  fetch(url: string): Promise<Response>
+}
+
+/** Reads files of the folder that `wrangler.toml` names. Nobody else gets at them, so that they have the headers of all answers. */
+export function createBoundAssets(binding: AssetsBinding): Assets {
+  return {
+    async read(name) {
+      // The host says nothing here.
+      const answer = await binding.fetch(`https://assets.local/docs/${encodeURIComponent(name)}`)
+      return answer.ok ? answer.body : null
+    },
+  }
+}
