@@ -42,6 +42,10 @@ export async function appendJobs(
   }
 }
 
+/** What is said of items for a batch that is not open. */
+export const takesNoMore = () =>
+  new MillraceError('CONFLICT', 'This batch takes no more items: it is sealed, or was stopped.')
+
 /** Fails a commit, by what is no JSON, unless a condition holds. */
 function demand(db: Database, condition: SQL): Statement {
   return db.all(sql`SELECT json(CASE WHEN ${condition} THEN 'true' ELSE 'a place is taken' END) AS free`)
@@ -106,8 +110,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
     ),
   ])
   const row = rows[0]
-  if (row === undefined)
-    throw new MillraceError('CONFLICT', 'This batch takes no more items: it is sealed, or was stopped.')
+  if (row === undefined) throw takesNoMore()
   deps.dispatcher.wake()
   return row.added
 }

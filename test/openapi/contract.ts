@@ -22,7 +22,7 @@ const Described = z.object({
   description: z.string().optional(),
   security: z.array(z.record(z.string(), z.array(z.string()))),
   parameters: z.array(Parameter),
-  requestBody: z.object({ required: z.literal(true), content: z.record(z.string(), Media) }).optional(),
+  requestBody: z.object({ required: z.boolean(), content: z.record(z.string(), Media) }).optional(),
   responses: z.record(z.string(), Response),
 })
 const Document = z.looseObject({

@@ -39,6 +39,10 @@ afterAll(() => Promise.all([server, limited].map((one) => one[Symbol.asyncDispos
 const pathOf = ({ path, operationId }: Operation, id = operationId === 'readChunk' ? 'k_nothing' : 'nothing') =>
   path.replace(/\{\w+\}/g, id)
 
+/** A path whose id, if it has one, is that of an open batch. */
+const pathTo = async (operation: Operation) =>
+  pathOf(operation, operation.path.includes('{') ? await world.open() : undefined)
+
 async function refused(operation: Operation, response: Promise<Response>): Promise<Answer> {
   const answer = await read(await response)
   contract.check(operation, answer)
@@ -163,16 +167,20 @@ it.each(named(takingJson.filter(({ operationId }) => operationId !== 'importCard
   '%s takes a body that is not said to be anything for JSON',
   async (_, operation) => {
     const body = new TextEncoder().encode(JSON.stringify(exampleOf(operation)))
-    const headers = { Authorization: `Bearer ${await keyOf({ sub: 'nameless', scope: '*' })}` }
-    const answer = await refused(operation, server.fetch(operation.path, { method: 'POST', headers, body }))
+    const isNamed = operation.path.includes('{')
+    const path = pathOf(operation, isNamed ? await world.idFor(operation.operationId) : '')
+    const headers = { Authorization: `Bearer ${isNamed ? key : await keyOf({ sub: 'nameless', scope: '*' })}` }
+    const answer = await refused(operation, server.fetch(path, { method: 'POST', headers, body }))
     expect(answer.status).toBeLessThan(300)
   },
 )
 
 describe('400 and 422', () => {
   it.each(named(takingJson))('%s, of what is no JSON', async (_, operation) => {
-    for (const body of ['{"a":', '', '{a:1}', '\ufeff']) {
-      const answer = await refused(operation, send(operation.method, pathOf(operation), body))
+    const path = await pathTo(operation)
+    const empty = operation.requestBody?.required === true ? ['', '\ufeff'] : []
+    for (const body of ['{"a":', '{a:1}', ...empty]) {
+      const answer = await refused(operation, send(operation.method, path, body))
       expect([body, answer.status]).toEqual([body, 400])
       expect(answer.text).toMatch(/JSON/)
     }
@@ -201,7 +209,7 @@ describe('400 and 422', () => {
   })
 
   it.each(fields)('%s, of a wrong "%s", which is named', async (_, field, body, operation) => {
-    const answer = await refused(operation, send(operation.method, pathOf(operation), body))
+    const answer = await refused(operation, send(operation.method, await pathTo(operation), body))
     expect([400, 422]).toContain(answer.status)
     expect(answer.text).toContain(field)
   })

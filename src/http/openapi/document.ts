@@ -118,7 +118,12 @@ function operation(surface: Surface, endpoint: Endpoint, make: Make) {
     parameters: parameters(endpoint, make),
     ...(body === undefined
       ? {}
-      : { requestBody: { required: true, content: mapped(body, (one) => requestContent(one, make)) } }),
+      : {
+          requestBody: {
+            required: endpoint.bodyMayBeLeftOut !== true,
+            content: mapped(body, (one) => requestContent(one, make)),
+          },
+        }),
     responses: {
       ...mapped(answers, (answer, status) => present(answer, make, `${id} ${status}`)),
       ...Object.fromEntries(

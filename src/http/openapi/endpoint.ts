@@ -34,6 +34,7 @@ export interface Endpoint {
   readonly headers?: readonly RequestHeader[]
   /** By content type. */
   readonly body?: Readonly<Record<string, Content>>
+  readonly bodyMayBeLeftOut?: boolean
   readonly answers: Readonly<Record<number, Answer>>
   /** Statuses of errors beside those that any route may answer with. */
   readonly errors?: readonly ErrorStatus[]

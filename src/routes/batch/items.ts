@@ -1,6 +1,6 @@
 /** The items of a batch: which operation takes them, how large one may be, and how those of an open batch come in slices. */
 import type { Context } from 'hono'
-import { appendJobs, sealBatch } from '../../engine/open.ts'
+import { appendJobs, sealBatch, takesNoMore } from '../../engine/open.ts'
 import { MillraceError } from '../../errors.ts'
 import { streamOf } from '../../formats/streams.ts'
 import { demandNdjson, readNdjson, readOptionalJson, readQuery } from '../../http/body.ts'
@@ -59,8 +59,8 @@ export function checkSize(value: unknown, field: string): void {
 
 /** `POST /:id/seal`. */
 export async function sealItems(c: Context<Env, '/:id/seal'>, deps: AppDeps): Promise<Response> {
-  const { total } = await readOptionalJson(c, SealBatch)
   const batch = await findBatch(c, deps)
+  const { total } = await readOptionalJson(c, SealBatch)
   const totalJobs = await sealBatch(deps, batch.id, total === undefined ? {} : { total })
   // It may have ended with that, and its webhook is to be told.
   deps.dispatcher.wake()
@@ -72,6 +72,7 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
   demandNdjson(c)
   const query = readQuery(c, AppendItems)
   const batch = await findBatch(c, deps)
+  if (batch.openUntil === null) throw takesNoMore()
   const operation = findOperation(deps, batch.operation)
   const input = await readBatchInput(deps.db, batch.id)
   const from = query.from ?? (await placeOfFirst(deps, batch.id))
