@@ -20,6 +20,7 @@ const BOTH = [
   'http/quotas',
   'http/keys',
   'cards/states',
+  'cards/bounds',
   'cards/running',
   'cards/time',
   'drivers/wake-and-notify',

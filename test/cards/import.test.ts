@@ -68,7 +68,10 @@ describe('a streamed body', () => {
     const json = gzipSync(JSON.stringify({ cards: someCards(3) }))
     expect(await send('application/json', json, gzip)).toMatchObject({ cards_imported: 3 })
     const broken = client.send('/bulk/import', 'application/x-ndjson', 'not gzip', gzip)
-    expect(await refusal(broken)).toEqual({ status: 400, detail: 'The body is not gzip, or is cut off.' })
+    expect(await refusal(broken)).toEqual({
+      status: 400,
+      detail: 'The body is not gzip, is cut off, or is several gzip files joined: pack it as one.',
+    })
   })
 
   it('takes its options from the address', async () => {

@@ -66,8 +66,9 @@ describe('a JSON array', () => {
   })
 
   it('in an object holds as many as the seed says', async () => {
-    const answer = { status: 400, detail: 'Maximum 10,000 cards per import operation' }
-    expect(await refused(JSON_TYPE, JSON.stringify({ cards: someCards(12_000) }))).toEqual(answer)
+    expect(await byCurl(JSON_TYPE, JSON.stringify({ cards: someCards(12_000) }), [])).toBe(
+      '{"detail":"Maximum 10,000 cards per import operation"} 400',
+    )
   })
 
   it.each([

@@ -97,9 +97,13 @@ async function* bounded(
       if (size > most()) throw tooLarge(most())
       yield chunk
     }
+    // What it may hold shows only in the first chunk, and that may be all.
+    if (size > most()) throw tooLarge(most())
   } catch (error) {
-    // What DecompressionStream throws.
-    if (packed && error instanceof TypeError) throw invalid('body', 'The body is not gzip, or is cut off.')
+    // What DecompressionStream throws, also after the first of several gzip files in one.
+    if (packed && error instanceof TypeError) {
+      throw invalid('body', 'The body is not gzip, is cut off, or is several gzip files joined: pack it as one.')
+    }
     throw error
   }
 }

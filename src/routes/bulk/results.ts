@@ -51,7 +51,7 @@ const Slice = z.object({ first: z.int(), count: z.int() })
 function lostSlices({ lost }: CardTaskResult): ImportError[] {
   return lost.map(({ input, error }) => {
     const { first, count } = Slice.parse(input)
-    return { index: first, title: '', error: `Cards ${first} to ${first + count - 1} were not imported: ${error}` }
+    return { index: first, title: '', error: `Cards ${first + 1}–${first + count} were not imported: ${error}` }
   })
 }
 
