@@ -30,7 +30,7 @@ import { workersPeerAddress } from './drivers/peer-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
 import { nextDue } from './engine/due.ts'
 import { Meter } from './engine/meter.ts'
-import { sweepOrphans, sweepRateWindows, sweepRetention } from './engine/retention.ts'
+import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/retention.ts'
 import { Worker } from './engine/worker.ts'
 import { Redactor } from './formats/redact.ts'
 import type { JwksCache } from './http/context.ts'
@@ -65,6 +65,8 @@ const GRACE_MS = 2 * 60 * 1_000
 const CLAIM_RESERVE = 0.5
 const QUERIES_A_PLACE = 50
 const MOST_TOLD = 500
+/** The part of its queries that a run of the cron trigger spends on sweeping, about; the rest is for work, which others see to as well. */
+const SWEEP_SHARE = 0.4
 /** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
 const WORKER_TIMES = { leaseMs: 30_000, beatMs: 2_000, sweepMs: 10_000, retentionMs: DAY_MS }
 /** An alarm is never set sooner, so that what can't be done at once is not tried without a pause. */
@@ -127,6 +129,8 @@ async function portsOf(env: Bindings, ctx: ExecutionContext) {
   }
 }
 
+type Ports = Awaited<ReturnType<typeof portsOf>>
+
 async function respond(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
   const read = configOf(env)
   const ports = await portsOf(env, ctx)
@@ -149,8 +153,7 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
 }
 
 /** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
-async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
-  const ports = await portsOf(env, ctx)
+async function work(env: Bindings, ports: Ports): Promise<void> {
   const { concurrency, retentionDays, d1Queries } = configOf(env)
   const notifier = createGatheringNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
@@ -194,11 +197,19 @@ async function work(env: Bindings, ctx: ExecutionContext): Promise<void> {
   else if (watched) await timer.set(null)
 }
 
-async function sweep(env: Bindings, ctx: ExecutionContext, at: Date): Promise<void> {
-  const ports = await portsOf(env, ctx)
-  await sweepRetention(ports, configOf(env).retentionDays * DAY_MS)
-  await sweepRateWindows(ports)
-  if (at.getUTCMinutes() === 0) await sweepOrphans(ports)
+/** Deletes what is no longer kept, as far as its share of the queries goes; each sweep has its turn, those first that take few. */
+async function sweep(env: Bindings, ports: Ports, at: Date): Promise<void> {
+  const { retentionDays, d1Queries } = configOf(env)
+  const first = ports.queries.left
+  const upTo = (share: number) => () => ports.queries.left > first - share * Math.min(first, d1Queries)
+  await sweepRateWindows(ports, upTo(SWEEP_SHARE / 4))
+  if (at.getUTCMinutes() === 0) {
+    const goOn = upTo(SWEEP_SHARE / 2)
+    for (const under of orphanPrefixes(at.getTime())) await sweepOrphans(ports, { under, goOn })
+    // What was left while no cron came.
+    if (at.getUTCHours() === 0) await sweepOrphans(ports, { goOn })
+  }
+  await sweepRetention(ports, retentionDays * DAY_MS, upTo(SWEEP_SHARE))
 }
 
 /** Nobody waits for what a handler throws, so it is said in the log. */
@@ -254,12 +265,15 @@ export default {
   /** Messages say nothing but that there may be work, so all are taken at once, whatever comes of it. */
   async queue(messages: MessageBatch, env: Bindings, ctx: ExecutionContext): Promise<void> {
     messages.ackAll()
-    await logged('work', () => work(env, ctx))
+    await logged('work', async () => work(env, await portsOf(env, ctx)))
   },
 
   /** Every minute: what wake-ups and alarms did not see to. */
   async scheduled(event: ScheduledController, env: Bindings, ctx: ExecutionContext): Promise<void> {
-    await logged('work', () => work(env, ctx))
-    await logged('sweeping', () => sweep(env, ctx, new Date(event.scheduledTime)))
+    await logged('the cron trigger', async () => {
+      const ports = await portsOf(env, ctx)
+      await logged('sweeping', () => sweep(env, ports, new Date(event.scheduledTime)))
+      await logged('work', () => work(env, ports))
+    })
   },
 }

@@ -8,10 +8,11 @@ import { createR2BlobStore } from '../../src/drivers/blob-r2.ts'
 import { openD1 } from '../../src/drivers/db-d1.ts'
 import { claim } from '../../src/engine/claim.ts'
 import { finish, type Outcome } from '../../src/engine/finish.ts'
+import { sweepRetention } from '../../src/engine/retention.ts'
 import { submit } from '../../src/engine/submit.ts'
 import { readMultipart } from '../../src/http/multipart.ts'
 import { echo } from '../../src/operations/echo.ts'
-import { openEngine } from '../engine/rig.ts'
+import { openEngine, until } from '../engine/rig.ts'
 import { openHome } from './home.ts'
 
 const MB = 1024 * 1024
@@ -129,6 +130,23 @@ describe('queries', () => {
       expect(queries).toBeLessThan(25)
     }
     expect(await engine.db.all(sql`SELECT sum(completed) AS n FROM batches`)).toEqual([{ n: 201 }])
+    await engine.close()
+  })
+})
+
+describe('the queries of one invocation', () => {
+  it('are enough to delete many small batches that are no longer kept', async () => {
+    const engine = await openEngine()
+    for (let made = 0; made < 60; made++) await engine.submit([{}])
+    await engine.work()
+    const left = async () => (await engine.db.all<{ n: number }>(sql`SELECT count(*) AS n FROM batches`))[0]?.n
+    const running = sql`SELECT 1 AS one FROM batches WHERE finished_at IS NULL LIMIT 1`
+    await until(async () => ((await engine.db.all(running)).length === 0 ? true : null))
+    engine.clock.advance(1_000)
+    const { db, meter } = openD1(env.DB, { statements: 50 })
+    expect(await sweepRetention({ ...engine, db }, 10, () => meter.left > 30)).toBe(60)
+    expect(meter.left).toBeGreaterThan(20)
+    expect(await left()).toBe(0)
     await engine.close()
   })
 })
