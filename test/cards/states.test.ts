@@ -111,7 +111,12 @@ describe('a task', () => {
     const inPages: Operation = {
       ...exportCards,
       async run(job, ctx) {
-        if (++runs === 3) await stopBatch(engine, job.batchId, 'CANCELLED')
+        if (++runs === 3) {
+          const heard = new Promise((resolve) => ctx.signal.addEventListener('abort', resolve))
+          await stopBatch(engine, job.batchId, 'CANCELLED')
+          // Or the third page might be kept before the news comes.
+          await heard
+        }
         return exportCards.run(job, { ...ctx, spent: () => true })
       },
     }
