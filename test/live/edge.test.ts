@@ -132,9 +132,9 @@ describe.concurrent('a server that begins again', () => {
     timeout: 120_000,
   }, async () => {
     const dataDir = await freshFolder()
-    const JOBS = 34
-    // So large that each event is a page, which is a query.
-    const message = 'x'.repeat(270_000)
+    // So much that it is more pages, each a query, than there are queries.
+    const JOBS = 8_000
+    const message = 'x'.repeat(1_000)
     await using first = await startServer({ dataDir })
     const { batchId, url } = await create(Array(JOBS).fill({ error: message }), {}, first)
     await follow(url, 1)
