@@ -209,6 +209,8 @@ export interface RunContext {
    * `again`. Asked after each stretch of work that got somewhere. Never true where nothing is bounded.
    */
   spent(): boolean
+  /** Lets everything else of the process have its turn: for long work that awaits nothing. */
+  yield(): Promise<void>
   readonly clock: Clock
   readonly db: Database
   readonly blobs: BlobStore

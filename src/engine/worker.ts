@@ -12,14 +12,16 @@ import type {
   Operations,
 } from '../ports.ts'
 import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from './attempt.ts'
-import { type Claimed, type ClaimOrder, claim, readyDue } from './claim.ts'
+import { type Claimed, type ClaimOrder, claim } from './claim.ts'
 import { Committer } from './committer.ts'
+import { DueAlarm } from './due-alarm.ts'
 import { every } from './every.ts'
 import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from './heartbeat.ts'
 import { type HeldJob, HeldJobs } from './held.ts'
 import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from './retention.ts'
+import { nextTurn } from './slices.ts'
 import { type StopCode, steerAll } from './steering.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
 
@@ -89,27 +91,26 @@ export class Worker {
   #asked = 0
   #pumping: Promise<void> | null = null
   #pumpAgain = false
-  /** Looks for due jobs that are under way. */
-  #looks = 0
+  readonly #due: DueAlarm
   /** What was asked of whole batches is being done. */
   #steering = false
   #stopping = false
   #orphansDueAt = 0
   #timers: (() => void)[] = []
-  #dueTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(deps: WorkerDeps, options: WorkerOptions) {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
     this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held), options.meanMs)
+    this.#due = new DueAlarm(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
     this.#committer = new Committer(deps, {
       order: (freed) => this.#order(freed),
       done: (outcomes, order, claimed) => {
         for (const outcome of outcomes) this.#held.drop(outcome)
         if (order !== null) this.#take(order, claimed)
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
-        if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#wakeAtNextDue()
+        if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#due.look()
         if (order === null || claimed.length === order.limit) this.#pump()
       },
     })
@@ -122,13 +123,13 @@ export class Worker {
       this.#deps.dispatcher.onWake(() => {
         // A wake-up may tell of ready jobs, or of scheduled ones that are due at once.
         this.#pump()
-        this.#wakeAtNextDue()
+        this.#due.look()
       }),
       every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
       every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
     ]
-    this.#wakeAtNextDue()
+    this.#due.look()
     this.#pump()
   }
 
@@ -149,7 +150,7 @@ export class Worker {
       await pause(5)
     }
     for (const cancel of this.#timers) cancel()
-    clearTimeout(this.#dueTimer)
+    this.#due.stop()
     this.#board.stop()
     this.#committer.close()
     await signOut(this.#deps.db, [this.#options.id])
@@ -174,7 +175,7 @@ export class Worker {
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
     await this.#lookAround()
-    const busy = () => this.#held.size > 0 || this.#pumping !== null || this.#looks > 0 || this.#steering
+    const busy = () => this.#held.size > 0 || this.#pumping !== null || this.#due.looking || this.#steering
     while (busy() && goOn()) await pause(20)
     await this.stop(graceMs)
   }
@@ -248,7 +249,18 @@ export class Worker {
       }
     }
     const spent = () => this.#spent
-    const ctx = { signal: stop.signal, progress, checkpoint, spent, clock, db, blobs, fetcher, compute }
+    const ctx = {
+      signal: stop.signal,
+      progress,
+      checkpoint,
+      spent,
+      yield: nextTurn,
+      clock,
+      db,
+      blobs,
+      fetcher,
+      compute,
+    }
     const began = performance.now()
     const beganAt = clock.now()
     void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
@@ -308,7 +320,7 @@ export class Worker {
     await sweepLeases(this.#deps)
     this.#stopHeld(await sweepBatches(this.#deps))
     this.#steer()
-    this.#wakeAtNextDue()
+    this.#due.look()
     this.#pump()
   }
 
@@ -340,24 +352,6 @@ export class Worker {
     if (now < this.#orphansDueAt) return
     this.#orphansDueAt = now + ORPHANS_EVERY_MS
     await sweepOrphans(this.#deps)
-  }
-
-  #wakeAtNextDue(): void {
-    if (this.#stopping || this.#spent) return
-    this.#looks++
-    const look = readyDue(this.#deps).finally(() => this.#looks--)
-    look.then(
-      ({ next, readied }) => {
-        clearTimeout(this.#dueTimer)
-        if (next !== null && !this.#stopping) {
-          const wait = Math.max(0, next - this.#deps.clock.now())
-          this.#dueTimer = setTimeout(() => this.#wakeAtNextDue(), Math.min(wait, 60_000))
-        }
-        if (readied) this.#pump()
-      },
-      (error: unknown) =>
-        this.#deps.log.error({ err: error }, 'due jobs could not be read; the next sweep tries again'),
-    )
   }
 }
 

@@ -98,20 +98,12 @@ async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSl
     const done = index - first
     if (done % REPORT_EVERY === 0) {
       ctx.progress((100 * done) / count, `${done} of ${count} cards`)
-      await nextTurn()
+      await ctx.yield()
       ctx.signal.throwIfAborted()
     }
   }
   const base = { owner: job.owner, batchId: job.batchId, sequence: job.sequence, now: ctx.clock.now() }
   return withoutRepeats({ ...base, onDuplicate: task.onDuplicate, rows, repeated: 0, failed: errors.length, errors })
-}
-
-/** Where a runtime can say it, without the millisecond that a timer takes at least. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === 'function') setImmediate(resolve)
-    else setTimeout(resolve, 0)
-  })
 }
 
 async function readRange(ctx: RunContext, key: string, range: { offset: number; length: number }): Promise<Uint8Array> {
