@@ -42,6 +42,7 @@ const SERVED = [
     'extract',
     'shared',
     'native',
+    'open-batches',
     'results',
     'refusals',
     'stream',
