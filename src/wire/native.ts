@@ -7,7 +7,7 @@ const Label = z
   .trim()
   .min(1, 'Expected 1 to 64 characters.')
   .max(64, 'Expected 1 to 64 characters.')
-  .refine((label) => label.isWellFormed() && !label.includes('\0'), 'Expected valid text without NUL.')
+  .regex(/^[^\p{Cs}\0]*$/u, 'Expected valid text without NUL.')
 
 /** A whole number in a query string, where everything is text. */
 function wholeNumber({ min, max }: { min: number; max: number }) {
