@@ -36,7 +36,8 @@ export function parseExact(text: string): unknown {
 function isDoubtful(value: unknown): boolean {
   if (typeof value === 'number') return value === 0 || !Number.isSafeInteger(value)
   if (typeof value !== 'object' || value === null) return false
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) if (isDoubtful(inner)) return true
+  if (Array.isArray(value)) return value.some(isDoubtful)
+  for (const inner of Object.values(value)) if (typeof inner !== 'string' && isDoubtful(inner)) return true
   return false
 }
 

@@ -18,5 +18,7 @@ export function hyphenated(text: string): string {
 
 /** A slug as it stands in an address: percent-encoded, and the same however its letters are composed. */
 export function encodeSlug(slug: string): string {
+  // Of ASCII, slugs have nothing to be encoded.
+  if (/^[\w-]*$/.test(slug)) return slug
   return encodeURIComponent(slug.toWellFormed().normalize('NFC'))
 }

@@ -10,8 +10,10 @@ import { readCards, tooLarge } from './read-cards.ts'
 import { forgetSlices } from './slices.ts'
 import { folded } from './words.ts'
 
-/** Cards between two reports of progress, at each of which others get their turn. */
+/** Cards between two reports of progress. */
 const REPORT_EVERY = 100
+/** Cards, some ten milliseconds of them, between two turns of everything else. */
+const TURN_EVERY = 500
 
 const Slice = z.object({
   first: z.int(),
@@ -98,6 +100,7 @@ async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSl
     const done = index - first
     if (done % REPORT_EVERY === 0) {
       ctx.progress((100 * done) / count, `${done} of ${count} cards`)
+      if (done % TURN_EVERY !== 0) continue
       await ctx.yield()
       ctx.signal.throwIfAborted()
     }

@@ -6,5 +6,7 @@
  * final sigma.
  */
 export function folded(word: string): string {
+  // ASCII has one form and one upper case.
+  if (/^[ -~]*$/.test(word)) return word.toUpperCase()
   return word.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
 }
