@@ -215,26 +215,27 @@ describe('by key', () => {
     expect((await keys(keyed, 'list')).output).toMatch(new RegExp(`${id} +ada +expired`))
   })
 
-  it.each([
-    [['create'], 'Usage'],
-    [['create', '-h'], 'Usage'],
-    [['revoke', '--help'], 'Usage'],
-    [['create', 'ada', '--days', 'many'], '--days many is not understood'],
-    [['create', 'ada', '--days', '0'], '--days 0 is not understood'],
-    [['create', 'ada', '--days'], '--days wants a value'],
-    [['create', 'ada', '--day', '3'], 'There is no option --day here'],
-    [['rotate', 'x', '--grace', '-1'], '--grace -1 is not understood'],
-    [['create', ' '], '" " is no name'],
-    [['create', 'a\nb'], '"a\\nb" is no name'],
-    [['create', 'ada', 'her\nlaptop'], 'is no name'],
-    [['revoke'], 'Usage'],
-    [['frobnicate'], 'Usage'],
-    [[], 'Usage'],
-  ])('says after %j what is wrong, and how the command is used', async (args, wrong) => {
+  it('says of a call that is none what is wrong, and how the command is used, and does nothing', async () => {
     const before = (await keys(keyed, 'list')).output
-    const { code, output } = await keys(keyed, ...args)
-    expect([code, output]).toEqual([1, expect.stringContaining('npm run keys -- create OWNER')])
-    expect(output).toContain(wrong)
+    const wrong: [args: string[], sentence: string][] = [
+      [['create'], 'Usage'],
+      [['create', '-h'], 'Usage'],
+      [['create', 'ada', '--days', 'many'], '--days many is not understood'],
+      [['create', 'ada', '--days', '0'], '--days 0 is not understood'],
+      [['create', 'ada', '--days'], '--days wants a value'],
+      [['create', 'ada', '--day', '3'], 'There is no option --day here'],
+      [['rotate', 'x', '--grace', '-1'], '--grace -1 is not understood'],
+      [['create', ' '], '" " is no name'],
+      [['create', 'ada', 'her\nlaptop'], '"her\\nlaptop" is no name'],
+      [['revoke'], 'Usage'],
+      [['frobnicate'], 'Usage'],
+      [[], 'Usage'],
+    ]
+    for (const [args, sentence] of wrong) {
+      const { code, output } = await keys(keyed, ...args)
+      expect([args, code, output]).toEqual([args, 1, expect.stringContaining('npm run keys -- create OWNER')])
+      expect(output).toContain(sentence)
+    }
     expect((await keys(keyed, 'list')).output).toBe(before)
   })
 })
