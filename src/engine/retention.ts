@@ -13,6 +13,8 @@ interface Deps {
   readonly log: Log
 }
 
+/** Where the keys of uploads begin. */
+const UPLOADS = 'uploads/'
 /** Rows deleted by one commit, so that no commit holds the write lock for long. */
 const ROWS_A_COMMIT = 1_000
 const BATCHES_AT_ONCE = 50
@@ -137,8 +139,6 @@ export async function sweepOrphans(
   if (deleted > 0) deps.log.info({ blobs: deleted }, 'deleted uploads that no batch names')
   return deleted
 }
-
-const UPLOADS = 'uploads/'
 
 /**
  * Where the keys begin of the uploads that are just old enough to be orphans: those of the last nine hours or more before. Keys are UUIDv7s,

@@ -1,16 +1,4 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
-import type {
-  BlobStore,
-  Clock,
-  Compute,
-  Database,
-  Dispatcher,
-  EndedAttempt,
-  Fetcher,
-  Log,
-  Notifier,
-  Operations,
-} from '../ports.ts'
 import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from './attempt.ts'
 import { type Claimed, type ClaimOrder, claim } from './claim.ts'
 import { Committer } from './committer.ts'
@@ -18,58 +6,12 @@ import { DueAlarm } from './due-alarm.ts'
 import { every } from './every.ts'
 import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from './heartbeat.ts'
 import { type HeldJob, HeldJobs } from './held.ts'
-import type { Meter } from './meter.ts'
 import { ProgressBoard } from './progress.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from './retention.ts'
 import { nextTurn } from './slices.ts'
 import { type StopCode, steerAll } from './steering.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from './sweep.ts'
-
-/** What a worker needs of the world. */
-export interface WorkerDeps {
-  readonly db: Database
-  readonly clock: Clock
-  readonly dispatcher: Dispatcher
-  readonly notifier: Notifier
-  readonly blobs: BlobStore
-  readonly fetcher: Fetcher
-  readonly compute: Compute
-  readonly log: Log
-  readonly operations: Operations
-  readonly meter: Meter
-  /** Told of each attempt that ended and counts; absent where nobody asks. */
-  readonly onAttempt?: (attempt: EndedAttempt) => void
-}
-
-/** Times are milliseconds. */
-export interface WorkerOptions {
-  /** A UUID, new for every worker. */
-  readonly id: string
-  readonly host: string
-  readonly pid: number
-  /** Jobs run at once. */
-  readonly concurrency: number
-  /** How long a lease lasts without a heartbeat. */
-  readonly leaseMs: number
-  /** Between heartbeats; progress is stored as often. */
-  readonly beatMs: number
-  /** Between sweeps for lost leases and due jobs that no wake-up told of. */
-  readonly sweepMs: number
-  /** How long ended batches are kept. */
-  readonly keepMs: number
-  /** Between sweeps for what is kept no longer. */
-  readonly retentionMs: number
-  /**
-   * See `RunContext.spent`; absent where runs may take as long as they like. Once it is true nothing more is claimed, and no query is made
-   * but those that keep and write what runs.
-   */
-  readonly spent?: () => boolean
-  /** How long jobs took of late, in milliseconds, as an earlier worker learned; absent where there was none. */
-  readonly meanMs?: number
-}
-
-/** The times a server uses unless a test turns them. */
-export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000, retentionMs: 60_000 }
+import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
 
 /** What handing back unfinished jobs may take when a worker stops. */
 const HAND_BACK_MS = 2_000
