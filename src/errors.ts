@@ -76,3 +76,8 @@ export class MillraceError extends Error {
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(CODES, value)
 }
+
+/** A refusal that names the field that is wrong; the message says what would be right. */
+export function invalidRequest(field: string, message: string): MillraceError {
+  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
+}

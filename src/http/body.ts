@@ -92,7 +92,8 @@ const MAX_LINE_BYTES = 1_000_000
 const LF = 10
 
 /**
- * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted.
+ * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted. Whoever stops
+ * early has the rest read and dropped.
  * @returns each value with the number of its line, from 1, and the bytes of that
  * @throws MillraceError INVALID_REQUEST naming the line
  */

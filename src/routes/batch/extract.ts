@@ -2,7 +2,7 @@
 import { type Context, Hono } from 'hono'
 import { uuidv7 } from 'uuidv7'
 import { type Accepted, submit, type Upload } from '../../engine/submit.ts'
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
 import { readMultipart } from '../../http/multipart.ts'
@@ -87,7 +87,7 @@ class ExtractForm {
         onField: (name, value) => {
           if (name === 'swimmer') this.#setSwimmer(value)
           else if (name === 'urls') for (const url of parseUrls(value)) this.#addUrl(url)
-          else if (name === 'pdfs' && value.trim() !== '') throw invalid('pdfs', NOT_A_FILE)
+          else if (name === 'pdfs' && value.trim() !== '') throw invalidRequest('pdfs', NOT_A_FILE)
         },
         onFile: (file) => this.#store(file),
       },
@@ -134,9 +134,9 @@ class ExtractForm {
 
   #setSwimmer(value: string): void {
     const name = value.trim()
-    if (name.length > 200) throw invalid('swimmer', 'A name of at most 200 characters is needed in "swimmer".')
+    if (name.length > 200) throw invalidRequest('swimmer', 'A name of at most 200 characters is needed in "swimmer".')
     if (this.#swimmer !== '' && this.#swimmer !== name) {
-      throw invalid('swimmer', 'One request looks for one swimmer. Send another request for the other.')
+      throw invalidRequest('swimmer', 'One request looks for one swimmer. Send another request for the other.')
     }
     this.#swimmer = name
   }
@@ -150,7 +150,7 @@ class ExtractForm {
   async #store(file: { name: string; filename: string; body: ReadableStream<Uint8Array> }): Promise<void> {
     // A browser sends a file field that nobody filled in as a part without a file name.
     if (file.filename === '') return
-    if (file.name !== 'pdfs') throw invalid(file.name, `Files belong into the field "pdfs", not "${file.name}".`)
+    if (file.name !== 'pdfs') throw invalidRequest(file.name, `Files belong into the field "pdfs", not "${file.name}".`)
     this.#countDocument()
     const key = `uploads/${uuidv7()}`
     const info = await this.#blobs.put(key, file.body)
@@ -167,10 +167,6 @@ class ExtractForm {
   }
 }
 
-function invalid(field: string, message: string): MillraceError {
-  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
-}
-
 /** The last segment of a name that may be a path, without what no file name holds. */
 function baseName(filename: string): string {
   const last = filename.split(/[/\\]/).at(-1) ?? ''
@@ -185,17 +181,17 @@ function parseUrls(text: string): string[] {
   try {
     list = JSON.parse(text)
   } catch {
-    throw invalid('urls', shape)
+    throw invalidRequest('urls', shape)
   }
-  if (!Array.isArray(list)) throw invalid('urls', shape)
+  if (!Array.isArray(list)) throw invalidRequest('urls', shape)
   return list.map((item: unknown, index) => {
-    if (typeof item !== 'string') throw invalid('urls', shape)
+    if (typeof item !== 'string') throw invalidRequest('urls', shape)
     try {
       const url = new URL(item)
       url.hash = ''
       return url.href
     } catch {
-      throw invalid(
+      throw invalidRequest(
         'urls',
         `urls[${index}] is not a link: ${JSON.stringify(item.slice(0, 100))}. Links begin with https:// or http://.`,
       )

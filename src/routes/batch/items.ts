@@ -1,8 +1,7 @@
 /** The items of a batch: which operation takes them, how large one may be, and how those of an open batch come in slices. */
 import type { Context } from 'hono'
 import { appendJobs, sealBatch, takesNoMore } from '../../engine/open.ts'
-import { MillraceError } from '../../errors.ts'
-import { streamOf } from '../../formats/streams.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import { demandNdjson, readNdjson, readOptionalJson, readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import type { JobPlan, Operation } from '../../ports.ts'
@@ -26,7 +25,7 @@ export function findOperation(deps: AppDeps, name: string): ItemOperation {
   const operation = Object.hasOwn(deps.operations, name) ? deps.operations[name] : undefined
   if (operation !== undefined && operation.fromItems !== null) return { ...operation, fromItems: operation.fromItems }
   const known = Object.values(deps.operations).filter(({ fromItems }) => fromItems !== null)
-  throw invalid(
+  throw invalidRequest(
     'operation',
     `There is no operation "${name}" here. There are: ${known.map((one) => one.name).join(', ')}.`,
   )
@@ -51,7 +50,7 @@ export function checkSize(value: unknown, field: string): void {
   const bytes = json.length * 3 <= MOST_ITEM_BYTES ? 0 : utf8.encode(json).byteLength
   if (bytes <= MOST_ITEM_BYTES) return
   const counted = (n: number) => n.toLocaleString('en')
-  throw invalid(
+  throw invalidRequest(
     field,
     `${field}: expected at most ${counted(MOST_ITEM_BYTES)} bytes of JSON, and these are ${counted(bytes)}.`,
   )
@@ -88,41 +87,24 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
     received += jobs.length
     if (fault !== null) throw fault
   }
-  const body = readToItsEnd(c.req.raw.body ?? new Blob([]).stream())
   try {
-    try {
-      for await (const { value, bytes } of readNdjson(body.stream)) {
-        if (bytes * MOST_GROWTH > MOST_ITEM_BYTES) checkSize(value, `items.${received + group.length}`)
-        group.push(value)
-        if (group.length === ITEMS_A_COMMIT) await flush()
-      }
-    } finally {
-      // What came before a line that is wrong is taken all the same: the answer says so.
-      await flush()
+    for await (const { value, bytes } of readNdjson(c.req.raw.body ?? new Blob([]).stream())) {
+      if (bytes * MOST_GROWTH > MOST_ITEM_BYTES) checkSize(value, `items.${received + group.length}`)
+      group.push(value)
+      if (group.length === ITEMS_A_COMMIT) await flush()
     }
   } finally {
-    await body.rest()
+    // What came before a line that is wrong is taken all the same: the answer says so.
+    await flush()
   }
   return c.json({ success: true, batchId: batch.id, received, added, next: from + received })
-}
-
-/** A body of which the rest is read and dropped when it is refused midway: a client that is still sending reads no answer. */
-function readToItsEnd(body: ReadableStream<Uint8Array>) {
-  const reader = body.getReader()
-  async function* pieces(): AsyncGenerator<Uint8Array> {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
-  }
-  const rest = async () => {
-    for await (const _ of pieces());
-  }
-  return { stream: streamOf(pieces()), rest }
 }
 
 /** Where nothing is yet, a slice can only be the first. */
 async function placeOfFirst(deps: AppDeps, batchId: string): Promise<number> {
   const next = await readNextPlace(deps.db, batchId)
   if (next === 0) return 0
-  throw invalid(
+  throw invalidRequest(
     'from',
     `from: say which place the first of these items has in the batch. The next that is free is ?from=${next}.`,
   )
@@ -150,9 +132,4 @@ function plan(
     const fault = new MillraceError(error.code, message, { details: { ...error.details, field: counted(field) } })
     return { jobs: at === 0 ? [] : jobsOf(items.slice(0, at)), fault }
   }
-}
-
-/** A refusal that names what is wrong. */
-export function invalid(field: string, message: string): MillraceError {
-  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
 }

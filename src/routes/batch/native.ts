@@ -4,7 +4,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../engine/control.ts'
 import { OPEN_MS } from '../../engine/open.ts'
 import { type BatchOptions, submit } from '../../engine/submit.ts'
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import { readJson, readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
@@ -14,7 +14,7 @@ import { readWebhookSecret } from '../../reads/deliveries.ts'
 import { listBatches } from '../../reads/lists.ts'
 import { type BatchAccepted, CreateBatch, ListBatches, ListJobs } from '../../wire/native.ts'
 import { findBatch } from './find.ts'
-import { appendItems, checkItems, checkSize, findOperation, invalid, sealItems } from './items.ts'
+import { appendItems, checkItems, checkSize, findOperation, sealItems } from './items.ts'
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024
 const PAGE = 100
@@ -60,9 +60,9 @@ async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
   const body = await readJson(c, CreateBatch)
   const operation = findOperation(deps, body.operation)
   if (body.open === true && body.items !== undefined)
-    throw invalid('items', 'An open batch takes its items later: leave "items" out.')
+    throw invalidRequest('items', 'An open batch takes its items later: leave "items" out.')
   if (body.open !== true && body.items === undefined)
-    throw invalid('items', 'Expected an array with one item a job, or "open": true.')
+    throw invalidRequest('items', 'Expected an array with one item a job, or "open": true.')
   checkItems(body.items ?? [], Number(c.req.header('Content-Length') ?? MAX_BODY_BYTES))
   checkSize(body.input, 'input')
   const { owner, authenticated } = c.get('caller')
@@ -89,7 +89,10 @@ async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
 function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptions {
   const { runAt, deadline, ...rest } = options
   if (runAt !== undefined && deadline !== undefined && Date.parse(deadline) <= Date.parse(runAt))
-    throw invalid('options.deadline', 'options.deadline: expected a time after "runAt", when its jobs may begin.')
+    throw invalidRequest(
+      'options.deadline',
+      'options.deadline: expected a time after "runAt", when its jobs may begin.',
+    )
   return Object.fromEntries(
     Object.entries({
       ...rest,

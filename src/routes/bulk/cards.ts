@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type * as z from 'zod'
 import { type BatchOptions, submit, type Upload } from '../../engine/submit.ts'
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import { readJson, readQuery } from '../../http/body.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/idempotency.ts'
@@ -51,10 +51,6 @@ export function cardRoutes(deps: AppDeps): Hono<Env> {
       const { card_ids, ...when } = await readJson(c, RestoreRequest)
       return changeCards(c, deps, { verb: 'restore', noun: 'restoring', ids: card_ids, soft: true, when })
     })
-}
-
-function invalid(field: string, message: string): MillraceError {
-  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
 }
 
 /** When a task is to run, and who is told. */
@@ -122,7 +118,7 @@ async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
     const { around } = intake
     const alone = around === undefined || Array.isArray(around)
     const options = alone ? inQuery : optionsOf(c, around, inQuery)
-    if (intake.totalCards === 0) throw invalid('cards', 'No cards provided for import')
+    if (intake.totalCards === 0) throw invalidRequest('cards', 'No cards provided for import')
     const { response, created } = await begin(c, deps, importTask(intake, options))
     kept = created
     return response
@@ -150,7 +146,7 @@ function optionsOf(c: Context<Env>, body: unknown, inQuery: ImportOptions): Impo
     if (c.req.query(name) === undefined) return inBody[name]
     const isTwice = (said.get(name) ?? null) !== null
     if (isTwice && JSON.stringify(inBody[name]) !== JSON.stringify(inQuery[name])) {
-      throw invalid(name, `${name}: The body and the query say different things; leave one of them out`)
+      throw invalidRequest(name, `${name}: The body and the query say different things; leave one of them out`)
     }
     return inQuery[name]
   }
@@ -192,7 +188,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const field = issue?.path.map(String).join('.') ?? ''
-  throw invalid(field, field === '' ? `${issue?.message}` : `${field}: ${issue?.message}`)
+  throw invalidRequest(field, field === '' ? `${issue?.message}` : `${field}: ${issue?.message}`)
 }
 
 const anyOf = (words: readonly string[] | undefined) => (words === undefined || words.length === 0 ? null : words)
@@ -205,10 +201,10 @@ async function exportCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   const { run_at, webhook, ...asked } = await readJson(c, ExportRequest)
   const format = asked.format.toLowerCase()
   // NDJSON is taken as well; the sentence is the one that clients of the seed know.
-  if (!isFormat(format)) throw invalid('format', 'Invalid format. Must be one of: json, markdown, csv')
+  if (!isFormat(format)) throw invalidRequest('format', 'Invalid format. Must be one of: json, markdown, csv')
   const ids = asked.card_ids === undefined ? null : [...new Set(asked.card_ids)]
   if ((asked.card_ids ?? []).length > MOST_CARDS) {
-    throw invalid('card_ids', 'Maximum 10,000 card IDs per export operation. Leave them out to export all cards')
+    throw invalidRequest('card_ids', 'Maximum 10,000 card IDs per export operation. Leave them out to export all cards')
   }
   const totalCards = ids === null ? await countCards(deps.db, c.get('caller').owner) : ids.length
   const { response } = await begin(c, deps, {
@@ -239,8 +235,9 @@ async function changeCards(
   asked: { verb: 'delete' | 'restore'; noun: string; ids: readonly string[]; soft: boolean; when: When },
 ): Promise<Response> {
   const ids = [...new Set(asked.ids)]
-  if (ids.length === 0) throw invalid('card_ids', `No card IDs provided for ${asked.noun}`)
-  if (asked.ids.length > MOST_CARDS) throw invalid('card_ids', `Maximum 10,000 cards per ${asked.verb} operation`)
+  if (ids.length === 0) throw invalidRequest('card_ids', `No card IDs provided for ${asked.noun}`)
+  if (asked.ids.length > MOST_CARDS)
+    throw invalidRequest('card_ids', `Maximum 10,000 cards per ${asked.verb} operation`)
   const { response } = await begin(c, deps, {
     operation: `cards.${asked.verb}`,
     request: { ids, soft: asked.soft },

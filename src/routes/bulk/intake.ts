@@ -4,7 +4,7 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Context } from 'hono'
 import { uuidv7 } from 'uuidv7'
 import type { Upload } from '../../engine/submit.ts'
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import { parseRecord } from '../../formats/csv.ts'
 import { JsonElementScanner, TooMuchAround } from '../../formats/json-elements.ts'
 import { RecordScanner } from '../../formats/records.ts'
@@ -49,10 +49,6 @@ export interface Intake {
 }
 
 const utf8 = new TextEncoder()
-
-function invalid(field: string, message: string): MillraceError {
-  return new MillraceError('INVALID_REQUEST', message, { details: { field } })
-}
 
 /**
  * What form a body is in, by its Content-Type.
@@ -102,7 +98,7 @@ async function* bounded(
   } catch (error) {
     // What DecompressionStream throws, also after the first of several gzip files in one.
     if (packed && error instanceof TypeError) {
-      throw invalid('body', 'The body is not gzip, is cut off, or is several gzip files joined: pack it as one.')
+      throw invalidRequest('body', 'The body is not gzip, is cut off, or is several gzip files joined: pack it as one.')
     }
     throw error
   }
@@ -183,14 +179,14 @@ async function keep(
     demandFew()
     const line = scanner.openQuoteLine ?? null
     if (line !== null) {
-      throw invalid('body', `The CSV ends inside quotes: the field that begins on line ${line} is not closed.`)
+      throw invalidRequest('body', `The CSV ends inside quotes: the field that begins on line ${line} is not closed.`)
     }
   }
   const key = `uploads/${uuidv7()}`
   try {
     return { upload: { key, filename, ...(await blobs.put(key, streamOf(scanned()))) }, around }
   } catch (error) {
-    if (error instanceof SyntaxError) throw invalid('body', `The body is not JSON: ${error.message}.`)
+    if (error instanceof SyntaxError) throw invalidRequest('body', `The body is not JSON: ${error.message}.`)
     if (error instanceof TooMuchAround)
       throw new MillraceError('TOO_LARGE', 'What stands beside the cards may hold 1 MB.')
     throw error
@@ -212,7 +208,7 @@ class CardsHash {
 }
 
 function tooMany(most: number): MillraceError {
-  return invalid('cards', `Maximum ${most.toLocaleString('en')} cards per import operation`)
+  return invalidRequest('cards', `Maximum ${most.toLocaleString('en')} cards per import operation`)
 }
 
 /** What other programs put between columns. */
@@ -226,16 +222,19 @@ async function readHeader(
   range: { readonly offset: number; readonly length: number } | null,
 ): Promise<string[]> {
   if (range === null) return []
-  if (range.length > MOST_HEADER_BYTES) throw invalid('header', 'The header of the CSV is too long.')
+  if (range.length > MOST_HEADER_BYTES) throw invalidRequest('header', 'The header of the CSV is too long.')
   const text = await new Response(await blobs.get(key, range)).text()
   const names = parseRecord(text)?.map((name) => name.trim().toLowerCase()) ?? []
   const missing = REQUIRED.filter((name) => !names.includes(name))
   if (missing.length > 0) {
     const other = names.length > 1 ? undefined : /[;\t|]/.exec(text)?.[0]
     const reason = other === undefined ? '' : ` Columns are separated by commas, not by ${SEPARATORS[other]}.`
-    throw invalid('header', `The first line of a CSV names its columns. Missing: ${missing.join(', ')}.${reason}`)
+    throw invalidRequest(
+      'header',
+      `The first line of a CSV names its columns. Missing: ${missing.join(', ')}.${reason}`,
+    )
   }
   const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice !== undefined) throw invalid('header', `The CSV has the column "${twice}" twice.`)
+  if (twice !== undefined) throw invalidRequest('header', `The CSV has the column "${twice}" twice.`)
   return names
 }
