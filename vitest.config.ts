@@ -29,6 +29,7 @@ const BOTH = [
   'webhooks/log',
   'formats/records',
   'formats/csv',
+  'formats/describe-error',
   'formats/exact-json',
   'formats/sse',
   'formats/streams',

@@ -5,7 +5,6 @@ import { availableParallelism, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
-import { pino } from 'pino'
 import { createApp } from './app.ts'
 import { keysCommand } from './commands.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
@@ -17,6 +16,7 @@ import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
 import { drain, listen } from './drivers/listen-node.ts'
+import { createPinoLog } from './drivers/log-pino.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
 import { breakNodeAnswer, openNodeSink } from './drivers/sink-node.ts'
@@ -25,6 +25,7 @@ import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
 import { Worker } from './engine/worker.ts'
 import { WORKER_TIMES } from './engine/worker-options.ts'
 import type { MillraceError } from './errors.ts'
+import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
 import { errorBody } from './http/errors.ts'
 import { loadSigningKey } from './http/secrets.ts'
@@ -94,7 +95,7 @@ const openCompute = () =>
 /** Starts the server. Resolves when it listens. */
 async function start(config: Config): Promise<void> {
   const secrets = redactorOf(config)
-  const log = pino({ level: config.logLevel, hooks: { streamWrite: secrets.line } }, pino.destination(2))
+  const log = createPinoLog(config.logLevel, secrets.line)
   const { db, close } = await openDatabase(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
@@ -221,7 +222,8 @@ async function restoreCommand(config: Config, [folder]: readonly string[]): Prom
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const told = error instanceof ConfigError || error instanceof BackupError ? error.message : inspect(error)
+  const foreseen = error instanceof ConfigError || error instanceof BackupError
+  const told = foreseen ? error.message : inspect(error instanceof Error ? describeError(error) : error)
   console.error(new Redactor().text(told))
   process.exit(1)
 })

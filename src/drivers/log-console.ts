@@ -1,4 +1,6 @@
 /** The server's log as lines of JSON on the console, which is where Cloudflare collects them. The fields are pino's, so that one reader reads both homes. */
+import { describeErrors } from '../formats/describe-error.ts'
+import { withoutStatementValues } from '../formats/statement-text.ts'
 import type { Log } from '../ports.ts'
 
 /** Pino's numbers. */
@@ -26,38 +28,18 @@ export function createConsoleLog(
 
 function lineOf(head: Fields, fields: Fields, msg: string): string {
   try {
-    return JSON.stringify({ ...head, ...fields, msg }, plain)
+    return JSON.stringify({ ...head, ...describeErrors(fields), msg }, plain)
   } catch (error) {
     // A circle, or a getter that throws. That something happened is worth more than what its fields were.
-    return JSON.stringify({ ...head, unwritable: String(error), msg })
+    return JSON.stringify({ ...head, unwritable: withoutStatementValues(String(error)), msg })
   }
 }
 
 /** What JSON has no word for. */
 function plain(_: string, value: unknown): unknown {
-  if (value instanceof Error) return told(value)
   if (typeof value === 'string' && value.length > LONGEST) return `${value.slice(0, LONGEST)}…`
   return typeof value === 'bigint' ? String(value) : value
 }
 
 /** No text of an entry is longer: Cloudflare cuts a line at 256 KB, and what is cut is no JSON any more. */
 const LONGEST = 8_000
-
-/** An error with those that caused it, as pino-std-serializers writes it. */
-function told(error: Error): Fields {
-  const chain = [...causes(error)]
-  return {
-    type: error.name,
-    message: chain.map(({ message }) => message).join(': '),
-    stack: chain.map(({ stack, message }) => stack ?? message).join('\ncaused by: '),
-    ...Object.fromEntries(Object.entries(error).filter(([name]) => name !== 'cause' && name !== 'name')),
-  }
-}
-
-function* causes(error: unknown): Generator<Error> {
-  const seen = new Set<unknown>()
-  for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
-    seen.add(at)
-    yield at
-  }
-}

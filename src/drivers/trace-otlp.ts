@@ -4,7 +4,7 @@
  * read. To be imported only where a collector is configured: it is large.
  */
 import { httpInstrumentationMiddleware } from '@hono/otel'
-import { DiagLogLevel, diag, propagation, SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { type Attributes, DiagLogLevel, diag, propagation, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources'
@@ -85,15 +85,40 @@ const untold = (text: string) => redactor.text(text)
 
 function tidy(span: ReadableSpan): ReadableSpan {
   const { 'url.full': url, 'http.response.status_code': status } = span.attributes
-  if (typeof url !== 'string') return span
-  const told = Object.entries({ ...span.attributes, 'url.full': url.replace(/[?#].*$/s, '') })
-  const refused = typeof status === 'number' && status < 500
+  const isRefusal = typeof url === 'string' && typeof status === 'number' && status < 500
+  const attributes = withoutSecrets({
+    ...span.attributes,
+    ...(typeof url === 'string' ? { 'url.full': url.replace(/[?#].*$/s, '') } : {}),
+  })
+  // A recorded exception is an event: its message and its stack quote the statement that failed, with its parameters.
+  const events = span.events.map((event) => ({
+    ...event,
+    name: untold(event.name),
+    ...(event.attributes === undefined ? {} : { attributes: withoutSecrets(event.attributes) }),
+  }))
+  const links = span.links.map((link) => ({
+    ...link,
+    ...(link.attributes === undefined ? {} : { attributes: withoutSecrets(link.attributes) }),
+  }))
+  const { code, message } = span.status
+  const cleanStatus = message === undefined ? { code } : { code, message: untold(message) }
   // Not a copy: what else there is of a span is found where it was.
   return Object.create(span, {
-    attributes: {
-      value: Object.fromEntries(told.map(([name, value]) => [name, typeof value === 'string' ? untold(value) : value])),
-      enumerable: true,
-    },
-    ...(refused ? { status: { value: { code: SpanStatusCode.UNSET } }, events: { value: [] } } : {}),
+    name: { value: untold(span.name), enumerable: true },
+    attributes: { value: attributes, enumerable: true },
+    status: { value: isRefusal ? { code: SpanStatusCode.UNSET } : cleanStatus, enumerable: true },
+    events: { value: isRefusal ? [] : events, enumerable: true },
+    links: { value: links, enumerable: true },
   })
+}
+
+/** Texts, and lists of them, without what is secret. */
+function withoutSecrets(attributes: Attributes): Attributes {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => {
+      if (typeof value === 'string') return [name, untold(value)]
+      if (!Array.isArray(value)) return [name, value]
+      return [name, value.map((one) => (typeof one === 'string' ? untold(one) : one))]
+    }),
+  )
 }

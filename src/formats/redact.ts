@@ -1,5 +1,7 @@
 /** Takes secrets out of lines of a log, whatever wrote them there: a URL, a header, the message of an error. */
 
+import { withoutStatementValues } from './statement-text.ts'
+
 const GONE = '…'
 const MEMBER = /^((proxy-)?authorization|(set-)?cookie|(x-)?api[-_]?key|passw(or)?d|secret|token)$/i
 const PARAMETERS =
@@ -23,13 +25,13 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   ],
   // A header as text.
   [/\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\s*:\s*)[^"\s][^\r\n]*/gi, `$1$2${GONE}`],
-  // What drizzle adds to a statement that failed: everything that was to be stored.
-  [/(\n)params: [^\n]*/g, `$1params: ${GONE}`],
+  // Parameters of a statement that are quoted without it.
+  [/(^|\n)params: [^\n]*/g, `$1params: ${GONE}`],
 ]
 
 /** Nothing of the above is in a text without one of these; most lines have none, and are not taken apart. */
 const HINTS =
-  /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:|\/results\//i
+  /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:|failed query|\/results\//i
 
 /** Takes secrets out of text: those that show by their shape, and those it was told. */
 export class Redactor {
@@ -57,7 +59,10 @@ export class Redactor {
   /** Text without secrets. */
   text(text: string): string {
     const untold = [...this.#told].reduce((rest, secret) => rest.replaceAll(secret, GONE), text)
-    return SHAPES.reduce((rest, [shape, replacement]) => rest.replace(shape, replacement), untold)
+    return SHAPES.reduce(
+      (rest, [shape, replacement]) => rest.replace(shape, replacement),
+      withoutStatementValues(untold),
+    )
   }
 
   #value(value: unknown): unknown {

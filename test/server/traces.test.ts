@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { pathToFileURL } from 'node:url'
+import { createClient } from '@libsql/client'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { until } from '../engine/rig.ts'
@@ -125,4 +127,29 @@ it('are given up where nobody takes them, and the server goes on and stops', asy
   await using lonely = await startServer({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' } })
   expect((await lonely.fetch('/healthz')).status).toBe(200)
   expect(await lonely.end('SIGTERM')).toMatchObject({ code: 0 })
+})
+
+it('hold no value of a statement that failed', async () => {
+  const endpoint = new URL('http://127.0.0.1')
+  const address = collector.address()
+  if (address !== null && typeof address !== 'string') endpoint.port = String(address.port)
+  await using failing = await startServer({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.origin } })
+  const db = createClient({ url: pathToFileURL(failing.databaseFile).href, timeout: 5_000 })
+  await db.execute('ALTER TABLE activities RENAME TO activities_gone')
+  db.close()
+  const before = received.length
+  const response = await failing.fetch('/api/v1/activities', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      activities: [
+        { name: 'value-not-to-be-traced\n    at value-not-to-be-traced', activity_type: 'value-not-to-be-traced' },
+      ],
+    }),
+  })
+  expect(response.status).toBe(500)
+  expect(await failing.end('SIGTERM')).toMatchObject({ code: 0 })
+  const told = JSON.stringify(received.slice(before))
+  expect(told).toContain('Failed query')
+  expect(told).not.toContain('value-not-to-be-traced')
 })
