@@ -1,3 +1,7 @@
 import { defineConfig } from 'drizzle-kit'
 
-export default defineConfig({ dialect: 'sqlite', schema: './src/schema', out: './drizzle' })
+export default defineConfig({
+  dialect: 'sqlite',
+  schema: ['./src/schema', './src/features/*/*tables.ts'],
+  out: './drizzle',
+})

@@ -86,7 +86,7 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             // Where its objects come from.
-            main: 'src/worker.ts',
+            main: 'src/cloudflare.ts',
             miniflare: {
               compatibilityDate: '2026-10-01',
               compatibilityFlags: ['nodejs_compat'],

@@ -5,7 +5,7 @@ import { serve } from '@hono/node-server'
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { openLibsql } from '../src/drivers/db-libsql.ts'
-import { activities } from '../src/schema/activities.ts'
+import { activities } from '../src/features/resources/activity-tables.ts'
 
 const { db } = await openLibsql(pathToFileURL(join(process.env.DATA_DIR ?? '.', 'millrace.db')).href, {
   migrations: join(import.meta.dirname, '..', 'drizzle'),

@@ -1,8 +1,9 @@
 /** The demo's side of the heat-sheet surface: hands documents over, follows them, fetches what came of them. */
 import { EventSource } from 'eventsource'
 import { ZodError, type z } from 'zod'
-import { BatchEvent, ErrorBody } from '../src/wire/batch.ts'
-import { BatchStatus, ExtractAccepted, MergedResults } from '../src/wire/extract.ts'
+import { BatchEvent, BatchStatus } from '../src/features/batches/follow-schemas.ts'
+import { ExtractAccepted, MergedResults } from '../src/features/heat-sheets/schemas.ts'
+import { ErrorBody } from '../src/http/response/error-bodies.ts'
 import type { DemoDocument } from './meet.ts'
 
 /** What went wrong, in a sentence that says what to do. */

@@ -1,5 +1,5 @@
 /** A swimmer's merged schedule as a table of text. */
-import type { MergedResults } from '../src/wire/extract.ts'
+import type { MergedResults } from '../src/features/heat-sheets/schemas.ts'
 
 type Scheduled = MergedResults['events'][number]
 

@@ -20,7 +20,14 @@ const MOST_START_MS = 50
 /** Files of less are told of together. */
 const SMALL_BYTES = 5 * 1024
 /** What only one operation or surface needs, and must not be part of the start. */
-const LAZY = ['node_modules/unpdf/', 'src/operations/index.ts', 'src/routes/batch/', 'src/routes/bulk/']
+const LAZY = [
+  'node_modules/unpdf/',
+  'src/operations.ts',
+  'src/features/batches/',
+  'src/features/cards/',
+  'src/features/heat-sheets/',
+  'src/features/resources/',
+]
 
 /** A built Worker: what esbuild says of each file, by its path. */
 export interface EdgeBuild {
@@ -38,8 +45,8 @@ const englishOnly: Plugin = {
   },
 }
 
-/** Bundles the Worker, `src/worker.ts` unless a test has another, into a folder, which is emptied first. */
-export async function buildEdge(folder: string = EDGE_FOLDER, entry = 'src/worker.ts'): Promise<EdgeBuild> {
+/** Bundles the Worker, `src/cloudflare.ts` unless a test has another, into a folder, which is emptied first. */
+export async function buildEdge(folder: string = EDGE_FOLDER, entry = 'src/cloudflare.ts'): Promise<EdgeBuild> {
   await rm(folder, { recursive: true, force: true })
   const { metafile } = await build({
     absWorkingDir: ROOT,

@@ -1,8 +1,8 @@
 /** What an operator does from the command line, apart from starting the server. */
 import { ConfigError } from './config.ts'
-import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey } from './http/keys.ts'
+import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey } from './http/auth/keys.ts'
 import type { Clock, Database } from './ports.ts'
-import { isScope, SCOPES, type Scope } from './wire/scopes.ts'
+import { isScope, SCOPES, type Scope } from './scopes.ts'
 
 const usage = (called: string) => `Usage:
   ${called} create OWNER [NAME] [--scopes SCOPE,SCOPE] [--days N]   makes a key; it is shown once

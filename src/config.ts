@@ -1,7 +1,7 @@
 /** Configuration: read and checked in one place. A wrong value stops the start with a sentence. */
 import ipaddr from 'ipaddr.js'
 import * as z from 'zod'
-import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './wire/limits.ts'
+import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './rate-classes.ts'
 
 /** A wrong value in the environment. The message names the variable and what would be right. */
 export class ConfigError extends Error {

@@ -21,18 +21,18 @@ import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
 import { breakNodeAnswer, openNodeSink } from './drivers/sink-node.ts'
 import { Meter } from './engine/meter.ts'
-import { knownWorkers, signOut, sweepLeases } from './engine/sweep.ts'
-import { Worker } from './engine/worker.ts'
-import { WORKER_TIMES } from './engine/worker-options.ts'
+import { knownWorkers, signOut, sweepLeases } from './engine/transitions/sweep.ts'
+import { Worker } from './engine/worker/worker.ts'
+import { WORKER_TIMES } from './engine/worker/worker-options.ts'
 import type { MillraceError } from './errors.ts'
 import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
-import { errorBody } from './http/errors.ts'
-import { loadSigningKey } from './http/secrets.ts'
-import { settingsOf } from './http/settings.ts'
+import { loadSigningKey } from './http/auth/secrets.ts'
+import { errorBody } from './http/response/errors.ts'
 import { Hub } from './live/hub.ts'
-import { operations } from './operations/index.ts'
+import { operations } from './operations.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
+import { settingsOf } from './settings.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -85,7 +85,7 @@ function isAlive(pid: number): boolean {
 
 const openCompute = () =>
   createProcessCompute({
-    tasks: new URL('./operations/compute-tasks.ts', import.meta.url),
+    tasks: new URL('./compute-tasks.ts', import.meta.url),
     code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
     processes: availableParallelism(),
     memoryMb: COMPUTE_MEMORY_MB,

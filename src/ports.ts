@@ -301,3 +301,30 @@ export interface Log {
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
   error(fields: Readonly<Record<string, unknown>>, message: string): void
 }
+
+/** Prefixes of references, and the kind of source that each stands for. */
+export type ChunkPrefixes = ReadonlyMap<string, string>
+
+/** Why a reference has no chunk, with the HTTP status that says so. */
+export interface ChunkError {
+  readonly error: string
+  readonly status: 400 | 404 | 503
+}
+
+/** What a source has for a reference. */
+export type ChunkFound = { readonly chunk: Readonly<Record<string, unknown>> } | ChunkError
+
+/** Where chunks come from. */
+export interface ChunkSource {
+  /**
+   * Looks chunks up. References that do not exist are left out; one that could not be looked up has the reason.
+   * @param signal aborts when nobody waits for the answer any more
+   */
+  find(owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>>
+}
+
+/** Where chunks come from, and what the prefixes of their ids stand for. */
+export interface Chunks {
+  readonly source: ChunkSource
+  readonly prefixes: ChunkPrefixes
+}

@@ -8,7 +8,8 @@ const ROOT = join(import.meta.dirname, '..', 'src')
 /** Floor of each room: a folder, or a file that is a room of its own. */
 const FLOORS: Record<string, number> = {
   'errors.ts': 0,
-  wire: 0,
+  'scopes.ts': 0,
+  'rate-classes.ts': 0,
   'ports.ts': 1,
   'config.ts': 1,
   schema: 1,
@@ -16,18 +17,21 @@ const FLOORS: Record<string, number> = {
   client: 1,
   engine: 2,
   live: 2,
-  reads: 2,
-  operations: 2,
+  rows: 2,
   drivers: 2,
   http: 3,
-  routes: 4,
-  'app.ts': 5,
-  'commands.ts': 5,
-  'node.ts': 6,
-  'worker.ts': 6,
+  features: 4,
+  'operations.ts': 5,
+  'compute-tasks.ts': 5,
+  'openapi.ts': 5,
+  'settings.ts': 5,
+  'app.ts': 6,
+  'commands.ts': 6,
+  'node.ts': 7,
+  'cloudflare.ts': 7,
 }
 /** What may name a runtime: drivers and the two entries. */
-const NAMES_A_RUNTIME = (file: string) => file.startsWith('drivers/') || file === 'node.ts' || file === 'worker.ts'
+const NAMES_A_RUNTIME = (file: string) => file.startsWith('drivers/') || file === 'node.ts' || file === 'cloudflare.ts'
 
 function files(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
@@ -38,15 +42,19 @@ function files(folder: string): string[] {
 }
 
 const room = (file: string) => file.split('/')[0] ?? file
+const feature = (file: string) => file.split('/')[1] ?? file
 
 /** Every module that a source names, type imports and dynamic imports included. */
 function imports(text: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '')
 }
 
-/** What a client's source takes from elsewhere: it is sent to browsers, so it may know the wire's types and nothing else. */
-function beyondTheWire(file: string, text: string): string[] {
-  const values = text.replace(/^(?:import|export) type [\w\s{},*]*? from '(?:\.\.\/)+wire\/[^']+'/gm, '')
+/** What a client's source takes from elsewhere: it is sent to browsers, so it may know types of the features' schemas and nothing else. */
+function beyondSchemas(file: string, text: string): string[] {
+  const values = text.replace(
+    /^(?:import|export) type [\w\s{},*]*? from '(?:\.\.\/)+(?:features\/[\w-]+\/(?:[\w-]+-)?schemas|http\/response\/error-bodies)\.ts'/gm,
+    '',
+  )
   return imports(values)
     .filter((name) => !name.startsWith('.') || room(join(dirname(file), name)) !== 'client')
     .map((name) => `${file} takes ${name} along`)
@@ -59,13 +67,18 @@ function violations(sources: Record<string, string>): string[] {
   for (const [file, text] of Object.entries(sources)) {
     const floor = FLOORS[room(file)]
     if (floor === undefined) found.push(`${file} is in no room of the house`)
-    if (room(file) === 'client') found.push(...beyondTheWire(file, text))
+    if (room(file) === 'client') found.push(...beyondSchemas(file, text))
     for (const name of imports(text)) {
       if (/^(node|cloudflare):/.test(name) && !NAMES_A_RUNTIME(file)) found.push(`${file} names a runtime: ${name}`)
       if (!name.startsWith('.')) continue
       const target = join(dirname(file), name)
       graph.set(file, [...(graph.get(file) ?? []), target])
       const below = FLOORS[room(target)]
+      if (room(file) === 'client') continue
+      if (room(file) === 'features' && room(target) === 'features') {
+        if (feature(target) !== feature(file)) found.push(`${file} imports another feature: ${target}`)
+        continue
+      }
       if (room(target) === room(file)) continue
       if (floor !== undefined && (below === undefined || below >= floor)) found.push(`${file} imports ${target}`)
     }
@@ -99,27 +112,19 @@ describe('the floors', () => {
     ['a dynamic import from a higher floor', { 'formats/a.ts': "await import('../engine/b.ts')" }],
     ['a runtime outside the drivers', { 'engine/a.ts': "import { join } from 'node:path'" }],
     ['a file in no room', { 'helpers/a.ts': '' }],
-    ['a value of the wire in the client', { 'client/a.ts': "import { BatchEvent } from '../wire/batch.ts'" }],
-    ['a type among values of the wire', { 'client/a.ts': "import { type BatchEvent } from '../wire/batch.ts'" }],
+    [
+      'a value of a schema in the client',
+      { 'client/a.ts': "import { BatchEvent } from '../features/batches/schemas.ts'" },
+    ],
+    [
+      'a type among values of a schema',
+      { 'client/a.ts': "import { type BatchEvent } from '../features/batches/schemas.ts'" },
+    ],
     ['a package in the client', { 'client/a.ts': "import { z } from 'zod'" }],
     ['another room in the client, be it a type', { 'client/a.ts': "import type { X } from '../errors.ts'" }],
+    ['a feature that imports another', { 'features/a/b.ts': "import type { X } from '../c/d.ts'" }],
     ['a circle inside a room', { 'live/a.ts': "import './b.ts'", 'live/b.ts': "import './a.ts'" }],
   ])('would catch %s', (_, sources) => {
     expect(violations(sources)).toHaveLength(1)
-  })
-
-  it('keeps operations apart from each other', () => {
-    const operations = files(ROOT).filter((file) => file.startsWith('operations/'))
-    const kind = (file: string) => file.split('/')[1] ?? ''
-    const crossing = operations.flatMap((file) =>
-      kind(file) === 'index.ts' || kind(file) === 'compute-tasks.ts'
-        ? []
-        : imports(readFileSync(join(ROOT, file), 'utf8'))
-            .filter((name) => name.startsWith('.'))
-            .map((name) => join(dirname(file), name))
-            .filter((target) => target.startsWith('operations/') && kind(target) !== kind(file))
-            .map((target) => `${file} imports ${target}`),
-    )
-    expect(crossing).toEqual([])
   })
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import Connection from 'libsql'
 import { z } from 'zod'
-import { cardId, slugMaker } from '../../src/operations/cards/card.ts'
+import { cardId, slugMaker } from '../../src/features/cards/card.ts'
 import { addressOf, cardsOf, check, checkRows, inFolder, open, Server, Status, seconds } from './cards-server.ts'
 
 /** Every contestant imports so many cards before it is measured: none is measured while its code is still cold. */

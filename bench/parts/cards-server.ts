@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url'
 import { sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { openLibsql } from '../../src/drivers/db-libsql.ts'
-import { TaskAccepted } from '../../src/wire/cards.ts'
+import { TaskAccepted } from '../../src/features/cards/schemas.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MIGRATIONS = join(ROOT, 'drizzle')

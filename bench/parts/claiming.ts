@@ -1,8 +1,8 @@
 /** What a claim and a finish cost beside many jobs that are not theirs. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import { type Claimed, claim } from '../../src/engine/claim.ts'
-import { finish, type Outcome } from '../../src/engine/finish.ts'
+import { type Claimed, claim } from '../../src/engine/transitions/claim.ts'
+import { finish, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
 import { openEngine } from './engine.ts'
 import { median } from './report.ts'
 

@@ -1,6 +1,8 @@
 /** The client: one method for each thing that can be done with a batch. */
-import type { BatchStatus, ExtractAccepted, MergedResults } from '../wire/extract.ts'
-import type { BatchAccepted, ItemResult } from '../wire/native.ts'
+
+import type { BatchStatus } from '../features/batches/follow-schemas.ts'
+import type { BatchAccepted, ItemResult } from '../features/batches/schemas.ts'
+import type { ExtractAccepted, MergedResults } from '../features/heat-sheets/schemas.ts'
 import { BatchStream, type FollowOptions } from './batch-stream.ts'
 import { Feeds } from './feed.ts'
 import { type Call, type ClientOptions, Http, json } from './http.ts'

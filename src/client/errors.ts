@@ -1,5 +1,4 @@
-/** The one error of the client: what the server answered, or why no answer came. */
-import type { ErrorBody } from '../wire/batch.ts'
+import type { ErrorBody } from '../http/response/error-bodies.ts'
 
 /** Longest `Retry-After` that is waited for; beyond it the caller decides. */
 const MOST_RETRY_AFTER_SECONDS = 60

@@ -1,7 +1,7 @@
 /** The typed client of Millrace, for browsers, Node and Workers. */
-export type { BatchEvent, JobResult } from '../wire/batch.ts'
-export type { BatchStatus, ExtractAccepted, Extraction, MergedResults, SwimEvent } from '../wire/extract.ts'
-export type { BatchAccepted, ItemResult } from '../wire/native.ts'
+export type { BatchEvent, BatchStatus, JobResult } from '../features/batches/follow-schemas.ts'
+export type { BatchAccepted, ItemResult } from '../features/batches/schemas.ts'
+export type { ExtractAccepted, Extraction, MergedResults, SwimEvent } from '../features/heat-sheets/schemas.ts'
 export type { BatchStream, FollowOptions } from './batch-stream.ts'
 export { type Client, createClient } from './client.ts'
 export { ApiError } from './errors.ts'

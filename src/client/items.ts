@@ -1,6 +1,5 @@
 /** What goes from the server's log to a follower, and how far a follower has come. */
-import type { BatchEvent } from '../wire/batch.ts'
-import type { BatchStatus } from '../wire/extract.ts'
+import type { BatchEvent, BatchStatus } from '../features/batches/follow-schemas.ts'
 
 /** The state of a batch, told instead of events to a follower whose last event number the server can't go on from. */
 export type Resync = BatchStatus & { type: 'resync' }

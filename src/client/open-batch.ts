@@ -1,5 +1,5 @@
 /** A batch too large for one request: its items go in slices, each safe to send again because it names its place. */
-import type { BatchAccepted } from '../wire/native.ts'
+import type { BatchAccepted } from '../features/batches/schemas.ts'
 import { ApiError } from './errors.ts'
 import { type Http, json } from './http.ts'
 import type { CallOptions } from './types.ts'

@@ -1,6 +1,5 @@
 /** Following a batch by long polls: the server holds each until something has changed. */
-import type { BatchEvent, PolledEvents } from '../wire/batch.ts'
-import type { BatchStatus } from '../wire/extract.ts'
+import type { BatchEvent, BatchStatus, PolledEvents } from '../features/batches/follow-schemas.ts'
 import { failure, type Http } from './http.ts'
 import { type Item, isEnded, logged, type Position, resynced, type Target } from './items.ts'
 import { sleep } from './timing.ts'

@@ -1,6 +1,5 @@
 /** Following a batch by server-sent events, read by `fetch`: it sends headers, which `EventSource` can't. */
-import type { BatchEvent } from '../wire/batch.ts'
-import type { BatchStatus } from '../wire/extract.ts'
+import type { BatchEvent, BatchStatus } from '../features/batches/follow-schemas.ts'
 import { failure, type Http } from './http.ts'
 import { type Item, logged, type Position, resynced, type Target } from './items.ts'
 import { type Message, Parser } from './sse.ts'

@@ -1,6 +1,6 @@
 /** Shapes that the client takes and gives, where they are not those of the wire. */
-import type { JobResult } from '../wire/batch.ts'
-import type { CreateBatch, ItemResult } from '../wire/native.ts'
+import type { JobResult } from '../features/batches/follow-schemas.ts'
+import type { CreateBatch, ItemResult } from '../features/batches/schemas.ts'
 
 /** Passed to every call. */
 export interface CallOptions {

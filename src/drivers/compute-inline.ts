@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
-import { IsolateTurn } from './compute-isolate-turn.ts'
+import { IsolateTurn } from './compute-isolate-mutex.ts'
 import { Turns } from './compute-turns.ts'
 
 /** Of all invocations that run in this isolate: they share its memory. */

@@ -2,7 +2,7 @@
 import { createClient } from '@libsql/client/web'
 import { drizzle } from 'drizzle-orm/libsql/web'
 import type { Database } from '../ports.ts'
-import { PatientClient } from './db-libsql-patient.ts'
+import { PatientClient } from './db-libsql-retry.ts'
 
 /** Requests that one invocation of a Worker may make to it; Workers allow 1,000 in all. */
 const REQUESTS = 900

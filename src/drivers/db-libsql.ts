@@ -4,7 +4,7 @@ import { drizzle } from 'drizzle-orm/libsql'
 import { migrate } from 'drizzle-orm/libsql/migrator'
 import type { Database } from '../ports.ts'
 import { FileClient } from './db-libsql-file.ts'
-import { PatientClient } from './db-libsql-patient.ts'
+import { PatientClient } from './db-libsql-retry.ts'
 
 /**
  * The file client is synchronous: while SQLite waits for another process's write lock, the event loop stands still. So SQLite itself

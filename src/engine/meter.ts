@@ -1,5 +1,5 @@
 /** What the worker of this process has done since it started, by operation. */
-import type { Outcome } from './finish.ts'
+import type { Outcome } from './transitions/complete-jobs.ts'
 
 /** Attempts of one operation that ended one way. */
 export interface Metered {

@@ -11,7 +11,7 @@ import { MillraceError } from '../errors.ts'
 import type { Clock, Database, Dispatcher, Statement } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { DELIVERY_ATTEMPTS, WEBHOOK_OPERATION, webhooks } from '../schema/webhooks.ts'
-import { takeTurns } from './turns.ts'
+import { takeTurns } from './transitions/fair-queue.ts'
 
 /** Whom to tell of a batch. */
 export interface WebhookOptions {
@@ -131,4 +131,14 @@ export async function redeliver(
     )
   }
   deps.dispatcher.wake()
+}
+
+/** The secret that signs what is told of a batch; undefined when nobody is told. For the answer to its create alone. */
+export async function readWebhookSecret(db: Database, batchId: string): Promise<string | undefined> {
+  const row = await db
+    .select({ secret: webhooks.secret })
+    .from(webhooks)
+    .where(sql`id = (SELECT webhook_id FROM batches WHERE id = ${batchId})`)
+    .get()
+  return row?.secret
 }

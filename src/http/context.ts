@@ -3,14 +3,24 @@
 import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
 import type { Meter } from '../engine/meter.ts'
-import type { Admit } from '../engine/submit.ts'
-import type { Following } from '../live/following.ts'
-import type { Assets, BlobStore, Clock, Database, Dispatcher, Log, Notifier, Operations, Sink } from '../ports.ts'
-import type { Chunks } from '../reads/chunks.ts'
-import type { RateLimits } from '../wire/limits.ts'
-import type { Scope } from '../wire/scopes.ts'
-import type { TrustProxy } from './client-address.ts'
-import type { Credential } from './credentials.ts'
+import type { Admit } from '../engine/transitions/submit.ts'
+import type { Following } from '../live/stream-hub.ts'
+import type {
+  Assets,
+  BlobStore,
+  Chunks,
+  Clock,
+  Database,
+  Dispatcher,
+  Log,
+  Notifier,
+  Operations,
+  Sink,
+} from '../ports.ts'
+import type { RateLimits } from '../rate-classes.ts'
+import type { Scope } from '../scopes.ts'
+import type { Credential } from './auth/stream-auth-monitor.ts'
+import type { TrustProxy } from './request/client-address.ts'
 
 /** Who calls. */
 export interface Caller {

@@ -6,7 +6,7 @@
  */
 import { encodeEvent } from '../formats/sse.ts'
 import type { Log, Progress, Sink } from '../ports.ts'
-import type { Page, PublicEvent } from './log.ts'
+import type { Page, PublicEvent } from './event-log.ts'
 import { ProgressFrames } from './progress.ts'
 import { type Frame, join, type Piece, Ring } from './ring.ts'
 

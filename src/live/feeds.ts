@@ -1,9 +1,9 @@
 /** What can be followed: one batch, or all of an owner's. */
 import type { Database, Notifier, Operations } from '../ports.ts'
 import type { Feed, Follower } from './channel.ts'
-import { type Page, readOwnersPage, readPage } from './log.ts'
+import { type Page, readOwnersPage, readPage } from './event-log.ts'
+import { ToldPages } from './pushed-pages.ts'
 import { readRunning, readRunningOf, readUnfinished } from './state.ts'
-import { ToldPages } from './told-pages.ts'
 
 /** Running jobs whose progress a joining client is told. */
 const SNAPSHOT_JOBS = 500

@@ -2,12 +2,12 @@
 import { encodeComment, encodeEvent, encodeRetry } from '../formats/sse.ts'
 import type { Log, Sink } from '../ports.ts'
 import { Channel, type Feed } from './channel.ts'
+import { readEnd } from './event-log.ts'
 import { batchFeed, type FeedDeps, ownerFeed } from './feeds.ts'
-import type { FollowedBatch, Following } from './following.ts'
-import { readEnd } from './log.ts'
+import { type KnownState, Waiters } from './long-poll.ts'
 import { join } from './ring.ts'
 import { readHeads } from './state.ts'
-import { type KnownState, Waiters } from './waiting.ts'
+import type { FollowedBatch, Following } from './stream-hub.ts'
 
 /** Every write shows whether the client is still there. */
 export const COMMENT_EVERY_MS = 15_000

@@ -2,8 +2,8 @@
 import { Hono } from 'hono'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { MillraceError } from '../../src/errors.ts'
+import { formOf, keepBody } from '../../src/features/cards/import-upload.ts'
 import type { Env } from '../../src/http/context.ts'
-import { formOf, keepBody } from '../../src/routes/bulk/intake.ts'
 import { openEngine } from '../engine/rig.ts'
 
 const BOUNDS = { cards: 40, bytes: 1_000 }

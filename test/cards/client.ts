@@ -3,7 +3,14 @@
 import { DatabaseSync } from 'node:sqlite'
 import { sign } from 'hono/jwt'
 import { z } from 'zod'
-import { DeleteResult, ExportResult, ImportResult, TaskAccepted, TaskStatus, Tokens } from '../../src/wire/cards.ts'
+import {
+  DeleteResult,
+  ExportResult,
+  ImportResult,
+  TaskAccepted,
+  TaskStatus,
+  Tokens,
+} from '../../src/features/cards/schemas.ts'
 import { until } from '../engine/rig.ts'
 import type { TestServer } from '../server/harness.ts'
 

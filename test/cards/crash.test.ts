@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ImportResult } from '../../src/wire/cards.ts'
+import { ImportResult } from '../../src/features/cards/schemas.ts'
 import { freshFolder, startServer, type TestServer } from '../server/harness.ts'
 import { CardClient, KEYED, keyOf, query, someCards } from './client.ts'
 

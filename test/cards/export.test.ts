@@ -2,7 +2,7 @@
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ImportResult } from '../../src/wire/cards.ts'
+import { ImportResult } from '../../src/features/cards/schemas.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { CardClient, card, KEYED, keyOf, query, someCards } from './client.ts'
 

@@ -1,7 +1,7 @@
 /** Imports in every form, duplicates, publishing and the ledger, against a real server. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ImportResult } from '../../src/wire/cards.ts'
+import { ImportResult } from '../../src/features/cards/schemas.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { CardClient, card, KEYED, keyOf, query, refusal, someCards } from './client.ts'
 

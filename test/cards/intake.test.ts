@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ImportResult } from '../../src/wire/cards.ts'
+import { ImportResult } from '../../src/features/cards/schemas.ts'
 import { curl, freshFolder, startServer, type TestServer } from '../server/harness.ts'
 import { CardClient, card, KEYED, keyOf, query, refusal, someCards } from './client.ts'
 

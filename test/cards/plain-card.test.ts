@@ -1,8 +1,8 @@
 /** The short way to a card gives what the schema gives, or leaves it to the schema. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { plainCard } from '../../src/operations/cards/plain-card.ts'
-import { NewCard } from '../../src/wire/cards.ts'
+import { plainCard } from '../../src/features/cards/import/card-fast-path.ts'
+import { NewCard } from '../../src/features/cards/schemas.ts'
 
 const text = fc.oneof(
   fc.string({ maxLength: 20 }),

@@ -1,9 +1,9 @@
 /** How the import of a slice runs: it reports as it goes, and hears that it is to stop. Runs on Node and inside workerd. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { stopBatch } from '../../src/engine/control.ts'
-import { submit } from '../../src/engine/submit.ts'
-import { importCards } from '../../src/operations/cards/import.ts'
+import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { importCards } from '../../src/features/cards/operations/import.ts'
 import type { Operation, Progress } from '../../src/ports.ts'
 import { openEngine, until } from '../engine/rig.ts'
 import { someCards } from './client.ts'

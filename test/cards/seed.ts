@@ -1,6 +1,6 @@
 /** Cards put straight into a database's file, as an import would have written them: for tests of what comes after a long one. */
 import { DatabaseSync } from 'node:sqlite'
-import { cardId, contentHash, slugMaker } from '../../src/operations/cards/card.ts'
+import { cardId, contentHash, slugMaker } from '../../src/features/cards/card.ts'
 
 /** A card as the file holds it, all of it published. */
 export interface SeededCard {

@@ -1,14 +1,14 @@
 /** The states of a task that need something to go wrong: read from a real engine whose import fails as it is told. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
-import { stopBatch } from '../../src/engine/control.ts'
-import { submit } from '../../src/engine/submit.ts'
+import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
 import { MillraceError } from '../../src/errors.ts'
-import { exportCards } from '../../src/operations/cards/export.ts'
-import { importCards } from '../../src/operations/cards/import.ts'
+import { exportCards } from '../../src/features/cards/operations/export.ts'
+import { importCards } from '../../src/features/cards/operations/import.ts'
+import { countWorkers, readCardTask, readCardTaskResult } from '../../src/features/cards/queries/tasks.ts'
+import { presentUnfinished } from '../../src/features/cards/task-results.ts'
 import type { Operation } from '../../src/ports.ts'
-import { countWorkers, readCardTask, readCardTaskResult } from '../../src/reads/card-tasks.ts'
-import { presentUnfinished } from '../../src/routes/bulk/results.ts'
 import { openEngine, until } from '../engine/rig.ts'
 
 const task = {

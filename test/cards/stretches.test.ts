@@ -2,9 +2,9 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { z } from 'zod'
-import { submit } from '../../src/engine/submit.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { exportCards } from '../../src/features/cards/operations/export.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { exportCards } from '../../src/operations/cards/export.ts'
 import type { Attempt, Operation } from '../../src/ports.ts'
 import { openEngine, until } from '../engine/rig.ts'
 

@@ -1,11 +1,11 @@
 /** The time that a task may take and the time that it took, by a clock that is turned. Runs on Node and inside workerd. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { pauseBatch, resumeBatch, retryBatch } from '../../src/engine/control.ts'
-import { submit } from '../../src/engine/submit.ts'
+import { pauseBatch, resumeBatch, retryBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
 import { MillraceError } from '../../src/errors.ts'
-import { importCards } from '../../src/operations/cards/import.ts'
+import { importCards } from '../../src/features/cards/operations/import.ts'
+import { readCardTask } from '../../src/features/cards/queries/tasks.ts'
 import type { Operation } from '../../src/ports.ts'
-import { readCardTask } from '../../src/reads/card-tasks.ts'
 import { openEngine, until } from '../engine/rig.ts'
 
 const HOUR_MS = 3_600_000

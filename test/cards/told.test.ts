@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Health } from '../../src/wire/cards.ts'
+import { Health } from '../../src/features/cards/schemas.ts'
 import { until } from '../engine/rig.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { opened, openReceiver } from '../webhooks/receiver.ts'

@@ -1,7 +1,7 @@
 /** Following a batch through everything that happens to connections. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BatchStream, type Client, createClient, type FollowEvent } from '../../src/client/index.ts'
-import { BatchEvent } from '../../src/wire/batch.ts'
+import { BatchEvent } from '../../src/features/batches/follow-schemas.ts'
 import { freshFolder, startServer, type TestServer } from '../server/harness.ts'
 import { TestProxy } from './proxy.ts'
 

@@ -1,6 +1,6 @@
 /** The books after a crash run: what must hold of every batch in the database, and of every batch that was promised. */
 import { type SQL, sql } from 'drizzle-orm'
-import { MAX_LOSSES } from '../../src/engine/sweep.ts'
+import { MAX_LOSSES } from '../../src/engine/transitions/sweep.ts'
 import type { Database } from '../../src/ports.ts'
 import { type Ledger, type Promised, succeeds } from './client.ts'
 

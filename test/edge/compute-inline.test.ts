@@ -1,7 +1,7 @@
 /** Compute in a Worker. */
 import { describe, expect, it } from 'vitest'
 import { createInlineCompute } from '../../src/drivers/compute-inline.ts'
-import { IsolateTurn } from '../../src/drivers/compute-isolate-turn.ts'
+import { IsolateTurn } from '../../src/drivers/compute-isolate-mutex.ts'
 import type { Compute } from '../../src/ports.ts'
 import { computeContract } from '../contracts/compute.ts'
 import { computeTasks } from '../contracts/compute-tasks.ts'

@@ -1,9 +1,9 @@
 /** Jobs that are over at once are claimed before there is a place for them; where one is not, it waits for no place that another has. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { stopBatch } from '../../src/engine/control.ts'
+import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import type { Operation } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
 

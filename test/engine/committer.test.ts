@@ -1,8 +1,8 @@
 /** What jobs came to is written, or said to be impossible to write; one that is does not cost the others anything. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import type { Operation } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
 

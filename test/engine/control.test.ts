@@ -1,14 +1,20 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claim, readyDue } from '../../src/engine/claim.ts'
-import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
-import { finish } from '../../src/engine/finish.ts'
-import { appendJobs, OPEN_MS, sealBatch } from '../../src/engine/open.ts'
-import { sweepOrphans } from '../../src/engine/retention.ts'
-import { submit } from '../../src/engine/submit.ts'
+import {
+  deleteBatch,
+  pauseBatch,
+  resumeBatch,
+  retryBatch,
+  stopBatch,
+} from '../../src/engine/transitions/batch-commands.ts'
+import { claim, readyDue } from '../../src/engine/transitions/claim.ts'
+import { finish } from '../../src/engine/transitions/complete-jobs.ts'
+import { appendJobs, OPEN_MS, sealBatch } from '../../src/engine/transitions/open-batches.ts'
+import { sweepOrphans } from '../../src/engine/transitions/retention.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { readItemResults } from '../../src/features/batches/queries.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch, readJobItems } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
-import { readItemResults } from '../../src/reads/lists.ts'
 import { openEngine, until } from './rig.ts'
 
 let engine: Awaited<ReturnType<typeof openEngine>>

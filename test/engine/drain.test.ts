@@ -1,14 +1,14 @@
 /** A worker that lives no longer than there is work, and what is left for a timer to wake the next for. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claim } from '../../src/engine/claim.ts'
-import { stopBatch } from '../../src/engine/control.ts'
-import { nextDue } from '../../src/engine/due.ts'
-import { submit } from '../../src/engine/submit.ts'
-import { knownWorkers } from '../../src/engine/sweep.ts'
-import { Worker } from '../../src/engine/worker.ts'
+import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { claim } from '../../src/engine/transitions/claim.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { knownWorkers } from '../../src/engine/transitions/sweep.ts'
+import { nextDue } from '../../src/engine/worker/next-wakeup.ts'
+import { Worker } from '../../src/engine/worker/worker.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import { openEngine } from './rig.ts'
 
 let engine: Awaited<ReturnType<typeof openEngine>>

@@ -1,11 +1,11 @@
 /** What a worker keeps and loses while it runs: its leases, and the word that its batch was stopped. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claim } from '../../src/engine/claim.ts'
-import { stopBatch } from '../../src/engine/control.ts'
-import { heartbeat } from '../../src/engine/heartbeat.ts'
+import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { claim } from '../../src/engine/transitions/claim.ts'
+import { heartbeat } from '../../src/engine/transitions/heartbeat.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import type { Operation } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
 

@@ -2,11 +2,17 @@
 import { pathToFileURL } from 'node:url'
 import Connection from 'libsql'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
-import { appendJobs, sealBatch } from '../../src/engine/open.ts'
-import { submit } from '../../src/engine/submit.ts'
+import {
+  deleteBatch,
+  pauseBatch,
+  resumeBatch,
+  retryBatch,
+  stopBatch,
+} from '../../src/engine/transitions/batch-commands.ts'
+import { appendJobs, sealBatch } from '../../src/engine/transitions/open-batches.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import { openEngine, until } from './rig.ts'
 
 const prepare = Connection.prototype.prepare

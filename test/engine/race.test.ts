@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import Connection from 'libsql'
 import { expect, it } from 'vitest'
-import { submit } from '../../src/engine/submit.ts'
-import { echo } from '../../src/operations/echo.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { openEngine } from './rig.ts'
 
 it('a create that finds its key taken when it writes answers the batch that took it', async () => {

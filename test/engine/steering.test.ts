@@ -1,11 +1,17 @@
 /** What is asked of a large batch is done in slices: others get their turn in between, and whoever is cut off there leaves no half. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
-import { sweepRetention } from '../../src/engine/retention.ts'
-import { submit } from '../../src/engine/submit.ts'
+import {
+  deleteBatch,
+  pauseBatch,
+  resumeBatch,
+  retryBatch,
+  stopBatch,
+} from '../../src/engine/transitions/batch-commands.ts'
+import { sweepRetention } from '../../src/engine/transitions/retention.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/operations/echo.ts'
 import type { Database } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
 

@@ -1,7 +1,7 @@
 /** Numbers of any length come out of JSON as they went in. Runs on Node and inside workerd. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseExact } from '../../src/formats/exact-json.ts'
+import { parseExact } from '../../src/formats/lossless-json.ts'
 
 const again = (text: string) => JSON.stringify(parseExact(text))
 

@@ -1,7 +1,7 @@
 /** Elements found while the bytes of a JSON body stream by are the elements of the array, however the bytes are cut. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { JsonElementScanner, readElements, TooMuchAround } from '../../src/formats/json-elements.ts'
+import { JsonElementScanner, readElements, TooMuchAround } from '../../src/formats/json-array-scanner.ts'
 
 const utf8 = new TextEncoder()
 const BOUNDS = { records: 3, bytes: 60, recordBytes: 200 }

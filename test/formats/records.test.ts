@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeRecord, parseRecord } from '../../src/formats/csv.ts'
-import { type RecordForm, RecordScanner, splitRecords } from '../../src/formats/records.ts'
+import { type RecordForm, RecordScanner, splitRecords } from '../../src/formats/record-scanner.ts'
 
 const utf8 = new TextEncoder()
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ErrorBody } from '../../src/wire/batch.ts'
+import { ErrorBody } from '../../src/http/response/error-bodies.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { runs, SEED } from './chance.ts'
 import { bytesOf, exchange, type Sent } from './exchange.ts'

@@ -3,9 +3,9 @@ import { createServer, request } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { boundRequests } from '../../src/http/bounds.ts'
 import type { Env } from '../../src/http/context.ts'
-import { errorHandler } from '../../src/http/errors.ts'
+import { boundRequests } from '../../src/http/middleware/request-limits.ts'
+import { errorHandler } from '../../src/http/response/errors.ts'
 import { quietLog } from '../engine/rig.ts'
 
 const log = quietLog()

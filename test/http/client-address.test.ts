@@ -1,6 +1,6 @@
 /** Whose address counts: what a client sends of itself is believed only where a trusted proxy wrote it down. */
 import { describe, expect, it } from 'vitest'
-import { clientAddress, type TrustProxy } from '../../src/http/client-address.ts'
+import { clientAddress, type TrustProxy } from '../../src/http/request/client-address.ts'
 
 describe('the address of a client', () => {
   it.each<[what: string, peer: string | null, forwarded: string | undefined, trust: TrustProxy, address: string]>([

@@ -1,8 +1,8 @@
 /** JWTs by JWKS: which are believed, keys that change while the server runs, a provider that is down or answers rubbish. */
 import { exportSPKI, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createJwtVerifier } from '../../src/http/auth/jwt.ts'
 import type { JwksCache } from '../../src/http/context.ts'
-import { createJwtVerifier } from '../../src/http/jwt.ts'
 import { quietLog, turnableClock } from '../engine/rig.ts'
 import { makeKey, type SigningKey, startProvider } from './jwks-server.ts'
 

@@ -1,7 +1,7 @@
 /** API keys on a real database, with the time turned. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createKey, findKey, listKeys, revokeKey, rotateKey } from '../../src/http/keys.ts'
+import { createKey, findKey, listKeys, revokeKey, rotateKey } from '../../src/http/auth/keys.ts'
 import { type Home, openHome } from '../engine/home.ts'
 import { turnableClock } from '../engine/rig.ts'
 

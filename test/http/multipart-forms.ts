@@ -1,6 +1,6 @@
 /** Forms made by hand, and what reading them gives: shared by the tests of multipart. */
 import { MillraceError } from '../../src/errors.ts'
-import { type MultipartLimits, readMultipart } from '../../src/http/multipart.ts'
+import { type MultipartLimits, readMultipart } from '../../src/http/request/multipart.ts'
 
 /** Small limits, so that small forms reach them. */
 export const LIMITS: MultipartLimits = { maxFieldBytes: 1024, maxFileBytes: 1024 * 1024, maxParts: 10 }

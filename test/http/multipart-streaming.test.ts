@@ -10,7 +10,7 @@ import { runInNewContext } from 'node:vm'
 import { type ServerType, serve } from '@hono/node-server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MillraceError } from '../../src/errors.ts'
-import { type MultipartFile, readMultipart } from '../../src/http/multipart.ts'
+import { type MultipartFile, readMultipart } from '../../src/http/request/multipart.ts'
 import { bytesOf, errorOf, fileForm, LIMITS, MB, part, requestOf, seenIn } from './multipart-forms.ts'
 
 setFlagsFromString('--expose-gc')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type MultipartFile, readMultipart } from '../../src/http/multipart.ts'
+import { type MultipartFile, readMultipart } from '../../src/http/request/multipart.ts'
 import { bytesOf, errorOf, fileForm, LIMITS, MB, part, requestOf, seenIn } from './multipart-forms.ts'
 
 describe('what a form holds', () => {

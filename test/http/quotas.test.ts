@@ -2,9 +2,9 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WINDOW_MS } from '../../src/engine/quotas.ts'
-import { sweepRateWindows } from '../../src/engine/retention.ts'
-import { Quotas } from '../../src/http/quotas.ts'
-import { rateLimits } from '../../src/wire/limits.ts'
+import { sweepRateWindows } from '../../src/engine/transitions/retention.ts'
+import { Quotas } from '../../src/http/middleware/quotas.ts'
+import { rateLimits } from '../../src/rate-classes.ts'
 import { type Home, openHome } from '../engine/home.ts'
 
 const NAME = 'batch.create'

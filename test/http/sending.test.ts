@@ -6,7 +6,7 @@ import { listen } from '../../src/drivers/listen-node.ts'
 import { breakNodeAnswer } from '../../src/drivers/sink-node.ts'
 import { streamOf } from '../../src/formats/streams.ts'
 import type { Env } from '../../src/http/context.ts'
-import { sendStream } from '../../src/http/sending.ts'
+import { sendStream } from '../../src/http/response/streamed-response.ts'
 import { curl } from '../server/harness.ts'
 
 const logged: string[] = []

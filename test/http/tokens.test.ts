@@ -1,7 +1,7 @@
 /** Tokens in URLs: each opens the reads of one thing for a day. */
 import { SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { artifactUrl, openedBy, streamUrl } from '../../src/http/tokens.ts'
+import { artifactUrl, openedBy, streamUrl } from '../../src/http/auth/tokens.ts'
 import { turnableClock } from '../engine/rig.ts'
 
 const auth = { signingKey: 'a key that signs the tokens of these tests' }

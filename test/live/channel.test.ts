@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Channel, type Follower } from '../../src/live/channel.ts'
-import type { Page } from '../../src/live/log.ts'
+import type { Page } from '../../src/live/event-log.ts'
 import { quietLog } from '../engine/rig.ts'
 
 it('says nothing of progress before the first read has told what a client lacks', async () => {

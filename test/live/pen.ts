@@ -1,7 +1,7 @@
 /** A pen that writes the event logs of batches which nobody works at: as many events, as large and as fast as a test wants. */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import { echo } from '../../src/operations/echo.ts'
+import { echo } from '../../src/features/echo/operation.ts'
 import type { Database, Notifier } from '../../src/ports.ts'
 import { batches } from '../../src/schema/batches.ts'
 

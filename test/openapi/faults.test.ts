@@ -1,6 +1,6 @@
 /** Every operation on a server whose database has gone away: what nobody foresaw is told in the surface's shape, without what only the log should know. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { openApiDocument } from '../../src/openapi.ts'
 import { openWholeApp } from './app.ts'
 import { type Answer, Contract, type Operation, read } from './contract.ts'
 import { withoutExample } from './kept.ts'

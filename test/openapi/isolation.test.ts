@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { openApiDocument } from '../../src/openapi.ts'
 import { until } from '../engine/rig.ts'
 import { openWholeApp } from './app.ts'
 import { Contract, read } from './contract.ts'

@@ -1,7 +1,7 @@
 /** The routes of the app and the operations of the document are the same; what routes have in common holds for each. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { openApiDocument } from '../../src/openapi.ts'
 import { openWholeApp } from './app.ts'
 import { Contract, read } from './contract.ts'
 

@@ -1,6 +1,6 @@
 /** Every operation of the document, called with each of its examples on a real server: what comes back is what the document states. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/http/openapi/document.ts'
+import { openApiDocument } from '../../src/openapi.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, read } from './contract.ts'
 import { keptNames, withoutExample } from './kept.ts'

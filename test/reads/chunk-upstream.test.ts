@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ChunkUpstream, type UpstreamOptions } from '../../src/reads/chunk-upstream.ts'
+import { ChunkUpstream, type UpstreamOptions } from '../../src/features/chunks/chunk-upstream.ts'
 
 const closing: (() => void)[] = []
 afterEach(() => {

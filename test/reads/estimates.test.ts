@@ -2,7 +2,7 @@
 
 import { uuidv7 } from 'uuidv7'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { estimateSeconds, paceOf } from '../../src/reads/estimates.ts'
+import { estimateSeconds, paceOf } from '../../src/features/cards/queries/estimates.ts'
 import { batches } from '../../src/schema/batches.ts'
 import { openEngine } from '../engine/rig.ts'
 

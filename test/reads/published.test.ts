@@ -1,7 +1,7 @@
 /** Which card is shown at an address. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readPublished } from '../../src/reads/cards.ts'
+import { readPublished } from '../../src/features/cards/queries/cards.ts'
 import { openEngine } from '../engine/rig.ts'
 
 let engine: Awaited<ReturnType<typeof openEngine>>

@@ -6,10 +6,9 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { z } from 'zod'
 import { openLibsql } from '../../src/drivers/db-libsql.ts'
-import type { Database } from '../../src/ports.ts'
-import { createRows } from '../../src/reads/create.ts'
-import { recommend } from '../../src/reads/recommend.ts'
-import { findRows, readPage } from '../../src/reads/rows.ts'
+import { Activity, NewActivity, NewParticipation } from '../../src/features/resources/activities.ts'
+import { createRows } from '../../src/features/resources/queries/create.ts'
+import { recommend } from '../../src/features/resources/queries/recommend.ts'
 import {
   type Candidate,
   historyPoints,
@@ -17,10 +16,11 @@ import {
   type Occasion,
   scoreOccasion,
   toScore,
-} from '../../src/reads/scoring.ts'
-import { isoWeek } from '../../src/reads/weeks.ts'
-import { TABLE_RESOURCES } from '../../src/schema/resources.ts'
-import { Activity, NewActivity, NewParticipation } from '../../src/wire/activities.ts'
+} from '../../src/features/resources/scoring.ts'
+import { TABLE_RESOURCES } from '../../src/features/resources/tables.ts'
+import { isoWeek } from '../../src/features/resources/weeks.ts'
+import type { Database } from '../../src/ports.ts'
+import { findRows, readPage } from '../../src/rows/owned-rows.ts'
 import { counted } from '../engine/counted.ts'
 import { MIGRATIONS } from '../engine/home.ts'
 

@@ -7,7 +7,7 @@ import {
   type Occasion,
   scoreOccasion,
   toScore,
-} from '../../src/reads/scoring.ts'
+} from '../../src/features/resources/scoring.ts'
 
 const activity = (has: Partial<Candidate> = {}): Candidate => ({
   id: 'a',

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { BulkChunks, ChunkPage } from '../../src/wire/chunks.ts'
+import { BulkChunks, ChunkPage } from '../../src/features/chunks/schemas.ts'
 import { ON_EDGE, runEntry, startServer } from '../server/harness.ts'
 import { drawFirst, startWithCallers } from './callers.ts'
 

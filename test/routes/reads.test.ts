@@ -2,8 +2,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { Activity } from '../../src/wire/activities.ts'
-import { BatchResults, DetailBody, RecommendationResults } from '../../src/wire/batch-reads.ts'
+import { Activity } from '../../src/features/resources/activities.ts'
+import { BatchResults, RecommendationResults } from '../../src/features/resources/schemas.ts'
+import { DetailBody } from '../../src/http/response/error-bodies.ts'
 import { until } from '../engine/rig.ts'
 import { drawFirst, startWithCallers } from './callers.ts'
 

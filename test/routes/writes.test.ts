@@ -1,8 +1,8 @@
 /** Batch updates and deletes over real HTTP: up to 100 at once, more as a batch on the engine. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { Activity } from '../../src/wire/activities.ts'
-import { BatchResults, ItemResult, WriteAccepted } from '../../src/wire/batch-reads.ts'
+import { Activity } from '../../src/features/resources/activities.ts'
+import { BatchResults, ItemResult, WriteAccepted } from '../../src/features/resources/schemas.ts'
 import { until } from '../engine/rig.ts'
 import { Follower } from '../server/follow.ts'
 import { opened, openReceiver } from '../webhooks/receiver.ts'

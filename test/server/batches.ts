@@ -1,6 +1,6 @@
-/** The heat-sheet surface as a client calls it. */
-import { ErrorBody } from '../../src/wire/batch.ts'
-import { BatchStatus, ExtractAccepted, MergedResults } from '../../src/wire/extract.ts'
+import { BatchStatus } from '../../src/features/batches/follow-schemas.ts'
+import { ExtractAccepted, MergedResults } from '../../src/features/heat-sheets/schemas.ts'
+import { ErrorBody } from '../../src/http/response/error-bodies.ts'
 import { Follower } from './follow.ts'
 import type { TestServer } from './harness.ts'
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ExtractAccepted } from '../../src/wire/extract.ts'
+import { ExtractAccepted } from '../../src/features/heat-sheets/schemas.ts'
 import { extract, formOf, resultsOf, statusOf } from './batches.ts'
 import { eventsOf, Follower } from './follow.ts'
 import { curl, freshFolder, startServer, type TestServer } from './harness.ts'

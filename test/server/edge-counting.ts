@@ -1,6 +1,6 @@
 /** The Worker as it is, with its queries counted: `GET /__queries` tells how many requests have made so far, and how many Durable Objects. */
 import type { D1Database, DurableObjectState, ExecutionContext, MessageBatch } from '@cloudflare/workers-types'
-import worker, { MillraceBatch as Batch, MillraceTimer } from '../../src/worker.ts'
+import worker, { MillraceBatch as Batch, MillraceTimer } from '../../src/cloudflare.ts'
 
 type Bindings = Parameters<typeof worker.fetch>[1]
 

@@ -3,7 +3,7 @@
  * the turn they are asked in, and for as long as a job goes from one question to the next nobody else is heard: no client, no inspector.
  */
 import type { ExecutionContext, MessageBatch } from '@cloudflare/workers-types'
-import worker, { MillraceBatch, MillraceTimer } from '../../src/worker.ts'
+import worker, { MillraceBatch, MillraceTimer } from '../../src/cloudflare.ts'
 
 type Bindings = Parameters<typeof worker.fetch>[1]
 

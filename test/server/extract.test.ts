@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ExtractAccepted } from '../../src/wire/extract.ts'
+import { ExtractAccepted } from '../../src/features/heat-sheets/schemas.ts'
 import { extract, formOf, post, statusOf, toTheEnd } from './batches.ts'
 import { curl, freshFolder, startServer, type TestServer } from './harness.ts'
 import { heatSheet, SWIMMER } from './sheets.ts'

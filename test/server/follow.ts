@@ -1,6 +1,6 @@
 /** Following a batch as clients do: the `eventsource` package, and raw streams by curl. */
 import { EventSource } from 'eventsource'
-import { BatchEvent } from '../../src/wire/batch.ts'
+import { BatchEvent } from '../../src/features/batches/follow-schemas.ts'
 
 const TYPES = ['batch_started', 'job_progress', 'job_completed', 'job_failed', 'batch_completed', 'resync'] as const
 

@@ -1,7 +1,7 @@
 /** Documents that can't be used, and addresses that can't be fetched: by which code a job fails, and in what words. */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BatchAccepted } from '../../src/wire/native.ts'
+import { BatchAccepted } from '../../src/features/batches/schemas.ts'
 import { extract, resultsOf, statusOf, toTheEnd } from './batches.ts'
 import { startServer, type TestServer } from './harness.ts'
 import { heatSheet, letter, lockedSheet, SWIMMER, scan } from './sheets.ts'

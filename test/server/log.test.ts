@@ -5,7 +5,7 @@ import { createClient } from '@libsql/client'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { StreamLink } from '../../src/wire/batch.ts'
+import { StreamLink } from '../../src/features/batches/follow-schemas.ts'
 import { until } from '../engine/rig.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
 

@@ -1,7 +1,7 @@
 /** The native surface as tests call it. */
 import { expect } from 'vitest'
 import { z } from 'zod'
-import { BatchAccepted, ItemResult } from '../../src/wire/native.ts'
+import { BatchAccepted, ItemResult } from '../../src/features/batches/schemas.ts'
 import { Follower } from './follow.ts'
 import type { TestServer } from './harness.ts'
 

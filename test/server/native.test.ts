@@ -2,7 +2,7 @@
 import { sign } from 'hono/jwt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { ItemResult } from '../../src/wire/native.ts'
+import { ItemResult } from '../../src/features/batches/schemas.ts'
 import { startServer, type TestServer } from './harness.ts'
 import { NativeClient, Refusal, type Sets } from './native-client.ts'
 

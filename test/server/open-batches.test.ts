@@ -1,6 +1,6 @@
 /** Batches that are fed in slices, over real HTTP. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ItemResult } from '../../src/wire/native.ts'
+import { ItemResult } from '../../src/features/batches/schemas.ts'
 import { startServer, type TestServer } from './harness.ts'
 import { NativeClient, Refusal } from './native-client.ts'
 

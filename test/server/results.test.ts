@@ -2,7 +2,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { BatchAccepted, ItemResult } from '../../src/wire/native.ts'
+import { BatchAccepted, ItemResult } from '../../src/features/batches/schemas.ts'
 import { Follower } from './follow.ts'
 import { curl, startServer, type TestServer } from './harness.ts'
 

@@ -1,7 +1,7 @@
 /** What keys and JWTs may do: by scope, on every surface, in its own words; keys that are rotated; JWTs by JWKS. */
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Scope } from '../../src/wire/scopes.ts'
+import type { Scope } from '../../src/scopes.ts'
 import { makeKey, startProvider } from '../http/jwks-server.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
 

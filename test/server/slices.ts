@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import Connection from 'libsql'
 import { z } from 'zod'
-import { BatchStatus } from '../../src/wire/extract.ts'
+import { BatchStatus } from '../../src/features/batches/follow-schemas.ts'
 import type { TestServer } from './harness.ts'
 
 const Created = z.object({ batchId: z.string() })

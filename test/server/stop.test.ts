@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import Connection from 'libsql'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { BatchAccepted } from '../../src/wire/native.ts'
+import { BatchAccepted } from '../../src/features/batches/schemas.ts'
 import { type Exit, freshFolder, startServer, type TestServer } from './harness.ts'
 
 const PROMISED_MS = 10_000

@@ -1,10 +1,10 @@
 /** The log of deliveries: pages, owners, and its end. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { deleteBatch, stopBatch } from '../../src/engine/control.ts'
-import { listDeliveries, readDelivery } from '../../src/reads/deliveries.ts'
-import { listBatches } from '../../src/reads/lists.ts'
-import type { Delivery } from '../../src/wire/webhooks.ts'
+import { deleteBatch, stopBatch } from '../../src/engine/transitions/batch-commands.ts'
+import { listBatches } from '../../src/features/batches/queries.ts'
+import { listDeliveries, readDelivery } from '../../src/features/webhooks/queries.ts'
+import type { Delivery } from '../../src/features/webhooks/schemas.ts'
 import { openEngine, until } from '../engine/rig.ts'
 import { create, type Engine, log, sender } from './rig.ts'
 

@@ -1,7 +1,7 @@
 /** A receiver of webhooks: a real server that keeps what it was sent and answers as it is told. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { Webhook } from 'standardwebhooks'
-import { WebhookPayload } from '../../src/wire/webhooks.ts'
+import { WebhookPayload } from '../../src/features/webhooks/schemas.ts'
 
 /** What came in. */
 export interface Received {

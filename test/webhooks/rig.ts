@@ -1,10 +1,10 @@
 /** Batches with a webhook on an engine that sends, and its log. */
-import { submit } from '../../src/engine/submit.ts'
+import { submit } from '../../src/engine/transitions/submit.ts'
 import type { WebhookOptions } from '../../src/engine/webhooks.ts'
-import { echo } from '../../src/operations/echo.ts'
-import { webhook } from '../../src/operations/webhook.ts'
-import { listDeliveries } from '../../src/reads/deliveries.ts'
-import type { Delivery } from '../../src/wire/webhooks.ts'
+import { echo } from '../../src/features/echo/operation.ts'
+import { webhook } from '../../src/features/webhooks/operation.ts'
+import { listDeliveries } from '../../src/features/webhooks/queries.ts'
+import type { Delivery } from '../../src/features/webhooks/schemas.ts'
 import { type openEngine, until } from '../engine/rig.ts'
 
 export type Engine = Awaited<ReturnType<typeof openEngine>>

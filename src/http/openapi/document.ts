@@ -1,8 +1,5 @@
 /** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
 import * as z from 'zod'
-import { batch } from './batch.ts'
-import { cards } from './cards.ts'
-import { chunks } from './chunks.ts'
 import {
   type Answer,
   type Content,
@@ -13,14 +10,7 @@ import {
   RESPONSE_HEADERS,
   type Surface,
 } from './endpoint.ts'
-import { pages } from './pages.ts'
-import { reads } from './reads.ts'
 import { type JsonSchema, jsonSchemas } from './schemas.ts'
-import { server } from './server.ts'
-import { exports, webhooks } from './webhooks.ts'
-
-/** Every surface, in the order in which the document tells of them. */
-export const SURFACES: readonly Surface[] = [batch, cards, pages, exports, reads, chunks, webhooks, server]
 
 const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surface. Every answer carries \`X-Request-Id\`, and, where
 its class of requests is limited, \`X-RateLimit-*\`, \`RateLimit\` and \`RateLimit-Policy\`. A method that a path does not have is answered
@@ -32,15 +22,16 @@ const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500]
 
 /**
  * Makes the document.
+ * @param surfaces in the order in which the document tells of them
  * @param examples real answers, by operation and status (`createBatch 202`), and errors by surface and status (`Batch 404`)
  */
-export function openApiDocument(examples: Readonly<Record<string, unknown>>) {
+export function makeDocument(surfaces: readonly Surface[], examples: Readonly<Record<string, unknown>>) {
   const requests = jsonSchemas(
-    SURFACES.flatMap(({ endpoints }) => endpoints.flatMap(sent)),
+    surfaces.flatMap(({ endpoints }) => endpoints.flatMap(sent)),
     'input',
   )
   const answers = jsonSchemas(
-    SURFACES.flatMap(({ error, endpoints }) => [
+    surfaces.flatMap(({ error, endpoints }) => [
       error,
       ...endpoints.flatMap(({ answers: given }) => Object.values(given).flatMap(came)),
     ]),
@@ -48,7 +39,7 @@ export function openApiDocument(examples: Readonly<Record<string, unknown>>) {
   )
   const make = { request: requests.of, answer: answers.of, examples }
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const surface of SURFACES) {
+  for (const surface of surfaces) {
     for (const endpoint of surface.endpoints) {
       const [method = '', path = ''] = endpoint.route.split(' ')
       const key = path.replace(/:(\w+)/g, '{$1}')
@@ -59,11 +50,11 @@ export function openApiDocument(examples: Readonly<Record<string, unknown>>) {
     openapi: '3.1.0',
     info: { title: 'Millrace', version: '1.0.0', description: ABOUT },
     servers: [{ url: '/' }],
-    tags: SURFACES.map(({ name, description }) => ({ name, description })),
+    tags: surfaces.map(({ name, description }) => ({ name, description })),
     paths,
     components: {
       schemas: { ...requests.components, ...answers.components },
-      responses: Object.assign({}, ...SURFACES.map((surface) => errorAnswers(surface, make))),
+      responses: Object.assign({}, ...surfaces.map((surface) => errorAnswers(surface, make))),
       headers: mapped(RESPONSE_HEADERS, (description) => ({ description, schema: { type: 'string' } })),
       parameters: mapped(REQUEST_HEADERS, (description, name) => ({
         name,

@@ -1,6 +1,6 @@
 /** Days as sheets print them. */
 import { expect, it } from 'vitest'
-import { findDates, putsDayFirst, sessionDay } from '../../../src/operations/heat-sheet/dates.ts'
+import { findDates, putsDayFirst, sessionDay } from '../../../src/features/heat-sheets/parser/dates.ts'
 
 it.each([
   ['Open - 3/14/2031 to 3/17/2031', '2031-03-14', '2031-03-17', 'Open'],

@@ -4,11 +4,11 @@ import { theDemoSheets } from '../../../demo/meet.ts'
 import { otherDocuments } from '../../../demo/others.ts'
 import { allLayouts } from '../../../demo/sheets.ts'
 import type { TruthEvent } from '../../../demo/truth.ts'
+import { findSwimmer } from '../../../src/features/heat-sheets/parser/match.ts'
+import { parseSheet } from '../../../src/features/heat-sheets/parser/parse.ts'
+import type { Sheet } from '../../../src/features/heat-sheets/parser/sheet.ts'
+import type { SwimEvent } from '../../../src/features/heat-sheets/schemas.ts'
 import { readPdfText, type TextPage } from '../../../src/formats/pdf-text.ts'
-import { findSwimmer } from '../../../src/operations/heat-sheet/match.ts'
-import { parseSheet } from '../../../src/operations/heat-sheet/parse.ts'
-import type { Sheet } from '../../../src/operations/heat-sheet/sheet.ts'
-import type { SwimEvent } from '../../../src/wire/extract.ts'
 
 async function read(bytes: Uint8Array): Promise<Sheet> {
   const pages: TextPage[] = []

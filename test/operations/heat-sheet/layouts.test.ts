@@ -1,7 +1,7 @@
 /** Layouts and pitfalls of HY-TEK sheets, each on a few invented lines. */
 import { describe, expect, it } from 'vitest'
-import { findSwimmer } from '../../../src/operations/heat-sheet/match.ts'
-import { parseSheet, readSheet } from '../../../src/operations/heat-sheet/parse.ts'
+import { findSwimmer } from '../../../src/features/heat-sheets/parser/match.ts'
+import { parseSheet, readSheet } from '../../../src/features/heat-sheets/parser/parse.ts'
 import { type Cells, EVENT, entriesOf, flush, HEADINGS, HEAT, lines, page, row, sheetOf } from './pages.ts'
 
 describe('headings of events', () => {

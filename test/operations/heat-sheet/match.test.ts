@@ -1,9 +1,9 @@
 /** Whose events a name finds, and what the warnings say. */
 import { describe, expect, it } from 'vitest'
-import { editDistance } from '../../../src/operations/heat-sheet/close.ts'
-import { findSwimmer } from '../../../src/operations/heat-sheet/match.ts'
-import { normalizeSwimmer, spoken } from '../../../src/operations/heat-sheet/names.ts'
-import { PARSER_VERSION, type Sheet, type SheetEntry } from '../../../src/operations/heat-sheet/sheet.ts'
+import { findSwimmer } from '../../../src/features/heat-sheets/parser/match.ts'
+import { normalizeSwimmer, spoken } from '../../../src/features/heat-sheets/parser/names.ts'
+import { PARSER_VERSION, type Sheet, type SheetEntry } from '../../../src/features/heat-sheets/parser/sheet.ts'
+import { editDistance } from '../../../src/features/heat-sheets/parser/similar-names.ts'
 
 const SESSION = { name: 'Saturday', date: '2031-03-08', guessed: false }
 

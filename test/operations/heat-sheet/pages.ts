@@ -1,7 +1,7 @@
 /** Pages of positioned text, made by hand for tests: each line is where it stands and its cells, `[x, text]`. */
 import { expect } from 'vitest'
+import { readSheet } from '../../../src/features/heat-sheets/parser/parse.ts'
 import type { TextItem, TextPage } from '../../../src/formats/pdf-text.ts'
-import { readSheet } from '../../../src/operations/heat-sheet/parse.ts'
 
 export type Cells = readonly (readonly [x: number, text: string])[]
 

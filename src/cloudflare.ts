@@ -1,0 +1,279 @@
+/**
+ * The edge home: Cloudflare Workers, with D1 (or libSQL by URL), Queues, Durable Objects and R2. Reads the environment and chooses the
+ * drivers.
+ *
+ * I/O belongs to one request here, so everything that does any is made anew for each request, message or object. Only what is plain data
+ * is kept between them: the configuration, the signing key, the public keys of others.
+ */
+import type {
+  D1Database,
+  DurableObjectNamespace,
+  DurableObjectState,
+  ExecutionContext,
+  MessageBatch,
+  Queue,
+  R2Bucket,
+  ScheduledController,
+} from '@cloudflare/workers-types'
+import { createApp } from './app.ts'
+import { computeTasks } from './compute-tasks.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { type AssetsBinding, createBoundAssets } from './drivers/assets-workers.ts'
+import { createR2BlobStore } from './drivers/blob-r2.ts'
+import { createInlineCompute } from './drivers/compute-inline.ts'
+import { openD1 } from './drivers/db-d1.ts'
+import { createQueueDispatcher, createTimer, sendWake, TimerObject } from './drivers/dispatch-queues.ts'
+import { createWorkersFetcher } from './drivers/fetch-workers.ts'
+import { createConsoleLog } from './drivers/log-console.ts'
+import { createGatheringNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
+import { BatchObject } from './drivers/notify-durable-object-batch.ts'
+import { workersPeerAddress } from './drivers/peer-workers.ts'
+import { openWorkerSink } from './drivers/sink-worker.ts'
+import { Meter } from './engine/meter.ts'
+import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
+import { nextDue } from './engine/worker/next-wakeup.ts'
+import { Worker } from './engine/worker/worker.ts'
+import { Redactor } from './formats/redact.ts'
+import { loadSigningKey } from './http/auth/secrets.ts'
+import type { JwksCache } from './http/context.ts'
+import { readPage } from './live/event-log.ts'
+import { IsolatedHub, type RequestDatabase } from './live/per-request-hub.ts'
+import { readHeads } from './live/state.ts'
+import type { Clock } from './ports.ts'
+import { settingsOf } from './settings.ts'
+
+/** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
+interface Bindings {
+  readonly DB: D1Database
+  readonly BLOBS: R2Bucket
+  readonly WAKE: Queue
+  readonly BATCHES: DurableObjectNamespace
+  readonly TIMER: DurableObjectNamespace
+  readonly ASSETS: AssetsBinding
+}
+
+const clock: Clock = { now: Date.now }
+const DAY_MS = 24 * 60 * 60 * 1_000
+
+/** A message is done within 15 minutes. Claiming ends long before, so that what runs can end by itself. */
+const CLAIM_MS = 4 * 60 * 1_000
+const GRACE_MS = 2 * 60 * 1_000
+/**
+ * The part of its queries that an invocation keeps for what runs when claiming ends: to renew the leases, and to write what each place came
+ * to by itself, which takes some ten to twenty. So there is a place for so many queries. Then the notices it tells up to then.
+ */
+const CLAIM_RESERVE = 0.5
+const QUERIES_A_PLACE = 50
+const MOST_TOLD = 500
+/** The part of its queries that a run of the cron trigger spends on sweeping, about; the rest is for work, which others see to as well. */
+const SWEEP_SHARE = 0.4
+/** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
+const WORKER_TIMES = { leaseMs: 30_000, beatMs: 2_000, sweepMs: 10_000, retentionMs: DAY_MS }
+/** An alarm is never set sooner, so that what can't be done at once is not tried without a pause. */
+const SOONEST_MS = 500
+
+let config: Config | undefined
+let signingKey: string | undefined
+const secrets = new Redactor()
+/**
+ * How long jobs took of late, in milliseconds. An invocation with few queries learns nothing of that by itself, and must claim many at once
+ * where they are quick.
+ */
+let meanMs: number | undefined
+const jwksCache: JwksCache = { fetched: {}, failedAt: 0 }
+
+/** The log, without what `configOf` and `respond` learned to be secret. */
+const openLog = (level: string) => createConsoleLog(level, (name, line) => console[name](secrets.line(line)))
+
+/** An edge is never this machine, so open calls are refused unless `HOST` says that this is `wrangler dev`. */
+function configOf(env: Bindings): Config {
+  const texts = Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  config ??= readConfig({ HOST: '0.0.0.0', ...Object.fromEntries(texts) })
+  for (const secret of [config.apiKey, config.jwtSecret, config.signingKey, config.databaseAuthToken])
+    secrets.add(secret)
+  return config
+}
+
+/** How to open a database for one request: D1, or libSQL, whose code is loaded only then. */
+async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
+  const { databaseUrl, databaseAuthToken, d1Queries } = configOf(env)
+  if (databaseUrl === null) return () => openD1(env.DB, { statements: d1Queries })
+  const { openLibsqlWeb } = await import('./drivers/db-libsql-web.ts')
+  return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
+}
+
+/** Every operation, with the schemas of what each takes. An object that only passes notices on starts without. */
+const loadOperations = async () => (await import('./operations.ts')).operations
+
+/** What every request, message and object is given. */
+async function portsOf(env: Bindings, ctx: ExecutionContext) {
+  const { allowPrivateUrls, logLevel } = configOf(env)
+  const log = openLog(logLevel)
+  const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
+  const openDatabase = await databaseOf(env)
+  const { db, meter: queries } = openDatabase()
+  return {
+    openDatabase,
+    db,
+    queries,
+    clock,
+    log,
+    keepAlive,
+    operations: await loadOperations(),
+    blobs: createR2BlobStore(env.BLOBS),
+    fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls }),
+    compute: createInlineCompute(computeTasks),
+    meter: new Meter(),
+    dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),
+    notifier: createObjectNotifier(env.BATCHES, { keepAlive, log }),
+  }
+}
+
+type Ports = Awaited<ReturnType<typeof portsOf>>
+
+async function respond(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
+  const read = configOf(env)
+  const ports = await portsOf(env, ctx)
+  signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
+  secrets.add(signingKey)
+  const settings = settingsOf(read, { ...ports, signingKey })
+  const deps = {
+    ...ports,
+    ...settings,
+    hub: new IsolatedHub(ports),
+    openSink: openWorkerSink,
+    assets: createBoundAssets(env.ASSETS),
+    peerAddress: workersPeerAddress,
+    limits: { perHour: read.rateLimits, blocks: false },
+    workersOnDemand: true,
+    auth: { ...settings.auth, jwksCache },
+  }
+  const app = await createApp(deps, request)
+  return app.fetch(request, env)
+}
+
+/** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
+async function work(env: Bindings, ports: Ports): Promise<void> {
+  const { concurrency, retentionDays, d1Queries } = configOf(env)
+  const notifier = createGatheringNotifier(env.BATCHES, ports)
+  const timer = createTimer(env.TIMER)
+  const until = clock.now() + CLAIM_MS
+  const places = Math.min(concurrency, Math.floor(d1Queries / QUERIES_A_PLACE))
+  const spent = () =>
+    ports.queries.left <= CLAIM_RESERVE * d1Queries || notifier.told >= MOST_TOLD || clock.now() >= until
+  const worker = new Worker(
+    { ...ports, notifier },
+    {
+      id: crypto.randomUUID(),
+      host: 'edge',
+      pid: 0,
+      ...WORKER_TIMES,
+      concurrency: places,
+      keepMs: retentionDays * DAY_MS,
+      spent,
+      ...(meanMs === undefined || places === concurrency ? {} : { meanMs }),
+    },
+  )
+  let watched = false
+  let shared = false
+  await worker.drain(() => {
+    if (!watched && worker.running > 0) {
+      watched = true
+      // Whatever becomes of this invocation, somebody looks at its leases.
+      ports.keepAlive(timer.set(clock.now() + WORKER_TIMES.leaseMs))
+    }
+    if (!shared && worker.running >= places) {
+      shared = true
+      // There may be more than one invocation can run at once.
+      ports.dispatcher.wake()
+    }
+    return !spent()
+  }, GRACE_MS)
+  meanMs = worker.meanMs
+  const due = ports.queries.left > 0 ? await nextDue(ports.db) : 0
+  if (due === 0) ports.dispatcher.wake()
+  else if (due !== null && due < clock.now() + DAY_MS) await timer.set(Math.max(due, clock.now() + SOONEST_MS))
+  // What is due later is found by the cron trigger; some of it is due never.
+  else if (watched) await timer.set(null)
+}
+
+/** Deletes what is no longer kept, as far as its share of the queries goes; each sweep has its turn, those first that take few. */
+async function sweep(env: Bindings, ports: Ports, at: Date): Promise<void> {
+  const { retentionDays, d1Queries } = configOf(env)
+  const first = ports.queries.left
+  const upTo = (share: number) => () => ports.queries.left > first - share * Math.min(first, d1Queries)
+  await sweepRateWindows(ports, upTo(SWEEP_SHARE / 4))
+  if (at.getUTCMinutes() === 0) {
+    const goOn = upTo(SWEEP_SHARE / 2)
+    for (const under of orphanPrefixes(at.getTime())) await sweepOrphans(ports, { under, goOn })
+    // What was left while no cron came.
+    if (at.getUTCHours() === 0) await sweepOrphans(ports, { goOn })
+  }
+  await sweepRetention(ports, retentionDays * DAY_MS, upTo(SWEEP_SHARE))
+}
+
+/** Nobody waits for what a handler throws, so it is said in the log. */
+async function logged(what: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    openLog('info').error({ err: error }, `${what} failed; the next minute tries again`)
+  }
+}
+
+/** A Durable Object a batch: see `notify-durable-object-batch.ts`. */
+export class MillraceBatch extends BatchObject {
+  constructor(state: DurableObjectState, env: Bindings) {
+    const known = new Map<string, string>()
+    const head = async (id: string) => {
+      const [found] = await readHeads((await databaseOf(env))().db, [id])
+      if (found !== undefined) known.set(id, found.operation)
+      return found
+    }
+    const reader = {
+      end: async (id: string) => (await head(id))?.lastSeq ?? 0,
+      async page(id: string, after: number) {
+        const operation = known.get(id) ?? (await head(id))?.operation
+        if (operation === undefined) return null
+        return readPage((await databaseOf(env))().db, await loadOperations(), { id, operation }, after)
+      },
+    }
+    super(state, reader, openLog(configOf(env).logLevel))
+  }
+}
+
+/** The one Durable Object that wakes workers at a time: see `dispatch-queues.ts`. */
+export class MillraceTimer extends TimerObject {
+  constructor(state: DurableObjectState, env: Bindings) {
+    super(state, () => sendWake(env.WAKE))
+  }
+}
+
+export default {
+  async fetch(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
+    try {
+      return await respond(request, env, ctx)
+    } catch (error) {
+      // What a route throws is answered by the app; this is a start that failed.
+      const message = error instanceof ConfigError ? error.message : 'The server could not start.'
+      openLog('info').error({ err: error }, message)
+      const body = { success: false, error: 'UNAVAILABLE', message: 'The server could not start. Its log says why.' }
+      return Response.json(body, { status: 503 })
+    }
+  },
+
+  /** Messages say nothing but that there may be work, so all are taken at once, whatever comes of it. */
+  async queue(messages: MessageBatch, env: Bindings, ctx: ExecutionContext): Promise<void> {
+    messages.ackAll()
+    await logged('work', async () => work(env, await portsOf(env, ctx)))
+  },
+
+  /** Every minute: what wake-ups and alarms did not see to. */
+  async scheduled(event: ScheduledController, env: Bindings, ctx: ExecutionContext): Promise<void> {
+    await logged('the cron trigger', async () => {
+      const ports = await portsOf(env, ctx)
+      await logged('sweeping', () => sweep(env, ports, new Date(event.scheduledTime)))
+      await logged('work', () => work(env, ports))
+    })
+  },
+}

@@ -1,0 +1,8 @@
+/** CPU-heavy work of the operations, loaded when first asked for; on Node in processes of their own. */
+import type { ComputeTasks } from './ports.ts'
+
+/** Every task by the name that operations call it by. */
+export const computeTasks: ComputeTasks = {
+  'heat-sheet.parse': async () => (await import('./features/heat-sheets/parse-task.ts')).default,
+  'heat-sheet.parse-pages': async () => (await import('./features/heat-sheets/parse-pages-task.ts')).default,
+}

@@ -1,0 +1,147 @@
+/** Claiming: a worker takes the jobs whose turn it is, each under a lease that only this claim knows. */
+import { sql } from 'drizzle-orm'
+import type { Attempt, Clock, Database } from '../../ports.ts'
+import { jobs } from '../../schema/jobs.ts'
+import type { StopCode } from './bulk-transitions.ts'
+import { changeTurns, makeReady } from './fair-queue.ts'
+
+/** A job held under a lease. */
+export interface Claimed extends Attempt {
+  readonly operation: string
+  /** Names this claim in every later write to the job. */
+  readonly lease: string
+  readonly maxAttempts: number
+  /** Whether other jobs of its batch wait for a place. */
+  readonly bounded: boolean
+  /** Whether its batch has a webhook. */
+  readonly hooked: boolean
+  /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
+  readonly stopCode: StopCode | null
+}
+
+/** What a worker asks for. */
+export interface ClaimOrder {
+  /** A fresh token; never reused. */
+  readonly lease: string
+  readonly limit: number
+  readonly leaseMs: number
+}
+
+/** A job as a claim brings it: one cell of JSON costs half of what ten cells do. */
+interface JobRow {
+  job: string
+}
+
+/** What is in that cell, in order: id, batch, owner, operation, sequence, turn, attempt, most attempts, input, checkpoint. */
+type JobCells = readonly [string, string, string, string, number, number, number, number, unknown, unknown]
+
+/** A batch of claimed jobs. */
+interface BatchRow {
+  id: string
+  input: string
+  concurrency: number | null
+  stop_code: StopCode | null
+  webhook_id: string | null
+}
+
+/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link claimed}. */
+export function claimStatements(db: Database, now: number, { lease, limit, leaseMs }: ClaimOrder) {
+  const until = now + leaseMs
+  const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
+  return [
+    changeTurns(db, limit),
+    db.run(sql`
+      UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
+        started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
+      WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})`),
+    // Half as dear as to have the update return them.
+    db.all<JobRow>(sql`
+      SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job
+      FROM jobs WHERE ${mine}`),
+    db.all<BatchRow>(sql`
+      UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
+        status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
+      WHERE id IN (SELECT batch_id FROM jobs WHERE ${mine})
+      RETURNING id, input, concurrency, stop_code, webhook_id`),
+  ] as const
+}
+
+/** What {@link claimStatements} brought, in the order of turns. */
+export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: readonly BatchRow[]): Claimed[] {
+  const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parse(input) }]))
+  return jobRows
+    .map((row): JobCells => JSON.parse(row.job))
+    .sort((a, b) => a[TURN] - b[TURN])
+    .flatMap(([jobId, batchId, owner, operation, sequence, , attempt, maxAttempts, input, checkpoint]) => {
+      const batch = batches.get(batchId)
+      if (batch === undefined) return []
+      return {
+        jobId,
+        batchId,
+        owner,
+        operation,
+        sequence,
+        attempt,
+        maxAttempts,
+        input,
+        batchInput: batch.batchInput,
+        checkpoint,
+        bounded: batch.concurrency !== null,
+        hooked: batch.webhook_id !== null,
+        stopCode: batch.stop_code,
+        lease,
+      }
+    })
+}
+
+const TURN = 5
+
+function parse(text: string): unknown {
+  return JSON.parse(text)
+}
+
+/**
+ * Claims ready jobs.
+ * @returns the claimed jobs in the order of their turns
+ */
+export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
+  const [, , jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
+  return claimed(order.lease, jobRows, batchRows)
+}
+
+/** Jobs made ready at once when they fall due. More are left for the next call. */
+const DUE_AT_ONCE = 500
+
+/** What {@link readyDue} found. */
+export interface Due {
+  /** When the next scheduled job is due, in milliseconds since the epoch; null when none is scheduled. */
+  readonly next: number | null
+  /** Whether jobs were made ready. */
+  readonly readied: boolean
+}
+
+/** Makes scheduled jobs ready whose time has come. */
+export async function readyDue(deps: { db: Database; clock: Clock }): Promise<Due> {
+  const { db } = deps
+  const now = deps.clock.now()
+  const earliest = await nextDue(db)
+  if (earliest === null || earliest > now) return { next: earliest, readied: false }
+  await db.batch(
+    makeReady(
+      db,
+      sql`SELECT id, owner, run_at AS place FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
+    ),
+  )
+  return { next: await nextDue(db), readied: true }
+}
+
+async function nextDue(db: Database): Promise<number | null> {
+  const row = await db
+    .select({ runAt: jobs.runAt })
+    .from(jobs)
+    .where(sql`status = 'scheduled'`)
+    .orderBy(jobs.runAt)
+    .limit(1)
+    .get()
+  return row?.runAt ?? null
+}

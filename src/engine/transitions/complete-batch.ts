@@ -1,0 +1,28 @@
+/** How a batch ends: with the last of its jobs, or when it is sealed after that. */
+import { sql } from 'drizzle-orm'
+import type { Database, Statement } from '../../ports.ts'
+import { tellWebhooks } from '../webhooks.ts'
+
+/**
+ * The closing event and the final status of those batches whose every job has ended, and the deliveries that tell webhooks of every
+ * event this commit wrote.
+ * @param batchIds a JSON array of ids to look at
+ * @param hooked false where it is known that none of them has a webhook
+ */
+export function closeBatches(db: Database, batchIds: string, now: number, hooked = true): Statement[] {
+  const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total
+    AND coalesce(steering, '') NOT IN ('supersede', 'retry')`
+  const status = sql`CASE WHEN stop_code = 'CANCELLED' AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
+    WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
+  return [
+    db.run(sql`
+      INSERT INTO events (batch_id, seq, type, at, data)
+      SELECT id, last_seq + 1, 'batch_completed', ${now}, json_object('status', ${status}, 'completedJobs', completed,
+        'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
+      FROM batches WHERE ${done}`),
+    db.run(sql`
+      UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, steering = NULL, steered_to = NULL
+      WHERE ${done}`),
+    ...(hooked ? tellWebhooks(db, batchIds, now) : []),
+  ]
+}

@@ -1,0 +1,208 @@
+/**
+ * Finishing: what running jobs came to, written with their counters and their events in one commit. Completions that arrive together
+ * share a commit.
+ *
+ * A commit takes all of its jobs to be held still. The statement that clears the leases is guarded by them, and where it changed fewer
+ * jobs than it was given, the next one fails and nothing at all is written; then those that are held no more are looked for, and the
+ * commit is made without them. So a write under a lost lease changes nothing, and no other statement has to ask.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Clock, Database, Notifier, RunResult, Statement } from '../../ports.ts'
+import { jsonObjects, type NamedRow } from '../json.ts'
+import { addTallies, type Changes, changesOf, count, type Ended, nextHeld, tell } from './batch-counters.ts'
+import { type Claimed, type ClaimOrder, claimed, claimStatements } from './claim.ts'
+import { closeBatches } from './complete-batch.ts'
+import { makeReady } from './fair-queue.ts'
+
+/** A job as the worker that runs it holds it. */
+export interface Held {
+  readonly jobId: string
+  readonly batchId: string
+  /** Place in its batch, from 1. */
+  readonly sequence: number
+  readonly lease: string
+  /** Whether other jobs of its batch wait for its place. */
+  readonly bounded: boolean
+  /** Whether its batch has a webhook. */
+  readonly hooked: boolean
+}
+
+type Completed = Held & { readonly kind: 'completed'; readonly run: RunResult }
+type Failed = Held & {
+  readonly kind: 'failed' | 'cancelled'
+  readonly code: string
+  readonly message: string
+  readonly begun?: boolean
+}
+/** To be tried again at `runAt`. A refunded attempt does not count; a loss counts as a worker that vanished. */
+type Again = Held & {
+  readonly kind: 'again'
+  readonly runAt: number
+  readonly refund: boolean
+  readonly loss: boolean
+  /** What went wrong; null when nothing did. */
+  readonly code: string | null
+  readonly message: string | null
+  readonly begun?: boolean
+}
+
+/** How an attempt ended. `begun` is false where it ended before anything was run. */
+export type Outcome = Completed | Failed | Again
+
+/** A claim alone begins nothing. An earlier run may have, of which there is a trace. */
+const startedAt = (begun: SQL) =>
+  sql`CASE WHEN ${begun} = 0 AND attempt = 1 AND losses = 0 AND checkpoint IS NULL THEN NULL ELSE started_at END`
+
+/** True while the job is still held under this lease. For guarding an operation's own rows. */
+function heldBy(jobId: string, lease: string): SQL<boolean> {
+  return sql<boolean>`EXISTS (SELECT 1 FROM jobs WHERE id = ${jobId} AND lease = ${lease} AND status = 'running')`
+}
+
+type Deps = { db: Database; clock: Clock; notifier: Notifier }
+
+/** What became of outcomes that were handed in. */
+export interface Finished {
+  /** Those whose lease was still held. The others were fenced, and nothing of them was written. */
+  readonly written: readonly Outcome[]
+  /** Jobs that were claimed in the same commit. */
+  readonly claimed: Claimed[]
+}
+
+/**
+ * Writes outcomes and tells followers; claims, in the same commit, jobs for the places that became free.
+ * @param order null to claim nothing
+ */
+export async function finish(
+  deps: Deps,
+  outcomes: readonly Outcome[],
+  order: ClaimOrder | null = null,
+): Promise<Finished> {
+  let written = outcomes
+  for (;;) {
+    try {
+      return { written, claimed: await write(deps, written, order) }
+    } catch (error) {
+      const held = await stillHeld(deps.db, written)
+      if (held.length === written.length) throw error
+      written = held
+    }
+  }
+}
+
+/** One commit of outcomes. Throws, with nothing written, where a lease was lost. */
+async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
+  if (outcomes.length === 0 && order === null) return []
+  const { db } = deps
+  const now = deps.clock.now()
+  const completed = outcomes.filter((outcome) => outcome.kind === 'completed')
+  const failed = outcomes.filter(
+    (outcome): outcome is Failed => outcome.kind === 'failed' || outcome.kind === 'cancelled',
+  )
+  const again = outcomes.filter((outcome) => outcome.kind === 'again')
+  const ended = [...completed, ...failed]
+  const changes = changesOf(ended.map(endOf))
+  const results = await db.batch([
+    count(db, changes),
+    ...completed.flatMap(({ run, jobId, lease }) => run.writes?.(heldBy(jobId, lease)) ?? []),
+    ...clearCompleted(db, completed, now),
+    ...clearFailed(db, failed, now),
+    ...clearAgain(db, again),
+    ...(ended.length === 0 ? [] : after(db, changes, ended, now)),
+    ...(order === null ? [] : claimStatements(db, now, order)),
+  ])
+  for (const { id, last_seq } of results[0]) deps.notifier.publish(id, { seq: last_seq })
+  return order === null ? [] : claimed(order.lease, results.at(-2), results.at(-1))
+}
+
+/** What follows from jobs that ended, for their batches. */
+function after(db: Database, changes: Changes, ended: readonly (Completed | Failed)[], now: number): Statement[] {
+  return [
+    ...tell(db, changes, now),
+    ...addTallies(db, changes),
+    ...closeBatches(
+      db,
+      JSON.stringify([...changes.keys()]),
+      now,
+      ended.some(({ hooked }) => hooked),
+    ),
+    ...(ended.some(({ bounded }) => bounded) ? makeReady(db, nextHeld(changes)) : []),
+  ]
+}
+
+function endOf(outcome: Completed | Failed): Ended {
+  const { jobId, batchId, sequence, kind } = outcome
+  return kind === 'completed'
+    ? { jobId, batchId, sequence, kind, data: outcome.run.summary, tallies: outcome.run.tallies }
+    : { jobId, batchId, sequence, kind, data: { errorCode: outcome.code, errorMessage: outcome.message }, tallies: {} }
+}
+
+/** Fails the commit unless the statement before it changed so many rows. Every value is JSON but the text that says so. */
+function changed(db: Database, rows: number): Statement {
+  return db.all(sql`SELECT json(CASE changes() WHEN ${rows} THEN 'true' ELSE 'a lease was lost' END) AS held`)
+}
+
+/** Joins rows (as `c`: `key` a job's id, `value` an array that begins with its lease) with the jobs held under those leases. */
+const HELD = sql`jobs.id = c.key AND jobs.lease = c.value ->> 0 AND jobs.status = 'running'`
+
+/** A statement that takes rows as one JSON object, and its proof, as often as the rows' size asks for. */
+function clear<T>(
+  db: Database,
+  outcomes: readonly T[],
+  rowOf: (outcome: T) => NamedRow,
+  statement: (json: string) => SQL,
+): Statement[] {
+  return jsonObjects(outcomes.map(rowOf)).flatMap(({ json, rows }) => [db.run(statement(json)), changed(db, rows)])
+}
+
+function clearCompleted(db: Database, outcomes: readonly Completed[], now: number): Statement[] {
+  return clear(
+    db,
+    outcomes,
+    ({ jobId, lease, run }) => [jobId, [lease, run.result, run.summary]],
+    (json) => sql`
+      UPDATE jobs SET status = 'completed', lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL, progress_message = NULL,
+        progress_percent = 100, result = c.value -> 1, summary = c.value -> 2, error_code = NULL, error_message = NULL
+      FROM json_each(${json}) c WHERE ${HELD}`,
+  )
+}
+
+function clearFailed(db: Database, outcomes: readonly Failed[], now: number): Statement[] {
+  return clear(
+    db,
+    outcomes,
+    ({ jobId, lease, kind, code, message, begun = true }) => [jobId, [lease, kind, code, message, Number(begun)]],
+    (json) => sql`
+      UPDATE jobs SET status = c.value ->> 1, lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL, progress_message = NULL,
+        result = NULL, summary = NULL, error_code = c.value ->> 2, error_message = c.value ->> 3, started_at = ${startedAt(sql`c.value ->> 4`)}
+      FROM json_each(${json}) c WHERE ${HELD}`,
+  )
+}
+
+/** What is to be tried again of a stopped batch is due at once: whoever claims it ends it. */
+function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
+  return clear(
+    db,
+    outcomes,
+    ({ jobId, lease, runAt, refund, loss, code, message, begun = true }) => [
+      jobId,
+      [lease, runAt, Number(refund), Number(loss), code, message, Number(begun)],
+    ],
+    (json) => sql`
+      UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN c.value ->> 1 ELSE 0 END,
+        status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END,
+        lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
+        progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,
+        attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5,
+        started_at = ${startedAt(sql`c.value ->> 6`)}
+      FROM json_each(${json}) c WHERE ${HELD}`,
+  )
+}
+
+/** Those of the outcomes whose lease is held. */
+async function stillHeld(db: Database, outcomes: readonly Outcome[]): Promise<Outcome[]> {
+  const rows = await db.all<{ place: number }>(sql`
+    SELECT c.key AS place FROM json_each(${JSON.stringify(outcomes.map(({ jobId, lease }) => [jobId, lease]))}) c
+    CROSS JOIN jobs j ON j.id = c.value ->> 0 AND j.lease = c.value ->> 1 AND j.status = 'running'`)
+  const held = new Set(rows.map(({ place }) => place))
+  return outcomes.filter((_, place) => held.has(place))
+}

@@ -1,0 +1,181 @@
+/** Open batches: what is too big for one body comes in slices, and is sealed when all of it is there. */
+import { type SQL, sql } from 'drizzle-orm'
+import { MillraceError } from '../../errors.ts'
+import type { Clock, Database, Dispatcher, JobPlan, Notifier, Statement } from '../../ports.ts'
+import { jsonLists } from '../json.ts'
+import { closeBatches } from './complete-batch.ts'
+import { release } from './concurrency-limit.ts'
+import { insertJobs } from './submit.ts'
+
+type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier }
+
+/** Every slice that comes in keeps an open batch open for this long, in milliseconds. */
+export const OPEN_MS = 60 * 60 * 1_000
+
+/** Jobs of a batch that stand one after the other; places are counted from 1. */
+interface Slice {
+  readonly batch: { readonly id: string; readonly owner: string }
+  readonly first: number
+  readonly jobs: readonly JobPlan[]
+}
+
+/**
+ * Adds jobs to an open batch, all or none. A job whose place is taken by the same one is passed over, so a slice may be sent again.
+ * @param first place of the first of them in the batch, from 1
+ * @returns how many were added
+ * @throws MillraceError CONFLICT when the batch is sealed, or a place is taken by another job; `details.index` is that place, from 0
+ */
+export async function appendJobs(
+  deps: Deps,
+  batch: { id: string; owner: string },
+  first: number,
+  jobs: readonly JobPlan[],
+): Promise<number> {
+  const slice = { batch, first, jobs }
+  try {
+    return await write(deps, slice, [whereFree(deps.db, slice)])
+  } catch (error) {
+    if (error instanceof MillraceError) throw error
+    // Most slices come once, so only now are the jobs compared with those that are there.
+    await refuseOthers(deps.db, slice)
+    return await write(deps, slice, whereSame(deps.db, slice))
+  }
+}
+
+/** What is said of items for a batch that is not open. */
+export const takesNoMore = () =>
+  new MillraceError('CONFLICT', 'This batch takes no more items: it is sealed, or was stopped.')
+
+/** Fails a commit, by what is no JSON, unless a condition holds. */
+function demand(db: Database, condition: SQL): Statement {
+  return db.all(sql`SELECT json(CASE WHEN ${condition} THEN 'true' ELSE 'a place is taken' END) AS free`)
+}
+
+const placesOf = ({ batch, first, jobs }: Slice) =>
+  sql`batch_id = ${batch.id} AND sequence BETWEEN ${first} AND ${first + jobs.length - 1}`
+
+const whereFree = (db: Database, slice: Slice) =>
+  demand(db, sql`NOT EXISTS (SELECT 1 FROM jobs WHERE ${placesOf(slice)})`)
+
+/** Jobs whose place is taken by another (as `j`), a query for each stretch of the slice. */
+function others({ batch, first, jobs }: Slice): SQL[] {
+  return jsonLists(jobs.map(({ input }) => [input])).map(
+    (piece) => sql`
+      FROM json_each(${piece.json}) r CROSS JOIN jobs j ON j.batch_id = ${batch.id} AND j.sequence = ${first + piece.first} + r.key
+      WHERE j.input <> r.value -> 0`,
+  )
+}
+
+const whereSame = (db: Database, slice: Slice) =>
+  others(slice).map((from) => demand(db, sql`NOT EXISTS (SELECT 1 ${from})`))
+
+async function refuseOthers(db: Database, slice: Slice): Promise<void> {
+  for (const from of others(slice)) {
+    const rows = await db.all<{ place: number | null }>(sql`SELECT min(j.sequence) AS place ${from}`)
+    const place = rows[0]?.place ?? null
+    if (place === null) continue
+    const message = `Item ${place - 1} of this batch is there already, and is another one. Nothing of what was sent from item ${slice.first - 1} on was taken.`
+    throw new MillraceError('CONFLICT', message, { details: { field: `items.${place - 1}`, index: place - 1 } })
+  }
+}
+
+async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): Promise<number> {
+  const { db } = deps
+  const { batch, first, jobs } = slice
+  const now = deps.clock.now()
+  const added = sql`${jobs.length} - (SELECT count(*) FROM jobs WHERE ${placesOf(slice)})`
+  const opened = db.all<{ added: number }>(sql`
+    UPDATE batches SET open_until = ${now + OPEN_MS}, progress_version = progress_version + 1, total = total + ${added}
+    WHERE id = ${batch.id} AND open_until IS NOT NULL AND stop_code IS NULL RETURNING ${added} AS added`)
+  const [rows] = await db.batch([
+    opened,
+    ...demands,
+    ...insertJobs(db, {
+      batchId: batch.id,
+      owner: batch.owner,
+      now,
+      jobs,
+      firstSequence: first,
+      later: true,
+      condition: sql`b.open_until IS NOT NULL AND b.stop_code IS NULL`,
+    }),
+    release(
+      db,
+      batch.id,
+      now,
+      // Where jobs are held already, every place is taken.
+      sql`b.paused_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence < ${first})
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence > ${first + jobs.length - 1})`,
+    ),
+  ])
+  const row = rows[0]
+  if (row === undefined) throw takesNoMore()
+  deps.dispatcher.wake()
+  return row.added
+}
+
+/**
+ * Says that all items are there; the batch ends with the last of them. Does nothing to a batch that is sealed.
+ * @param total how many there should be; absent: as many as the last place says
+ * @returns how many there are
+ * @throws MillraceError CONFLICT, saying which are missing, when places are empty or there is another number of items; also when the batch
+ * was stopped before it was sealed
+ */
+export async function sealBatch(deps: Deps, batchId: string, { total }: { total?: number } = {}): Promise<number> {
+  const last = sql`(SELECT coalesce(max(sequence), 0) FROM jobs WHERE batch_id = ${batchId})`
+  const batch = await seal(deps, batchId, sql`total = ${last} AND total = ${total ?? sql`total`}`)
+  if (batch.cutOpen) {
+    const message = 'This batch was stopped before all of its items were there, so it cannot be sealed.'
+    throw new MillraceError('CONFLICT', message)
+  }
+  if (!batch.open && (total === undefined || total === batch.total)) return batch.total
+  throw new MillraceError('CONFLICT', await lacking(deps.db, batchId, batch, total), { details: { field: 'total' } })
+}
+
+/** Seals a batch that nobody sealed in time, with what it has. */
+export async function sealLeft(deps: Deps, batchId: string): Promise<void> {
+  await seal(deps, batchId, sql`true`)
+}
+
+interface Sealed {
+  readonly total: number
+  readonly open: boolean
+  /** Whether it was stopped before it was sealed. */
+  readonly cutOpen: boolean
+}
+
+async function seal(deps: Deps, batchId: string, condition: SQL): Promise<Sealed> {
+  const { db } = deps
+  await db.batch([
+    db.run(
+      sql`UPDATE batches SET open_until = NULL, progress_version = progress_version + 1
+        WHERE id = ${batchId} AND open_until IS NOT NULL AND ${condition}`,
+    ),
+    ...closeBatches(db, JSON.stringify([batchId]), deps.clock.now()),
+  ])
+  const rows = await db.all<{ last_seq: number; total: number; open: number; cut_open: number }>(
+    sql`SELECT last_seq, total, open_until IS NOT NULL AS open, cut_open FROM batches WHERE id = ${batchId}`,
+  )
+  const row = rows[0] ?? { last_seq: 0, total: 0, open: 0, cut_open: 0 }
+  // A notice must never name an event that is not written: followers would wait beyond the ones that come.
+  if (row.last_seq > 0) deps.notifier.publish(batchId, { seq: row.last_seq })
+  return { total: row.total, open: row.open === 1, cutOpen: row.cut_open === 1 }
+}
+
+/** Why a batch is not what whoever seals it takes it for. Looks for the first empty place, which only a refusal may cost. */
+async function lacking(db: Database, batchId: string, batch: Sealed, total: number | undefined): Promise<string> {
+  const holds = `The batch ${batch.open ? 'holds' : 'was sealed with'} ${batch.total} items`
+  if (!batch.open) return `${holds}, not ${total}.`
+  const next = sql`SELECT 1 FROM jobs n WHERE n.batch_id = ${batchId} AND n.sequence`
+  const rows = await db.all<{ missing: number; until: number | null }>(sql`
+    SELECT missing, (SELECT min(sequence) FROM jobs WHERE batch_id = ${batchId} AND sequence > missing) - 1 AS until FROM (
+      SELECT CASE WHEN NOT EXISTS (${next} = 1) THEN 0 ELSE (
+        SELECT j.sequence FROM jobs j WHERE j.batch_id = ${batchId} AND NOT EXISTS (${next} = j.sequence + 1) ORDER BY j.sequence LIMIT 1
+      ) END AS missing)`)
+  const { missing = 0, until = null } = rows[0] ?? {}
+  const what = until === null ? `those from ${missing} on` : `items ${missing} to ${until - 1}`
+  const short = until !== null || (total !== undefined && total > batch.total)
+  const not = total === undefined || total === batch.total ? '' : `, not ${total}`
+  return short ? `${holds}${not}: ${what} never came. Send them, then seal it.` : `${holds}${not}.`
+}

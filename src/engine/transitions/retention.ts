@@ -1,0 +1,151 @@
+/** Retention: what is deleted, or older than it is kept, goes with its rows and its blobs; blobs that no row names go too. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { BlobStore, Clock, Database, Log, Operations } from '../../ports.ts'
+import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
+import { inSlices, thenRest } from '../chunked-work.ts'
+import { WINDOW_MS } from '../quotas.ts'
+
+interface Deps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly blobs: BlobStore
+  readonly operations: Operations
+  readonly log: Log
+}
+
+/** Where the keys of uploads begin. */
+const UPLOADS = 'uploads/'
+/** Rows deleted by one commit, so that no commit holds the write lock for long. */
+const ROWS_A_COMMIT = 1_000
+const BATCHES_AT_ONCE = 50
+/** A blob younger than this may belong to a create that is still under way. */
+const ORPHAN_AFTER_MS = 24 * 60 * 60 * 1_000
+
+/**
+ * Takes batches out of sight that ended longer ago than they are kept, and deletes what is out of sight, until nothing is left to delete.
+ * @param keepMs how long an ended batch is kept
+ * @param goOn asked between commits; what is left then is for the next sweep
+ * @returns how many batches were deleted
+ */
+export async function sweepRetention(deps: Deps, keepMs: number, goOn: () => boolean = () => true): Promise<number> {
+  const { db } = deps
+  for (let purged = 0; ; ) {
+    const now = deps.clock.now()
+    await db.run(sql`
+      UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
+        SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${now - keepMs} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
+    const gone = await db.all<Gone>(
+      sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
+    )
+    for (const [operation, ids] of groupsOf(gone)) {
+      if (!goOn() || !(await purge(deps, ids, operation, goOn))) return purged
+      if (operation !== WEBHOOK_OPERATION) purged += ids.length
+    }
+    if (gone.length < BATCHES_AT_ONCE || !goOn()) return purged
+  }
+}
+
+interface Gone {
+  readonly id: string
+  readonly operation: string
+  readonly webhook_id: string | null
+}
+
+/** What goes in the same statements. Those that tell of a batch are batches too, and go before it does, which alone names them. */
+function groupsOf(gone: readonly Gone[]): Map<string, string[]> {
+  const told = gone.flatMap(({ webhook_id }) => (webhook_id === null ? [] : [webhook_id]))
+  const groups = new Map<string, string[]>(told.length === 0 ? [] : [[WEBHOOK_OPERATION, told]])
+  for (const { id, operation } of gone) groups.set(operation, [...(groups.get(operation) ?? []), id])
+  return groups
+}
+
+/** Blobs first, then rows, the batches themselves last: cut off anywhere, the next sweep goes on. @returns whether all is gone */
+async function purge(
+  deps: Deps,
+  batchIds: readonly string[],
+  operation: string,
+  goOn: () => boolean,
+): Promise<boolean> {
+  const { db } = deps
+  const ids = JSON.stringify(batchIds)
+  const ofThem = sql`batch_id IN (SELECT value FROM json_each(${ids}))`
+  const uploads = await db.all<{ key: string }>(sql`SELECT key FROM uploads WHERE ${ofThem}`)
+  await deps.blobs.delete(uploads.map(({ key }) => key))
+  const slice = (table: SQL) => sql`id IN (SELECT id FROM ${table} WHERE ${ofThem} LIMIT ${ROWS_A_COMMIT})`
+  for (const table of [sql`jobs`, sql`events`]) {
+    if (!(await deleteInSlices(db, table, slice(table), goOn))) return false
+  }
+  await thenRest(() =>
+    db.batch([
+      db.run(sql`DELETE FROM uploads WHERE ${ofThem}`),
+      db.run(sql`DELETE FROM batch_labels WHERE ${ofThem}`),
+      ...(deps.operations[operation]?.forget?.(db, ids) ?? []),
+      db.run(sql`DELETE FROM batches WHERE id IN (SELECT value FROM json_each(${ids}))`),
+    ]),
+  )
+  return true
+}
+
+/** @returns whether all is deleted */
+function deleteInSlices(db: Database, table: SQL, slice: SQL, goOn?: () => boolean): Promise<boolean> {
+  return inSlices(async () => {
+    const rows = await db.all(sql`DELETE FROM ${table} WHERE ${slice} RETURNING 1`)
+    return rows.length === ROWS_A_COMMIT
+  }, goOn)
+}
+
+/** Deletes what was counted in hours that are over. @param goOn asked between commits */
+export async function sweepRateWindows({ db, clock }: Pick<Deps, 'db' | 'clock'>, goOn?: () => boolean): Promise<void> {
+  // An hour more than needed: the clocks of several machines need not agree.
+  const before = clock.now() - 2 * WINDOW_MS
+  await deleteInSlices(
+    db,
+    sql`rate_windows`,
+    sql`rowid IN (SELECT rowid FROM rate_windows WHERE started_at < ${before} ORDER BY started_at LIMIT ${ROWS_A_COMMIT})`,
+    goOn,
+  )
+}
+
+/**
+ * Deletes uploads that no batch names: of creates that were refused or cut off.
+ * @param options.under where their keys begin; default: all
+ * @param options.goOn asked between pages; what is left then is for the next sweep
+ * @returns how many
+ */
+export async function sweepOrphans(
+  deps: Deps,
+  { under = UPLOADS, goOn = () => true }: { under?: string; goOn?: () => boolean } = {},
+): Promise<number> {
+  let deleted = 0
+  let page: string[] = []
+  const flush = async () => {
+    const known = await deps.db.all<{ key: string }>(
+      sql`SELECT key FROM uploads WHERE key IN (SELECT value FROM json_each(${JSON.stringify(page)}))`,
+    )
+    const kept = new Set(known.map(({ key }) => key))
+    const orphans = page.filter((key) => !kept.has(key))
+    await deps.blobs.delete(orphans)
+    deleted += orphans.length
+    page = []
+  }
+  for await (const { key, modifiedAt } of deps.blobs.list(under)) {
+    if (modifiedAt > deps.clock.now() - ORPHAN_AFTER_MS) continue
+    page.push(key)
+    if (page.length < 1_000) continue
+    if (!goOn()) break
+    await flush()
+  }
+  if (page.length > 0 && goOn()) await flush()
+  if (deleted > 0) deps.log.info({ blobs: deleted }, 'deleted uploads that no batch names')
+  return deleted
+}
+
+/**
+ * Where the keys begin of the uploads that are just old enough to be orphans: those of the last nine hours or more before. Keys are UUIDv7s,
+ * which begin with their time (RFC 9562, section 5.7): six digits of it are 2^24 ms, 4.7 hours. So a home that can't look through all its
+ * uploads at once looks at each when it is time, whatever it keeps.
+ */
+export function orphanPrefixes(now: number): string[] {
+  const last = Math.floor((now - ORPHAN_AFTER_MS) / 2 ** 24)
+  return [last - 2, last - 1, last].map((time) => UPLOADS + time.toString(16).padStart(6, '0'))
+}

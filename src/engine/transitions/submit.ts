@@ -1,0 +1,260 @@
+/** Accepting work: a batch, its jobs, its uploads and its first event, in one commit. When it answers, all of it is on disk. */
+import { type SQL, sql } from 'drizzle-orm'
+import { uuidv7 } from 'uuidv7'
+import { MillraceError } from '../../errors.ts'
+import { jsonArrays } from '../../formats/json-arrays.ts'
+import type { Clock, Database, Dispatcher, JobPlan, Operation, Statement } from '../../ports.ts'
+import { batches } from '../../schema/batches.ts'
+import { events } from '../../schema/events.ts'
+import { jsonLists } from '../json.ts'
+import { makeWebhook, type WebhookOptions } from '../webhooks.ts'
+import { placeOf, takeTurns } from './fair-queue.ts'
+
+/** A file that was stored for a batch before the batch was submitted. */
+export interface Upload {
+  readonly key: string
+  readonly filename: string
+  readonly size: number
+  readonly md5: string
+  readonly sha256: string
+}
+
+/** How a batch is to be run. Times are milliseconds since the epoch. */
+export interface BatchOptions {
+  /** Head start of its jobs over the owner's others, in the owner's own turns; negative to wait behind them. */
+  readonly priority?: number
+  /** When its jobs may begin. */
+  readonly runAt?: number
+  /** Tries a job, in place of the operation's. */
+  readonly maxAttempts?: number
+  /** Jobs ready or running at once; never more than the operation allows. */
+  readonly concurrency?: number
+  /** When what is left of it is failed. */
+  readonly deadlineAt?: number
+  /** How long it may take from when it may begin, and again from when it is retried, where no deadline says it. */
+  readonly limitMs?: number
+  readonly labels?: readonly string[]
+  /** Takes more items until this time, unless it is sealed before. */
+  readonly openUntil?: number
+  /** Told what becomes of it. */
+  readonly webhook?: WebhookOptions
+}
+
+/** What an owner hands over. */
+export interface Submission {
+  readonly owner: string
+  readonly operation: Operation
+  /** Checked by the operation's `plan`. */
+  readonly request: unknown
+  readonly uploads?: readonly Upload[]
+  readonly options?: BatchOptions
+  /** The caller's own id for it. `content` is what was asked, in a form that is the same whenever the same is asked. */
+  readonly idempotency?: { readonly key: string; readonly content: unknown } | undefined
+  /** Asked just before anything is made, never for what was accepted before. */
+  readonly admit?: Admit | undefined
+}
+
+/**
+ * Counts something that is about to be made; what it gives back takes that back, should nothing come of it.
+ * @throws MillraceError when there is no more to be made
+ */
+export type Admit = () => Promise<() => Promise<void>>
+
+/** What was accepted. */
+export interface Accepted {
+  readonly batchId: string
+  readonly totalJobs: number
+  /** False when the same request had been accepted before: this is the batch it made. */
+  readonly created: boolean
+}
+
+type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher }
+
+/**
+ * Accepts a submission and wakes the workers. Under an idempotency key, the same content answers the batch it made the first time.
+ * @throws MillraceError as the operation's `plan` and `admit` do; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
+ */
+export async function submit(deps: Deps, submission: Submission): Promise<Accepted> {
+  const fingerprint = submission.idempotency === undefined ? null : await sha256(submission.idempotency.content)
+  const earlier = await findEarlier(deps.db, submission, fingerprint)
+  if (earlier !== null) return earlier
+  let takeBack: Awaited<ReturnType<Admit>> | undefined
+  const admit = async () => {
+    takeBack = await submission.admit?.()
+  }
+  try {
+    return await create(deps, submission, fingerprint, admit)
+  } catch (error) {
+    // Of creates that race under one key, one is written; the others find it here. So does one that was written, but its answer was lost.
+    const refused = error instanceof MillraceError && error.code !== 'SERVICE_UNAVAILABLE'
+    const winner = refused ? null : await findEarlier(deps.db, submission, fingerprint)
+    if (winner === null) throw error
+    await takeBack?.()
+    return winner
+  }
+}
+
+async function findEarlier(db: Database, submission: Submission, fingerprint: string | null): Promise<Accepted | null> {
+  const { owner, operation, idempotency } = submission
+  if (idempotency === undefined) return null
+  const row = await db
+    .select({ id: batches.id, total: batches.total, fingerprint: batches.fingerprint })
+    .from(batches)
+    .where(sql`owner = ${owner} AND idempotency_key = ${idempotency.key} AND operation = ${operation.name}`)
+    .get()
+  if (row === undefined) return null
+  if (row.fingerprint !== fingerprint) {
+    throw new MillraceError(
+      'CONFLICT',
+      `"${idempotency.key}" already names a batch with other content. Use a new one.`,
+      {
+        details: { field: 'Idempotency-Key', batchId: row.id },
+      },
+    )
+  }
+  return { batchId: row.id, totalJobs: row.total, created: false }
+}
+
+async function create(
+  deps: Deps,
+  submission: Submission,
+  fingerprint: string | null,
+  admit: () => Promise<void>,
+): Promise<Accepted> {
+  const { db } = deps
+  const { owner, operation, options = {} } = submission
+  const plan = operation.plan(submission.request)
+  const total = plan.jobs.length
+  const open = options.openUntil !== undefined
+  if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  const now = deps.clock.now()
+  // Only now: what was accepted before its deadline is answered after it as well.
+  if (options.deadlineAt !== undefined && options.deadlineAt <= now) {
+    throw new MillraceError('INVALID_REQUEST', 'options.deadline: expected a time to come; this one has passed.', {
+      details: { field: 'options.deadline' },
+    })
+  }
+  await admit()
+  const batchId = uuidv7()
+  const webhook = options.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
+  const concurrency = leastOf(operation.concurrency, options.concurrency ?? null)
+  const first: Statement = db.insert(batches).values({
+    id: batchId,
+    owner,
+    operation: operation.name,
+    status: 'pending',
+    input: plan.input,
+    facts: plan.facts,
+    total,
+    tallies: {},
+    lastSeq: 1,
+    concurrency,
+    createdAt: now,
+    priority: options.priority ?? 0,
+    maxAttempts: options.maxAttempts ?? operation.maxAttempts,
+    runAt: options.runAt ?? null,
+    deadlineAt: options.deadlineAt ?? deadlineBy(options, now),
+    limitMs: options.limitMs ?? null,
+    openUntil: options.openUntil ?? null,
+    idempotencyKey: submission.idempotency?.key ?? null,
+    fingerprint,
+    webhookId: webhook?.id ?? null,
+  })
+  const started = { totalJobs: total, ...(open ? { open } : {}), ...plan.facts }
+  await db.batch([
+    first,
+    db.insert(events).values({ batchId, seq: 1, type: 'batch_started', at: now, data: started }),
+    ...insertLabels(db, { batchId, owner, labels: options.labels ?? [] }),
+    ...insertJobs(db, { batchId, owner, now, jobs: plan.jobs, firstSequence: 1 }),
+    ...insertUploads(db, { batchId, owner, now, uploads: submission.uploads ?? [] }),
+    ...(webhook?.statements ?? []),
+  ])
+  deps.dispatcher.wake()
+  return { batchId, totalJobs: total, created: true }
+}
+
+/**
+ * Adds jobs to a batch that is there, as its own options say they are to be run: ready at once, at their time, or when a place is free.
+ * Jobs whose sequence is taken are passed over.
+ */
+export function insertJobs(
+  db: Database,
+  add: {
+    batchId: string
+    owner: string
+    now: number
+    jobs: readonly JobPlan[]
+    firstSequence: number
+    /** What must hold of the batch (as `b`) for anything to be added. */
+    condition?: SQL
+    /** Whether the batch had jobs before. Of a bounded batch these are then held, for {@link release} to give them what places are free. */
+    later?: boolean
+  },
+): Statement[] {
+  const { batchId, owner, now, jobs, firstSequence } = add
+  if (jobs.length === 0) return []
+  const rows = jobs.map(({ input, label }) => (label === undefined ? [uuidv7(), input] : [uuidv7(), input, label]))
+  return [
+    takeTurns(db, owner, jobs.length),
+    ...jsonLists(rows).map(({ json, first }) => {
+      // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
+      const sequence = sql`(${firstSequence + first} + r.key)`
+      const taken = add.later === true ? sql`b.concurrency IS NOT NULL` : sql`${sequence} > b.concurrency`
+      const turn = sql`(o.last_turn - ${jobs.length - first - 1} + r.key)`
+      return db.run(sql`
+        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, place, run_at, max_attempts, created_at)
+        SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
+          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'held'
+            WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
+          r.value ->> 2, r.value -> 1, ${turn}, ${placeOf(sql`${owner}`, turn, sql`b.priority`)}, b.run_at, b.max_attempts, ${now}
+        FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
+        WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
+        ON CONFLICT DO NOTHING`)
+    }),
+  ]
+}
+
+function insertLabels(
+  db: Database,
+  { batchId, owner, labels }: { batchId: string; owner: string; labels: readonly string[] },
+): Statement[] {
+  if (labels.length === 0) return []
+  const list = JSON.stringify([...new Set(labels)])
+  return [
+    db.run(
+      sql`INSERT INTO batch_labels (owner, label, batch_id) SELECT ${owner}, value, ${batchId} FROM json_each(${list})`,
+    ),
+  ]
+}
+
+function insertUploads(
+  db: Database,
+  batch: { batchId: string; owner: string; now: number; uploads: readonly Upload[] },
+): Statement[] {
+  return jsonArrays(batch.uploads).map((array) =>
+    db.run(sql`
+      INSERT INTO uploads (key, owner, batch_id, filename, size, md5, sha256, created_at)
+      SELECT r.value ->> 'key', ${batch.owner}, ${batch.batchId}, r.value ->> 'filename', r.value ->> 'size',
+        r.value ->> 'md5', r.value ->> 'sha256', ${batch.now}
+      FROM json_each(${array}) r`),
+  )
+}
+
+function deadlineBy({ limitMs, runAt }: BatchOptions, now: number): number | null {
+  return limitMs === undefined ? null : Math.max(now, runAt ?? now) + limitMs
+}
+
+function leastOf(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b)
+}
+
+/** SHA-256 of a JSON value with the keys of its objects sorted, as hex. */
+async function sha256(value: unknown): Promise<string> {
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,138 @@
+/** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
+import { MillraceError } from '../../errors.ts'
+import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../../ports.ts'
+import { STOP_MESSAGES, type StopCode } from '../transitions/bulk-transitions.ts'
+import type { Claimed } from '../transitions/claim.ts'
+import type { Held, Outcome } from '../transitions/complete-jobs.ts'
+
+/** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
+export type StopReason = StopCode | 'lost' | 'shutdown' | 'time limit'
+
+/** Thrown into an attempt through its AbortSignal. */
+export class Stopped extends Error {
+  readonly reason: StopReason
+  constructor(reason: StopReason) {
+    super(`Stopped: ${reason}`)
+    this.name = 'Stopped'
+    this.reason = reason
+  }
+}
+
+/** Characters of an error's message that are kept: lists hold a thousand of them. */
+const LONGEST_MESSAGE = 4_000
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 60_000
+
+/**
+ * How long to wait before the next try: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
+ * Jitter", AWS 2015), so that what failed together does not return together.
+ * @param attempt tries so far, from 1
+ * @param random from 0 to 1
+ * @returns milliseconds
+ */
+export function backoff(attempt: number, random = Math.random()): number {
+  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1))
+  return Math.round(full * (0.5 + random / 2))
+}
+
+/**
+ * Runs one attempt to its end; never throws.
+ * @returns the outcome; null when the lease was lost and nothing may be written
+ */
+export async function runAttempt(
+  deps: { clock: Clock; log: Log; operations: Operations },
+  job: Claimed,
+  stop: AbortController,
+  ctx: RunContext,
+): Promise<Outcome | null> {
+  const { jobId, batchId, sequence, lease, bounded, hooked } = job
+  const held = { jobId, batchId, sequence, lease, bounded, hooked }
+  const operation = deps.operations[job.operation]
+  if (operation === undefined) {
+    const message = `This server does not know the operation "${job.operation}".`
+    return { ...held, kind: 'failed', code: 'UNKNOWN', message }
+  }
+  if (stop.signal.aborted) {
+    const outcome = outcomeOf(deps, job, operation, held, stop.signal.reason)
+    return outcome === null ? null : unbegun(outcome)
+  }
+  const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
+  // An operation that does not listen to its signal must not keep the place it was given.
+  const stopped = new Promise<never>((_, reject) =>
+    stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true }),
+  )
+  try {
+    const run = await Promise.race([operation.run(job, ctx), stopped])
+    return run === 'again' ? goOn(deps.clock, held) : { ...held, kind: 'completed', run }
+  } catch (thrown) {
+    // Whatever a stopped run throws, the reason it was stopped for is what counts.
+    return outcomeOf(deps, job, operation, held, stop.signal.aborted ? stop.signal.reason : thrown)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The outcome of a job that was claimed, but of which nothing was run. */
+export function unbegun(outcome: Outcome): Outcome {
+  return outcome.kind === 'completed' ? outcome : { ...outcome, begun: false }
+}
+
+/** The outcome of a job whose batch was stopped. */
+export function stoppedOutcome(held: Held, code: StopCode): Outcome {
+  const kind = code === 'CANCELLED' ? 'cancelled' : 'failed'
+  return { ...held, kind, code, message: STOP_MESSAGES[code] }
+}
+
+/** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. */
+export function goOn(clock: Clock, { jobId, batchId, sequence, lease, bounded, hooked }: Held): Outcome {
+  const held = { jobId, batchId, sequence, lease, bounded, hooked }
+  return { ...held, kind: 'again', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
+}
+
+function outcomeOf(
+  deps: { clock: Clock; log: Log },
+  job: Claimed,
+  operation: Operation,
+  held: Held,
+  thrown: unknown,
+): Outcome | null {
+  const now = deps.clock.now()
+  if (thrown instanceof Stopped && thrown.reason === 'lost') return null
+  if (thrown instanceof Stopped && (thrown.reason === 'CANCELLED' || thrown.reason === 'DEADLINE_EXCEEDED')) {
+    return stoppedOutcome(held, thrown.reason)
+  }
+  if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
+    const message = 'The server is restarting; this goes on afterwards.'
+    return { ...held, kind: 'again', runAt: now, refund: true, loss: false, code: 'SERVICE_UNAVAILABLE', message }
+  }
+  const error = asMillraceError(deps.log, job, operation, thrown)
+  if (error.transient && job.attempt < job.maxAttempts) {
+    const pause = operation.backoff?.(job.attempt, error) ?? backoff(job.attempt)
+    const message = `${storable(error.message)} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
+    return { ...held, kind: 'again', runAt: now + pause, refund: false, loss: false, code: error.code, message }
+  }
+  return { ...held, kind: 'failed', code: error.code, message: storable(error.message) }
+}
+
+/** Text as it comes out of a database again: SQLite ends a text at NUL, and halves of surrogate pairs are no text. */
+function storable(message: string): string {
+  const text = message.replaceAll('\0', '\u{fffd}').toWellFormed()
+  return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE).toWellFormed()} …` : text
+}
+
+function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown
+  if (thrown instanceof Stopped) {
+    const seconds = Math.round(operation.timeLimitMs / 1000)
+    return new MillraceError('TIMEOUT', `This took longer than the ${seconds} seconds it may take.`)
+  }
+  log.error({ err: thrown, jobId: job.jobId, operation: job.operation }, 'a job failed in a way nobody foresaw')
+  return new MillraceError('UNKNOWN', 'Something went wrong that we did not foresee. The server log has the details.')
+}
+
+/** What there is to tell of an attempt that came to `outcome`. */
+export function endedAttempt(job: Claimed, outcome: Outcome, beganAt: number, endedAt: number): EndedAttempt {
+  const { operation, batchId, jobId, attempt } = job
+  const code = outcome.kind === 'completed' ? null : outcome.code
+  return { operation, batchId, jobId, attempt, outcome: outcome.kind, code, beganAt, endedAt }
+}

@@ -1,0 +1,60 @@
+/** What a worker is made of, and the times it keeps. */
+import type {
+  BlobStore,
+  Clock,
+  Compute,
+  Database,
+  Dispatcher,
+  EndedAttempt,
+  Fetcher,
+  Log,
+  Notifier,
+  Operations,
+} from '../../ports.ts'
+import type { Meter } from '../meter.ts'
+
+/** What a worker needs of the world. */
+export interface WorkerDeps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly dispatcher: Dispatcher
+  readonly notifier: Notifier
+  readonly blobs: BlobStore
+  readonly fetcher: Fetcher
+  readonly compute: Compute
+  readonly log: Log
+  readonly operations: Operations
+  readonly meter: Meter
+  /** Told of each attempt that ended and counts; absent where nobody asks. */
+  readonly onAttempt?: (attempt: EndedAttempt) => void
+}
+
+/** Times are milliseconds. */
+export interface WorkerOptions {
+  /** A UUID, new for every worker. */
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  /** Jobs run at once. */
+  readonly concurrency: number
+  /** How long a lease lasts without a heartbeat. */
+  readonly leaseMs: number
+  /** Between heartbeats; progress is stored as often. */
+  readonly beatMs: number
+  /** Between sweeps for lost leases and due jobs that no wake-up told of. */
+  readonly sweepMs: number
+  /** How long ended batches are kept. */
+  readonly keepMs: number
+  /** Between sweeps for what is kept no longer. */
+  readonly retentionMs: number
+  /**
+   * See `RunContext.spent`; absent where runs may take as long as they like. Once it is true nothing more is claimed, and no query is made
+   * but those that keep and write what runs.
+   */
+  readonly spent?: () => boolean
+  /** How long jobs took of late, in milliseconds, as an earlier worker learned; absent where there was none. */
+  readonly meanMs?: number
+}
+
+/** The times a server uses unless a test turns them. */
+export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000, retentionMs: 60_000 }

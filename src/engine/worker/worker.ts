@@ -1,0 +1,301 @@
+/** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
+
+import { nextTurn } from '../chunked-work.ts'
+import { type StopCode, steerAll } from '../transitions/bulk-transitions.ts'
+import { type Claimed, type ClaimOrder, claim } from '../transitions/claim.ts'
+import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
+import { sweepOrphans, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
+import { signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
+import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from './attempt.ts'
+import { Committer } from './group-commit.ts'
+import { every } from './interval.ts'
+import { type HeldJob, HeldJobs } from './leased-jobs.ts'
+import { ProgressBoard } from './progress.ts'
+import { DueAlarm } from './wakeup-timer.ts'
+import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
+
+/** What handing back unfinished jobs may take when a worker stops. */
+const HAND_BACK_MS = 2_000
+
+const ORPHANS_EVERY_MS = 60 * 60 * 1_000
+
+/** Jobs that were claimed ahead and waited for so long, in milliseconds, are handed back: they are not as quick as those before. */
+const LONGEST_WAIT_MS = 1_000
+
+/** Runs jobs until stopped. */
+export class Worker {
+  readonly #deps: WorkerDeps
+  readonly #options: WorkerOptions
+  readonly #held: HeldJobs
+  readonly #committer: Committer
+  readonly #board: ProgressBoard
+  #claims = 0
+  /** Places that claims under way may fill. */
+  #asked = 0
+  #pumping: Promise<void> | null = null
+  #pumpAgain = false
+  readonly #due: DueAlarm
+  /** What was asked of whole batches is being done. */
+  #steering = false
+  #stopping = false
+  #orphansDueAt = 0
+  #timers: (() => void)[] = []
+
+  constructor(deps: WorkerDeps, options: WorkerOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#board = new ProgressBoard(deps.notifier)
+    this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held), options.meanMs)
+    this.#due = new DueAlarm(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
+    this.#committer = new Committer(deps, {
+      order: (freed) => this.#order(freed),
+      done: (outcomes, order, claimed) => {
+        for (const outcome of outcomes) this.#held.drop(outcome)
+        if (order !== null) this.#take(order, claimed)
+        // Jobs to be tried again, and deliveries of what this group came to, are due soon.
+        if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#due.look()
+        if (order === null || claimed.length === order.limit) this.#pump()
+      },
+    })
+  }
+
+  /** Signs in and begins to claim. */
+  async start(): Promise<void> {
+    await signIn(this.#deps, this.#options)
+    this.#timers = [
+      this.#deps.dispatcher.onWake(() => {
+        // A wake-up may tell of ready jobs, or of scheduled ones that are due at once.
+        this.#pump()
+        this.#due.look()
+      }),
+      every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
+      every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
+      every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
+    ]
+    this.#due.look()
+    this.#pump()
+  }
+
+  /**
+   * Claims no more, lets what runs end for at most `graceMs`, then hands the rest back to be run elsewhere. What the database does
+   * not take within two more seconds is left to its lease.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#handBack(0)
+    const end = performance.now() + graceMs
+    while (this.#held.size > 0 && performance.now() < end) await pause(20)
+    await this.#pumping
+    const last = performance.now() + HAND_BACK_MS
+    while (this.#held.size > 0 && performance.now() < last) {
+      // Again and again: a claim that was under way may bring more.
+      for (const held of this.#held) this.#held.stop(held, 'shutdown')
+      await pause(5)
+    }
+    for (const cancel of this.#timers) cancel()
+    this.#due.stop()
+    this.#board.stop()
+    this.#committer.close()
+    await signOut(this.#deps.db, [this.#options.id])
+  }
+
+  /** Jobs that are held. */
+  get running(): number {
+    return this.#held.size
+  }
+
+  /** How long jobs take, in milliseconds. */
+  get meanMs(): number {
+    return this.#held.meanMs
+  }
+
+  /**
+   * Starts, works until nothing is ready or running, and stops: for homes where a worker lives no longer than there is work. What falls
+   * due later is not waited for (see `nextDue`).
+   * @param goOn asked many times a second; once it says no, nothing more is claimed
+   * @param graceMs what runs then gets to end by itself
+   */
+  async drain(goOn: () => boolean, graceMs: number): Promise<void> {
+    await this.start()
+    await this.#lookAround()
+    const busy = () => this.#held.size > 0 || this.#pumping !== null || this.#due.looking || this.#steering
+    while (busy() && goOn()) await pause(20)
+    await this.stop(graceMs)
+  }
+
+  /** Claims while there are places and something to claim. At most one claim at a time. */
+  #pump(): void {
+    if (this.#stopping) return
+    if (this.#pumping !== null) {
+      this.#pumpAgain = true
+      return
+    }
+    this.#pumping = this.#claimAll()
+      .catch((error: unknown) => this.#deps.log.error({ err: error }, 'claiming failed; the next sweep tries again'))
+      .finally(() => {
+        this.#pumping = null
+        if (this.#pumpAgain) {
+          this.#pumpAgain = false
+          this.#pump()
+        }
+      })
+  }
+
+  async #claimAll(): Promise<void> {
+    for (;;) {
+      const order = this.#order(0)
+      if (order === null) return
+      let claimed: readonly Claimed[] = []
+      try {
+        claimed = await claim(this.#deps, order)
+      } finally {
+        this.#take(order, claimed)
+      }
+      if (claimed.length < order.limit) return
+    }
+  }
+
+  /** An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one. */
+  #order(freed: number): ClaimOrder | null {
+    const limit = this.#held.room - this.#asked + freed
+    if (limit <= 0 || this.#stopping || this.#spent) return null
+    this.#asked += limit
+    return { lease: `${this.#options.id}.${++this.#claims}`, limit, leaseMs: this.#options.leaseMs }
+  }
+
+  #take(order: ClaimOrder, claimed: readonly Claimed[]): void {
+    this.#asked -= order.limit
+    const now = this.#deps.clock.now()
+    for (const job of claimed) {
+      const held = this.#held.hold(job, now)
+      if (job.stopCode === null) this.#held.enqueue(held)
+      else this.#committer.add(unbegun(stoppedOutcome(job, job.stopCode)))
+    }
+    if (this.#stopping) this.#handBack(0)
+    this.#held.fill()
+  }
+
+  /** Gives up what has waited for a place for so long. */
+  #handBack(longerThanMs: number): void {
+    for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(unbegun(goOn(this.#deps.clock, job)))
+  }
+
+  #run({ job, stop }: HeldJob): void {
+    const { clock, db, blobs, fetcher, compute } = this.#deps
+    const progress = (percent: number, message: string, stage?: string) => {
+      if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
+    }
+    const checkpoint = async (state: unknown) => {
+      if (!(await keepCheckpoint(db, job, state))) {
+        stop.abort(new Stopped('lost'))
+        stop.signal.throwIfAborted()
+      }
+    }
+    const spent = () => this.#spent
+    const ctx = {
+      signal: stop.signal,
+      progress,
+      checkpoint,
+      spent,
+      yield: nextTurn,
+      clock,
+      db,
+      blobs,
+      fetcher,
+      compute,
+    }
+    const began = performance.now()
+    const beganAt = clock.now()
+    void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
+      const ms = performance.now() - began
+      if (outcome !== null) {
+        this.#deps.meter.add(job.operation, outcome.kind, ms)
+        this.#deps.onAttempt?.(endedAttempt(job, outcome, beganAt, clock.now()))
+      }
+      this.#board.remove(job.jobId)
+      if (outcome === null) this.#held.drop(job)
+      else this.#committer.add(outcome)
+      this.#held.ended(ms)
+    })
+  }
+
+  get #spent(): boolean {
+    return this.#options.spent?.() ?? false
+  }
+
+  /** Stores progress that changed and renews leases that are a third spent; once the worker has had its share, the one with the other. */
+  async #beat(): Promise<void> {
+    this.#handBack(LONGEST_WAIT_MS)
+    const now = this.#deps.clock.now()
+    const beats = [...this.#held]
+      .map(({ job, renewedAt }) => ({ job, renewedAt, moved: this.#board.moved(job.jobId) }))
+      .filter(({ renewedAt, moved }) => (moved && !this.#spent) || now - renewedAt > this.#options.leaseMs / 3)
+      .map(({ job, moved }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved }))
+    if (beats.length > 0) await this.#renew(beats)
+    // Elsewhere the sweep looks as often.
+    if (this.#options.sweepMs > this.#options.beatMs && this.#held.size > 0 && !this.#spent) {
+      this.#stopHeld(await stoppedAmong(this.#deps.db, new Set([...this.#held].map(({ job }) => job.batchId))))
+    }
+  }
+
+  async #renew(beats: readonly Beat[]): Promise<void> {
+    const now = this.#deps.clock.now()
+    this.#board.stored(beats)
+    const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
+    for (const { jobId } of beats) {
+      const held = this.#held.get(jobId)
+      if (held === undefined) continue
+      const code = verdict.stopped.get(jobId)
+      if (code !== undefined) this.#held.stop(held, code)
+      else if (!verdict.held.has(jobId)) this.#held.stop(held, 'lost')
+      else held.renewedAt = now
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#spent) return
+    await signIn(this.#deps, this.#options)
+    await this.#lookAround()
+  }
+
+  /** Finds what lost its worker, was stopped or falls due. */
+  async #lookAround(): Promise<void> {
+    await sweepLeases(this.#deps)
+    this.#stopHeld(await sweepBatches(this.#deps))
+    this.#steer()
+    this.#due.look()
+    this.#pump()
+  }
+
+  /** Goes on with what is to be done to large batches, beside all else. */
+  #steer(): void {
+    if (this.#steering) return
+    this.#steering = true
+    steerAll(this.#deps, () => !this.#stopping && !this.#spent)
+      .catch((error: unknown) =>
+        this.#deps.log.error({ err: error }, 'a batch could not be steered; the next sweep tries again'),
+      )
+      .finally(() => {
+        this.#steering = false
+      })
+  }
+
+  /** Tells what runs of these batches to stop. */
+  #stopHeld(stopped: ReadonlyMap<string, StopCode>): void {
+    for (const held of this.#held) {
+      const code = stopped.get(held.job.batchId)
+      if (code !== undefined) this.#held.stop(held, code)
+    }
+  }
+
+  async #retain(): Promise<void> {
+    await sweepRetention(this.#deps, this.#options.keepMs, () => !this.#stopping)
+    await sweepRateWindows(this.#deps)
+    const now = this.#deps.clock.now()
+    if (now < this.#orphansDueAt) return
+    this.#orphansDueAt = now + ORPHANS_EVERY_MS
+    await sweepOrphans(this.#deps)
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

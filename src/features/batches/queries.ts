@@ -1,0 +1,128 @@
+/** Pages of an owner's batches, of a batch's jobs, and of what its jobs came to. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Database } from '../../ports.ts'
+import { batches, batchLabels } from '../../schema/batches.ts'
+import type { ItemResult } from './schemas.ts'
+
+/** Which batches to list, and from where. */
+export interface BatchFilter {
+  readonly status?: string | undefined
+  readonly operation?: string | undefined
+  readonly label?: string | undefined
+  /** Id of the last batch of the page before. */
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+/** Lists an owner's batches, newest first. Reads no more rows than the page has when at most one filter is given. */
+export async function listBatches(db: Database, owner: string, filter: BatchFilter) {
+  const conditions: SQL[] = [sql`${batches.owner} = ${owner}`, sql`${batches.deletedAt} IS NULL`]
+  if (filter.status !== undefined) conditions.push(sql`${batches.status} = ${filter.status}`)
+  if (filter.operation !== undefined) conditions.push(sql`${batches.operation} = ${filter.operation}`)
+  if (filter.before !== undefined) conditions.push(sql`${batches.id} < ${filter.before}`)
+  if (filter.label !== undefined) {
+    conditions.push(
+      sql`${batches.id} IN (SELECT ${batchLabels.batchId} FROM ${batchLabels} WHERE ${batchLabels.owner} = ${owner} AND ${batchLabels.label} = ${filter.label})`,
+    )
+  }
+  return db
+    .select({
+      id: batches.id,
+      operation: batches.operation,
+      status: batches.status,
+      facts: batches.facts,
+      total: batches.total,
+      completed: batches.completed,
+      failed: batches.failed,
+      cancelled: batches.cancelled,
+      pausedAt: batches.pausedAt,
+      openUntil: batches.openUntil,
+      createdAt: batches.createdAt,
+      finishedAt: batches.finishedAt,
+      labels:
+        sql<string>`(SELECT json_group_array(label) FROM batch_labels l WHERE l.batch_id = ${batches.id})`.mapWith(
+          (text: string): unknown => JSON.parse(text),
+        ),
+    })
+    .from(batches)
+    .where(sql.join(conditions, sql` AND `))
+    .orderBy(sql`${batches.id} DESC`)
+    .limit(filter.limit)
+}
+
+type Set = ItemResult['set']
+
+/** Stored bytes after which a page of results ends, so that reading stays small whatever the size of the items. One item may go beyond. */
+const BYTES_A_PAGE = 4 * 1024 * 1024
+
+/** What a deadline ended before anything ran it is as untouched as what was cancelled. */
+const SET_OF = sql`CASE status WHEN 'completed' THEN 'succeeded'
+  WHEN 'failed' THEN CASE WHEN error_code = 'DEADLINE_EXCEEDED' AND started_at IS NULL THEN 'untouched' ELSE 'failed' END
+  ELSE 'untouched' END`
+
+interface ItemRow {
+  id: string
+  sequence: number
+  set: Set
+  input: string
+  result: string | null
+  error_code: string | null
+  error_message: string | null
+  bytes: number
+}
+
+/** A page of results. */
+export interface ItemResults {
+  readonly rows: readonly ItemResult[]
+  /** After which place to go on; null where nothing follows. */
+  readonly next: number | null
+}
+
+/**
+ * Reads what a batch's jobs came to, by their place in it. A running job counts as untouched until it ends. A page holds `limit` jobs, or as
+ * many as come to 4 MB.
+ */
+export async function readItemResults(
+  db: Database,
+  batchId: string,
+  { set, after, limit }: { set?: Set | undefined; after: number; limit: number },
+): Promise<ItemResults> {
+  const wanted = set === undefined ? sql`true` : sql`${SET_OF} = ${set}`
+  // What a row takes is known without reading it.
+  const rows = await db.all<ItemRow>(sql`
+    SELECT j.id, j.sequence, ${SET_OF} AS "set", j.input, j.result, j.error_code, j.error_message, p.bytes
+    FROM (
+      SELECT place, sequence, sum(size) OVER (ORDER BY sequence) AS bytes, size FROM (
+        SELECT rowid AS place, sequence, octet_length(input) + coalesce(octet_length(result), 0) AS size
+        FROM jobs WHERE batch_id = ${batchId} AND sequence > ${after} AND ${wanted} ORDER BY sequence LIMIT ${limit})
+    ) p CROSS JOIN jobs j ON j.rowid = p.place
+    WHERE p.bytes - p.size < ${BYTES_A_PAGE} ORDER BY p.sequence`)
+  const last = rows.at(-1)
+  const isFull = last !== undefined && (rows.length === limit || last.bytes >= BYTES_A_PAGE)
+  return { rows: rows.map(resultOf), next: isFull ? last.sequence : null }
+}
+
+function resultOf({ id, sequence, set, input, result, error_code, error_message }: ItemRow): ItemResult {
+  return {
+    index: sequence - 1,
+    jobId: id,
+    set,
+    item: JSON.parse(input),
+    ...(set === 'succeeded' ? { result: result === null ? null : JSON.parse(result) } : {}),
+    ...(set === 'failed' ? { errorCode: error_code ?? 'UNKNOWN', errorMessage: error_message ?? '' } : {}),
+  }
+}
+
+/** What a batch's operation keeps for all its jobs. */
+export async function readBatchInput(db: Database, batchId: string): Promise<unknown> {
+  const row = await db.select({ input: batches.input }).from(batches).where(sql`id = ${batchId}`).get()
+  return row?.input
+}
+
+/** The place after the last that is taken in a batch, from 0. */
+export async function readNextPlace(db: Database, batchId: string): Promise<number> {
+  const rows = await db.all<{ last: number | null }>(
+    sql`SELECT max(sequence) AS "last" FROM jobs WHERE batch_id = ${batchId}`,
+  )
+  return rows[0]?.last ?? 0
+}

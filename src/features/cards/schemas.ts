@@ -1,0 +1,267 @@
+/** The card surface, `/bulk`: what its requests and answers hold. */
+import * as z from 'zod'
+import { Instant, optional, text, withDefault } from '../../http/request/fields.ts'
+import { WebhookRequest } from '../../http/request/webhook-request.ts'
+
+/** Cards that one JSON body imports, and ids that one delete, restore or export names. */
+export const MOST_CARDS = 10_000
+/** Cards that one streamed body (NDJSON, CSV) imports. */
+export const MOST_STREAMED_CARDS = 1_000_000
+/** One card as it is sent. */
+export const MOST_CARD_BYTES = 1_000_000
+/** Failures that a result lists; all are counted. */
+export const MOST_ERRORS = 100
+
+/** How deep metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
+const MOST_METADATA_DEPTH = 100
+
+/** Whether a JSON value is nested no deeper than that. */
+export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === 0) return false
+  for (const inner of Object.values(value)) if (!isShallow(inner, depth - 1)) return false
+  return true
+}
+
+/** Text, without the blanks around it. */
+const word = (bounds: { min?: number; max: number }) => z.string('Input should be text').trim().pipe(text(bounds))
+
+const OBJECT = 'Input should be an object'
+const FLAGS = 'Input should be true or false'
+
+const source = (max: number) =>
+  optional(text({ max }))
+    .transform((value) => (value === '' ? undefined : value))
+    .describe('An empty one is none.')
+
+/** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
+export const NewCard = z
+  .object({
+    title: text({ min: 1, max: 1_000 }),
+    body: text({ max: 250_000 }),
+    category: text({ min: 1, max: 200 }),
+    privacy_level: word({ min: 1, max: 100 }).describe('Without blanks around it, as tags.'),
+    tags: withDefault(
+      z.array(word({ max: 200 }), 'Input should be an array of texts').max(200, 'Input should have at most 200 items'),
+      [],
+    )
+      .transform((tags) => tags.filter((tag) => tag !== ''))
+      .describe('Without blanks around them, and without those that are nothing else.'),
+    source_platform: source(200),
+    source_url: source(4_000),
+    metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT), {}),
+  })
+  .meta({ id: 'NewCard' })
+export type NewCard = z.infer<typeof NewCard>
+
+/** What every task may be told. */
+const TASK = {
+  run_at: optional(Instant).describe('When it may begin.'),
+  webhook: optional(WebhookRequest).describe('Whom to tell what becomes of it.'),
+}
+
+/** How cards are imported, whatever form they come in. */
+export const ImportOptions = z.object({
+  publish_business: withDefault(z.boolean(FLAGS), true),
+  publish_ideas: withDefault(z.boolean(FLAGS), true),
+  on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')).describe(
+    'What to do with a card whose title and body the owner has already; left out: import it all the same.',
+  ),
+  validate_only: withDefault(z.boolean(FLAGS), false).describe('Checks every card and writes none.'),
+  ...TASK,
+})
+export type ImportOptions = z.infer<typeof ImportOptions>
+
+const FLAG = z.enum(['true', 'false', '1', '0'], FLAGS)
+const flag = (fallback: boolean) =>
+  withDefault(FLAG, String(fallback)).transform((word) => word === 'true' || word === '1')
+
+/** The same in the query string, for bodies that are nothing but cards. */
+export const ImportQuery = ImportOptions.extend({
+  publish_business: flag(true),
+  publish_ideas: flag(true),
+  validate_only: flag(false),
+  webhook: optional(WebhookRequest.shape.url)
+    .transform((url) => (url === undefined ? undefined : { url }))
+    .describe('Address of a webhook, whose secret is made.'),
+})
+
+/** `POST /bulk/import` as JSON. What a card may hold is checked card by card, later. */
+export const ImportRequest = ImportOptions.extend({
+  cards: withDefault(z.array(z.unknown(), 'Input should be an array of cards'), []),
+})
+
+export const EXPORT_FORMATS = ['json', 'ndjson', 'markdown', 'csv'] as const
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+
+const CARD_ID = 'Input should be the id of a card'
+const CardId = z
+  .string(CARD_ID)
+  .min(1, CARD_ID)
+  .max(128, CARD_ID)
+  .refine((id) => id.isWellFormed(), CARD_ID)
+const words = z
+  .array(text({ min: 1, max: 200 }), 'Input should be an array of texts')
+  .max(1_000, 'Input should have at most 1000 items')
+
+/** `POST /bulk/export`. */
+export const ExportRequest = z.object({
+  card_ids: optional(z.array(CardId).min(1, 'Input should name a card; leave it out to export all cards')).describe(
+    'Null or left out: all.',
+  ),
+  privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
+  categories: optional(words),
+  published_only: withDefault(z.boolean(FLAGS), false),
+  format: withDefault(z.string('Input should be text'), 'json'),
+  include_metadata: withDefault(z.boolean(FLAGS), true).describe(
+    'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
+  ),
+  compression: optional(z.enum(['gzip'], 'Input should be gzip')),
+  ...TASK,
+})
+export type ExportRequest = z.infer<typeof ExportRequest>
+
+const ids = withDefault(z.array(CardId, 'Input should be an array of card ids'), [])
+
+/** `POST /bulk/delete`. */
+export const DeleteRequest = z.object({ card_ids: ids, soft_delete: withDefault(z.boolean(FLAGS), true), ...TASK })
+
+/** `POST /bulk/restore`. */
+export const RestoreRequest = z.object({ card_ids: ids, ...TASK })
+
+const LIMIT = 'Input should be a whole number from 1 to 1,000'
+const CURSOR = 'Input should be the `next` of the page before'
+
+/** `GET /bulk/tokens`. */
+export const ListTokens = z.object({
+  limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT).optional().describe('At most 1,000.'),
+  cursor: z.coerce.number(CURSOR).int(CURSOR).min(1, CURSOR).optional().describe('`next` of the page before.'),
+})
+
+/** The answer to everything that begins a task. */
+export const TaskAccepted = z
+  .object({
+    task_id: z.string(),
+    status: z.literal('PENDING'),
+    message: z.string(),
+    estimated_duration_seconds: z.int(),
+    check_status_url: z.string(),
+    stream_url: z.string(),
+    webhook_secret: z.string().optional().describe('The secret made for its webhook, where none was given.'),
+  })
+  .meta({ id: 'TaskAccepted' })
+export type TaskAccepted = z.infer<typeof TaskAccepted>
+
+export const ImportError = z.object({ index: z.int(), title: z.string(), error: z.string() })
+export type ImportError = z.infer<typeof ImportError>
+export const CardError = z.object({ card_id: z.string(), error: z.string() })
+
+export const ImportResult = z
+  .object({
+    cards_imported: z.int(),
+    cards_failed: z.int(),
+    cards_published: z.int(),
+    cards_skipped: z.int().describe('Duplicates passed over, by `on_duplicate: skip`.'),
+    cards_updated: z.int().describe('Cards that were there and have the new fields, by `on_duplicate: update`.'),
+    cards_valid: z.int().describe('With `validate_only`, cards that would be imported; else 0.'),
+    extropy_earned: z.string().describe('Eight decimals.'),
+    errors: z.array(ImportError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'ImportResult' })
+export type ImportResult = z.infer<typeof ImportResult>
+
+export const ExportResult = z
+  .object({
+    cards_exported: z.int(),
+    cards_failed: z.int(),
+    export_format: z.enum(EXPORT_FORMATS),
+    export_data: z
+      .string()
+      .nullable()
+      .optional()
+      .describe(
+        'The whole text, of up to 10,000 cards and 32 MB; null for larger and compressed ones. Always the last field.',
+      ),
+    download_url: z.string().describe('Signed; good until `download_expires_at`.'),
+    download_expires_at: z.iso.datetime(),
+    filename: z.string(),
+    file_size_bytes: z.int(),
+    sha256: z.string(),
+    errors: z.array(CardError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'ExportResult' })
+export type ExportResult = z.infer<typeof ExportResult>
+
+/** Of an export that failed or was cancelled: there is no file. */
+export const UnfinishedExport = ExportResult.pick({
+  cards_exported: true,
+  cards_failed: true,
+  export_format: true,
+  errors: true,
+  duration_seconds: true,
+})
+  .extend({ cards_exported: z.int().describe('Cards that had been gone through, as far as it is known.') })
+  .meta({ id: 'UnfinishedExport' })
+export type UnfinishedExport = z.infer<typeof UnfinishedExport>
+
+/** Of a delete and of a restore; each has the count of its own. */
+export const DeleteResult = z
+  .object({
+    cards_deleted: z.int().optional(),
+    cards_restored: z.int().optional(),
+    cards_failed: z.int(),
+    errors: z.array(CardError),
+    duration_seconds: z.number(),
+  })
+  .meta({ id: 'DeleteResult' })
+export type DeleteResult = z.infer<typeof DeleteResult>
+
+/** The answer to `POST /bulk/import/:task_id/resume`. */
+export const TaskResumed = TaskAccepted.pick({ task_id: true, status: true, message: true, check_status_url: true })
+
+const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
+
+/** `GET /bulk/status/:task_id`. */
+export const TaskStatus = z
+  .object({
+    task_id: z.string(),
+    status: z.enum(TASK_STATES),
+    progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
+    result: z
+      .union([ImportResult, ExportResult, UnfinishedExport, DeleteResult])
+      .optional()
+      .describe('What was done, also of a task that failed.'),
+    error: z.string().optional().describe('Of FAILURE, and of RETRY: what went wrong.'),
+    completed_at: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'TaskStatus' })
+export type TaskStatus = z.infer<typeof TaskStatus>
+
+/** `GET /bulk/tokens`. Newest first; amounts have eight decimals. */
+export const Tokens = z.object({
+  balance: z.string(),
+  ledger: z.array(
+    z.object({
+      id: z.int(),
+      card_id: z.string(),
+      task_id: z.string(),
+      amount: z.string(),
+      reason: z.string(),
+      created_at: z.iso.datetime(),
+    }),
+  ),
+  next: z.int().nullable(),
+})
+export type Tokens = z.infer<typeof Tokens>
+
+/** `GET /bulk/health`. */
+export const Health = z.object({
+  status: z.enum(['healthy', 'degraded']),
+  service: z.literal('bulk-operations'),
+  version: z.string(),
+  celery_workers: z.enum(['healthy', 'unavailable']),
+  worker_count: z.int(),
+})
+export type Health = z.infer<typeof Health>

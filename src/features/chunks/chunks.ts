@@ -1,0 +1,96 @@
+/** Chunks by reference: what a reference means, and where its chunk comes from. One bad reference never touches another. */
+
+import type { ChunkError, ChunkPrefixes, Chunks } from '../../ports.ts'
+import type { Row } from '../../rows/owned-rows.ts'
+import type { BulkChunks } from './schemas.ts'
+
+/** The prefixes there are without configuration. */
+export const CHUNK_PREFIXES: ChunkPrefixes = new Map([
+  ['k_', 'expert_interview'],
+  ['e_', 'earnings_call'],
+])
+
+/** What a reference is answered with. */
+export type ChunkAnswer = { readonly chunk: Row & { readonly id: string; readonly source_type: string } } | ChunkError
+
+/** The kind of source a reference is from, by the longest prefix that fits; null when none does. */
+export function sourceTypeOf(prefixes: ChunkPrefixes, reference: string): string | null {
+  let longest = ''
+  for (const prefix of prefixes.keys()) {
+    if (reference.startsWith(prefix) && prefix.length > longest.length) longest = prefix
+  }
+  return prefixes.get(longest) ?? null
+}
+
+/** What an error is filed under: `String()` of the reference, or its kind where it has none (`[[[…]]]` without end). */
+function keyOf(reference: unknown): string {
+  try {
+    return String(reference)
+  } catch {
+    return Object.prototype.toString.call(reference)
+  }
+}
+
+const BAD_FORMAT: ChunkError = { error: 'Invalid chunk ID format', status: 400 }
+const ABSENT: ChunkError = { error: 'Chunk not found', status: 404 }
+
+/** Looks references up, each once, and hands every one of them to `take` with its answer. */
+async function eachChunk(
+  { source, prefixes }: Chunks,
+  asked: { owner: string; ids: Iterable<string>; signal: AbortSignal },
+  take: (id: string, answer: ChunkAnswer) => void,
+): Promise<void> {
+  const types = new Map<string, string | null>()
+  for (const id of asked.ids) {
+    if (!types.has(id)) types.set(id, sourceTypeOf(prefixes, id))
+  }
+  const known = [...types].filter(([, type]) => type !== null).map(([id]) => id)
+  const found = await source.find(asked.owner, known, asked.signal)
+  for (const [id, type] of types) {
+    const answer = found.get(id)
+    if (type === null) take(id, BAD_FORMAT)
+    else if (answer === undefined) take(id, ABSENT)
+    else take(id, 'chunk' in answer ? { chunk: { id, ...answer.chunk, source_type: type } } : answer)
+  }
+}
+
+/** Looks references up; every one of them is in the answer. */
+export async function findChunks(
+  chunks: Chunks,
+  owner: string,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, ChunkAnswer>> {
+  const answers = new Map<string, ChunkAnswer>()
+  await eachChunk(chunks, { owner, ids, signal }, (id, answer) => answers.set(id, answer))
+  return answers
+}
+
+/** Answers a bulk request. References may be anything that JSON can hold. */
+export async function bulkChunks(
+  from: Chunks,
+  owner: string,
+  references: readonly unknown[],
+  signal: AbortSignal,
+): Promise<BulkChunks> {
+  // Without a prototype, so that `__proto__` is a key like any other.
+  const chunks: BulkChunks['chunks'] = Object.create(null)
+  const errors: BulkChunks['errors'] = Object.create(null)
+  for (const reference of references) {
+    if (typeof reference !== 'string') errors[keyOf(reference)] = BAD_FORMAT.error
+  }
+  const ids = references.filter((reference) => typeof reference === 'string')
+  await eachChunk(from, { owner, ids, signal }, (id, answer) => {
+    if ('error' in answer) errors[id] = answer.error
+    else chunks[id] = answer.chunk
+  })
+  return {
+    chunks,
+    errors,
+    summary: {
+      total_requested: references.length,
+      successful: Object.keys(chunks).length,
+      failed: Object.keys(errors).length,
+    },
+  }
+}

@@ -1,0 +1,74 @@
+/** The operation `echo`: gives back what it is given, after waiting and failing as it is told. For trying the engine, and for its tests. */
+import * as z from 'zod'
+import { MillraceError } from '../../errors.ts'
+import { safeParse, text } from '../../http/request/fields.ts'
+import type { Operation } from '../../ports.ts'
+
+const MOST_AMOUNT = 1e15
+
+const Item = z.strictObject({
+  /** Given back as the job's result. */
+  value: z.json().default(null),
+  /** How long the job takes, in milliseconds; at most a minute. */
+  waitMs: z.int().min(0).max(60_000).default(0),
+  /** How often it reports progress while it waits. */
+  steps: z.int().min(0).max(100).default(0),
+  /** How many attempts fail, with an error that may pass, before one succeeds. */
+  failures: z.int().min(0).max(100).default(0),
+  /** Fails at once and for good, with this message. */
+  error: text({ min: 1, max: 1_000 }).optional(),
+  /** A number added up over the batch; bounded, so that every sum is a number that JSON holds. */
+  amount: z.number().min(-MOST_AMOUNT).max(MOST_AMOUNT).default(1),
+})
+const Request = z.object({ items: z.array(Item) })
+/** Jobs are kept as they were sent: what is left out of them is filled in when they run. */
+const Sent = z.object({ items: z.array(z.unknown()) })
+
+export const echo: Operation = {
+  name: 'echo',
+  concurrency: null,
+  maxAttempts: 3,
+  timeLimitMs: 90_000,
+  emptySummary: {},
+
+  plan(request) {
+    const parsed = safeParse(Request, request)
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]
+      const field = issue?.path.join('.') ?? 'items'
+      throw new MillraceError('INVALID_REQUEST', `${field}: ${issue?.message}.`, { details: { field } })
+    }
+    return { input: {}, facts: {}, jobs: Sent.parse(request).items.map((input) => ({ input })) }
+  },
+
+  fromItems: (_input, items) => ({ items }),
+
+  async run(job, ctx) {
+    const item = Item.parse(job.input)
+    const pause = item.waitMs / (item.steps + 1)
+    for (let step = 1; step <= item.steps; step++) {
+      await sleep(pause, ctx.signal)
+      ctx.progress((100 * step) / (item.steps + 1), `Step ${step} of ${item.steps}`)
+    }
+    if (pause > 0) await sleep(pause, ctx.signal)
+    if (item.error !== undefined) throw new MillraceError('UNKNOWN', item.error)
+    if (job.attempt <= item.failures) {
+      throw new MillraceError('SERVICE_UNAVAILABLE', `Failed on attempt ${job.attempt}, as asked.`)
+    }
+    return { result: item.value, summary: {}, tallies: { amount: item.amount } }
+  },
+
+  totals: (tallies) => ({ amount: tallies.amount ?? 0 }),
+
+  merge: null,
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    })
+  })
+}

@@ -1,0 +1,130 @@
+/**
+ * Reading a document, a long one in stretches: what a run may take (the CPU time of a Worker above all) is less than what hundreds of pages
+ * need. Each stretch's pages go to the blob store, and the next run goes on from there; the last one makes a sheet of all of them.
+ */
+import { uuidv7 } from 'uuidv7'
+import * as z from 'zod'
+import { MillraceError } from '../../errors.ts'
+import type { RunContext } from '../../ports.ts'
+import { type OpenedDocument, readBlob } from './document.ts'
+import { Sheet } from './parser/sheet.ts'
+
+/** How much one run reads. Nearly every sheet is shorter, and read at once. */
+const STRETCH = { pages: 64, ms: 10_000 }
+
+/** How far the reading of a document is, as a checkpoint keeps it. */
+const Reading = z.object({
+  /** The document itself, where it was fetched from a link. */
+  document: z.object({ key: z.string(), md5: z.string() }).nullable(),
+  /** Keys of the pages read so far, packed. */
+  stretches: z.array(z.string()),
+  next: z.int(),
+  letters: z.int(),
+  pages: z.int(),
+  /** Runs that read on from here in the server's own memory and were never heard of again. */
+  begun: z.int().default(0),
+})
+export type Reading = z.infer<typeof Reading>
+
+const Stretch = z.object({ packed: z.instanceof(Uint8Array), next: z.int(), letters: z.int(), pages: z.int() })
+const PageProgress = z.object({ page: z.int(), pages: z.int() })
+
+/** What an earlier run kept; null where this is the first. */
+export function readingOf(checkpoint: unknown): Reading | null {
+  return Reading.safeParse(checkpoint).data ?? null
+}
+
+/**
+ * Reads on.
+ * @param reading where an earlier run came to; what it put away and is gone is read anew
+ * @returns the sheet; or where this run came to, to be kept and gone on from
+ */
+export async function readOn(
+  ctx: RunContext,
+  document: OpenedDocument,
+  reading: Reading | null,
+): Promise<{ sheet: Sheet } | { reading: Reading }> {
+  if (reading === null || reading.next <= reading.pages) return readStretch(ctx, document, reading)
+  const sheet = await parsePages(ctx, reading)
+  if (sheet !== null) return { sheet }
+  await ctx.blobs.delete(reading.stretches)
+  return readStretch(ctx, document, null)
+}
+
+/** Deletes what the runs before kept for this one, once it is of no more use. What no run deletes is swept, since no row names it. */
+export async function forget(
+  ctx: RunContext,
+  { document, stretches }: Pick<Reading, 'document' | 'stretches'>,
+): Promise<void> {
+  await ctx.blobs.delete([...stretches, ...(document === null ? [] : [document.key])])
+}
+
+/** As often a document may end the server that reads it. Fewer than a job may lose its server: those beside it, which did it no harm, go on. */
+const MOST_BEGUN = 3
+
+/**
+ * Does what may take more memory than there is, when it is its turn. Where that ends the server, nobody is left to say so: what is begun
+ * is written down first, and what was begun too often is not begun again.
+ * @throws MillraceError TOO_LARGE; as `work` does
+ */
+function inTurn<T>(ctx: RunContext, place: Reading, work: () => Promise<T>): Promise<T> {
+  return ctx.compute.inTurn(async () => {
+    if (ctx.compute.inPlace !== true) return work()
+    if (place.begun >= MOST_BEGUN) {
+      // Whoever tries again by hand begins anew.
+      await ctx.checkpoint({ ...place, begun: 0 })
+      throw new MillraceError('TOO_LARGE', 'The document needs too much memory: more than this server has.')
+    }
+    await ctx.checkpoint({ ...place, begun: place.begun + 1 })
+    try {
+      return await work()
+    } catch (error) {
+      // What it failed with counts, whether or not this can be written.
+      if (!ctx.signal.aborted) await ctx.checkpoint(place).catch(() => {})
+      throw error
+    }
+  }, ctx.signal)
+}
+
+function readStretch(
+  ctx: RunContext,
+  document: OpenedDocument,
+  before: Reading | null,
+): Promise<{ sheet: Sheet } | { reading: Reading }> {
+  const place = before ?? { document: document.fetched, stretches: [], next: 1, letters: 0, pages: 1, begun: 0 }
+  return inTurn(ctx, place, async () => {
+    const pdf = await document.bytes()
+    const from = { page: place.next, letters: place.letters }
+    const answer = await ctx.compute.run(
+      'heat-sheet.parse',
+      { pdf, from, most: STRETCH },
+      { signal: ctx.signal, transfer: [pdf.buffer], onProgress: (value) => tell(ctx, value) },
+    )
+    const stretch = Stretch.safeParse(answer)
+    if (!stretch.success) return { sheet: Sheet.parse(answer) }
+    const { packed, ...read } = stretch.data
+    const key = `uploads/${uuidv7()}.pages`
+    await ctx.blobs.put(key, packed)
+    return { reading: { document: document.fetched, stretches: [...place.stretches, key], ...read, begun: 0 } }
+  })
+}
+
+function tell(ctx: RunContext, value: unknown): void {
+  const { page, pages } = PageProgress.parse(value)
+  ctx.progress(10 + (85 * page) / pages, `Reading page ${page} of ${pages}`)
+}
+
+/** Null where some of the pages are gone. */
+function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
+  ctx.progress(95, `Putting ${reading.pages} pages together`)
+  return inTurn(ctx, reading, async () => {
+    const stretches: Uint8Array<ArrayBuffer>[] = []
+    for (const key of reading.stretches) {
+      const bytes = await readBlob(ctx, key)
+      if (bytes === null) return null
+      stretches.push(bytes)
+    }
+    const transfer = stretches.map(({ buffer }) => buffer)
+    return Sheet.parse(await ctx.compute.run('heat-sheet.parse-pages', { stretches }, { signal: ctx.signal, transfer }))
+  })
+}

@@ -1,0 +1,92 @@
+/** The operation `resources.write`: updates and deletes that are too many to be answered at once. A job is a slice of them. */
+import * as z from 'zod'
+import { MillraceError } from '../../errors.ts'
+import type { JobPlan, Operation } from '../../ports.ts'
+import { ItemResult } from './schemas.ts'
+import { check, present, statements, Write, whose, writable } from './write.ts'
+
+/** Items a job, and bytes of them: a job's input is one value in the database. */
+const SLICE = { items: 100, bytes: 500_000 }
+
+const BatchInput = Write.omit({ items: true })
+const Slice = Write.pick({ items: true })
+const Result = z.object({ results: z.array(ItemResult) })
+
+export const resourceWrite: Operation = {
+  name: 'resources.write',
+  // One after another, so that the later of two changes to the same row is the one that stays.
+  concurrency: 1,
+  maxAttempts: 3,
+  timeLimitMs: 60_000,
+  emptySummary: { succeeded: 0, failed: 0 },
+
+  plan(request) {
+    const { items, ...input } = Write.parse(request)
+    writable(input.resource_type, input.action)
+    return { input, facts: input, jobs: cut(items) }
+  },
+
+  fromItems: null,
+
+  async run(job, ctx) {
+    const write = { ...BatchInput.parse(job.batchInput), ...Slice.parse(job.input) }
+    const resource = writable(write.resource_type, write.action)
+    const checked = check(resource, write)
+    const found = await whose(ctx.db, resource, job.owner, checked.changes.keys())
+    const results = present(resource, write, checked, found)
+    const succeeded = results.filter(({ status }) => status === 'success').length
+    const counts = { succeeded, failed: results.length - succeeded }
+    return {
+      result: { results },
+      summary: counts,
+      tallies: counts,
+      writes: (held) =>
+        statements(ctx.db, resource, {
+          action: write.action,
+          owner: job.owner,
+          changes: checked.changes,
+          now: ctx.clock.now(),
+          condition: held,
+        }),
+    }
+  },
+
+  totals: (tallies) => ({ total_succeeded: tallies.succeeded ?? 0, total_failed: tallies.failed ?? 0 }),
+
+  merge(batchInput, jobs) {
+    const results = jobs.flatMap(({ result }) => Result.parse(result).results)
+    const succeeded = results.filter(({ status }) => status === 'success').length
+    return {
+      resource_type: BatchInput.parse(batchInput).resource_type,
+      results,
+      total_requested: results.length,
+      total_succeeded: succeeded,
+      total_failed: results.length - succeeded,
+    }
+  },
+}
+
+/** Cuts items into jobs, in order. */
+function cut(items: Write['items']): JobPlan[] {
+  const jobs: JobPlan[] = []
+  let slice: Write['items'] = []
+  let bytes = 0
+  const close = (end: number) => {
+    if (slice.length > 0) jobs.push({ input: { items: slice }, label: `${end - slice.length + 1}–${end}` })
+    slice = []
+    bytes = 0
+  }
+  for (const [place, item] of items.entries()) {
+    const size = new TextEncoder().encode(JSON.stringify(item)).byteLength
+    if (size > SLICE.bytes) {
+      throw new MillraceError('INVALID_REQUEST', `items.${place} is larger than ${SLICE.bytes / 1_000} KB.`, {
+        details: { field: `items.${place}` },
+      })
+    }
+    if (slice.length === SLICE.items || bytes + size > SLICE.bytes) close(place)
+    slice.push(item)
+    bytes += size
+  }
+  close(items.length)
+  return jobs
+}

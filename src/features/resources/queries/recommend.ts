@@ -1,0 +1,165 @@
+/** Activities for many children at once: three queries however many children, activities and participations there are. */
+import { sql } from 'drizzle-orm'
+import type { Clock, Database } from '../../../ports.ts'
+import { findRows, readableBy, SHARED } from '../../../rows/owned-rows.ts'
+import { ACTIVITY_TYPES, type Activity } from '../activities.ts'
+import { activities, participationTallies } from '../activity-tables.ts'
+import type { Recommendation } from '../schemas.ts'
+import {
+  type Candidate,
+  type History,
+  historyPoints,
+  historyReasons,
+  holdsAge,
+  type Occasion,
+  type Points,
+  scoreOccasion,
+  toScore,
+} from '../scoring.ts'
+import { TABLE_RESOURCES } from '../tables.ts'
+
+/** What is asked for. */
+export interface Question {
+  readonly childIds: readonly string[]
+  /** Most activities a child. */
+  readonly limit: number
+  /** Types to keep; unknown ones are skipped as if they were not there, and without any known one every type is kept. */
+  readonly types: readonly string[]
+  readonly occasion: Occasion
+}
+
+interface Scored {
+  readonly activity: Candidate
+  readonly base: Points
+}
+
+interface Choice extends Scored {
+  readonly score: number
+  readonly history: History | undefined
+}
+
+/** What a child did: id of the activity, how often, when last. */
+type Tally = readonly [activityId: string, times: number, lastAt: number]
+
+/** The best activities for each child, best first. Children without any participation are answered like all others. */
+export async function recommend(
+  deps: { db: Database; clock: Clock },
+  owner: string,
+  question: Question,
+): Promise<Map<string, Recommendation[]>> {
+  const { db } = deps
+  const now = deps.clock.now()
+  const children = JSON.stringify([...new Set(question.childIds)])
+  const [candidates, tallies] = await db.batch([selectCandidates(db, owner), selectTallies(db, owner, children)])
+  const scored = scoreAll(candidates, question)
+  const byId = new Map(scored.map((one) => [one.activity.id, one]))
+  const done = new Map(tallies.map(({ childId, history }) => [childId, history]))
+  const chosen = new Map<string, Choice[]>()
+  for (const child of new Set(question.childIds)) {
+    chosen.set(child, choose(scored, byId, done.get(child) ?? [], question.limit, now))
+  }
+  const ids = new Set([...chosen.values()].flatMap((choices) => choices.map(({ activity }) => activity.id)))
+  const found = await findRows<Activity>(db, TABLE_RESOURCES.activities, owner, ids)
+  return new Map(
+    [...chosen].map(([child, choices]) => [
+      child,
+      choices.flatMap(({ activity: { id }, base, history, score }) => {
+        const activity = found.get(id)
+        const reasoning = [...base.reasons, ...historyReasons(history, now)].join('; ')
+        return activity === undefined ? [] : [{ activity, relevance_score: score, reasoning }]
+      }),
+    ]),
+  )
+}
+
+/** What an owner may be recommended; its own activity hides a shared one of the same id, also when it is not active. */
+function selectCandidates(db: Database, owner: string) {
+  return db
+    .select({
+      id: activities.id,
+      name: activities.name,
+      activity_type: activities.activityType,
+      age_range: activities.ageRange,
+      setting: activities.setting,
+      group_size: activities.groupSize,
+      has_adaptations: sql<boolean>`coalesce(special_needs_adaptations, '') <> ''`.mapWith(Boolean),
+    })
+    .from(activities)
+    .where(
+      sql`${readableBy(activities, owner)} AND is_active = 1 AND NOT (owner = ${SHARED} AND owner <> ${owner}
+        AND EXISTS (SELECT 1 FROM activities own WHERE own.owner = ${owner} AND own.id = activities.id))`,
+    )
+}
+
+/** One row a child: tens of thousands of small rows would cost more to hand over than to read. */
+function selectTallies(db: Database, owner: string, children: string) {
+  return db
+    .select({
+      childId: participationTallies.childId,
+      history: sql`json_group_array(json_array(activity_id, times, last_at))`.mapWith((json: string): Tally[] =>
+        JSON.parse(json),
+      ),
+    })
+    .from(participationTallies)
+    .where(sql`owner = ${owner} AND child_id IN (SELECT value FROM json_each(${children}))`)
+    .groupBy(participationTallies.childId)
+}
+
+/** The candidates that the filters keep, best first. */
+function scoreAll(candidates: readonly Candidate[], { types, occasion }: Question): Scored[] {
+  const known = new Set<string>([...ACTIVITY_TYPES, ...candidates.map((one) => one.activity_type)])
+  const wanted = new Set(types.map((type) => type.trim().toLowerCase()).filter((type) => known.has(type)))
+  const { ageMonths } = occasion
+  return candidates
+    .filter((one) => wanted.size === 0 || wanted.has(one.activity_type))
+    .filter((one) => ageMonths === null || holdsAge(one.age_range, ageMonths))
+    .map((activity) => ({ activity, base: scoreOccasion(activity, occasion) }))
+    .sort(byBase)
+}
+
+function byBase(a: Scored, b: Scored): number {
+  return (
+    b.base.points - a.base.points || compare(a.activity.name, b.activity.name) || compare(a.activity.id, b.activity.id)
+  )
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+/**
+ * The best for one child. What it never did gains the same everywhere, so the first few of those in the common order are enough; what
+ * it did is scored one by one. Equal scores: fewer participations first, then the common order.
+ */
+function choose(
+  scored: readonly Scored[],
+  byId: ReadonlyMap<string, Scored>,
+  tallies: readonly Tally[],
+  limit: number,
+  now: number,
+): Choice[] {
+  const best: Choice[] = []
+  const consider = (one: Scored, history: History | undefined) => {
+    const choice = { ...one, history, score: toScore(one.base.points + historyPoints(history, now)) }
+    const last = best[limit - 1]
+    if (last !== undefined && byMerit(choice, last) >= 0) return
+    const place = best.findIndex((other) => byMerit(choice, other) < 0)
+    best.splice(place === -1 ? best.length : place, 0, choice)
+    if (best.length > limit) best.pop()
+  }
+  const done = new Set(tallies.map(([id]) => id))
+  let fresh = 0
+  for (const one of scored) {
+    if (fresh === limit) break
+    if (done.has(one.activity.id)) continue
+    consider(one, undefined)
+    fresh++
+  }
+  for (const [id, times, lastAt] of tallies) {
+    const one = byId.get(id)
+    if (one !== undefined) consider(one, { times, lastAt })
+  }
+  return best
+}
+
+function byMerit(a: Choice, b: Choice): number {
+  return b.score - a.score || (a.history?.times ?? 0) - (b.history?.times ?? 0) || byBase(a, b)
+}

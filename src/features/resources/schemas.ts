@@ -1,0 +1,126 @@
+/** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
+import * as z from 'zod'
+import { list, optional, withDefault } from '../../http/request/fields.ts'
+import { WebhookRequest } from '../../http/request/webhook-request.ts'
+import { Activity } from './activities.ts'
+
+/** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
+export const MOST_IDS = 100
+/** Most items of an `update` or `delete` at all; 10 MB hold hardly more. */
+const MOST_WRITES = 100_000
+/** Most children that one request for recommendations names. */
+const MOST_CHILDREN = 50
+
+/** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
+export const BatchGetRequest = z.object({
+  resource_type: z.string(),
+  ids: list(z.string(), MOST_IDS),
+  fields: optional(z.string()).describe(
+    'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
+  ),
+})
+
+/** `POST /api/v1/batch/activities/recommendations`. */
+export const RecommendationsRequest = z.object({
+  child_ids: list(z.string().min(1), MOST_CHILDREN),
+  max_recommendations: withDefault(z.int().min(1).max(20), 5),
+  activity_types: optional(list(z.string(), 100)),
+  child_age_months: optional(z.int().min(0).max(1200)),
+  weather: optional(z.string()),
+  group_size: optional(z.int().min(1).max(10_000)),
+  include_special_needs: withDefault(z.boolean(), true),
+})
+
+/** Ids that can't exist are answered one by one; only one that is no id at all is refused. */
+const LooseId = z.string().max(1_000)
+
+/** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
+export const BatchUpdateRequest = z.object({
+  resource_type: z.string(),
+  items: list(z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
+  webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
+})
+
+/** `POST /api/v1/batch/delete`. */
+export const BatchDeleteRequest = z.object({
+  resource_type: z.string(),
+  ids: list(LooseId, MOST_WRITES),
+  webhook: optional(WebhookRequest),
+})
+
+/** What became of one id. */
+export const ItemResult = z
+  .discriminatedUnion('status', [
+    z.object({
+      id: z.string(),
+      status: z.literal('success'),
+      data: z
+        .record(z.string(), z.unknown())
+        .optional()
+        .describe('The resource, or the part of it that `fields` selects; absent for what was deleted.'),
+      status_code: z.literal(200),
+    }),
+    z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
+  ])
+  .meta({ id: 'ItemOutcome' })
+export type ItemResult = z.infer<typeof ItemResult>
+
+const Totals = {
+  total_requested: z.int(),
+  total_succeeded: z.int(),
+  total_failed: z.int(),
+  processed_at: z.iso.datetime(),
+}
+
+/** The answer to `get`, and to `update` and `delete` of up to 100: one result for every id asked for, in their order. */
+export const BatchResults = z.object({ resource_type: z.string(), results: z.array(ItemResult), ...Totals })
+export type BatchResults = z.infer<typeof BatchResults>
+
+/** An activity for a child, and why. */
+export const Recommendation = z
+  .object({
+    activity: Activity,
+    relevance_score: z.number().describe('0–1, three places.'),
+    reasoning: z.string().describe('Sentences joined by `; `.'),
+  })
+  .meta({ id: 'BatchResults' })
+export type Recommendation = z.infer<typeof Recommendation>
+
+/** The answer to `recommendations`. */
+export const RecommendationResults = z
+  .object({
+    results: z.array(
+      z.object({
+        id: z.string(),
+        status: z.literal('success'),
+        data: z.object({
+          child_id: z.string(),
+          recommendations: z.array(Recommendation),
+          generated_at: z.iso.datetime(),
+        }),
+        status_code: z.literal(200),
+      }),
+    ),
+    ...Totals,
+  })
+  .meta({ id: 'Recommendation' })
+export type RecommendationResults = z.infer<typeof RecommendationResults>
+
+/** The answer (202) to `update` and `delete` of more than 100: a batch that goes on by itself. */
+export const WriteAccepted = z
+  .object({
+    resource_type: z.string(),
+    batch_id: z.string(),
+    status: z.literal('pending'),
+    total_requested: z.int(),
+    message: z.string(),
+    status_url: z.string(),
+    stream_url: z.string(),
+    results_url: z.string(),
+    webhook_secret: z
+      .string()
+      .optional()
+      .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
+  })
+  .meta({ id: 'WriteAccepted' })
+export type WriteAccepted = z.infer<typeof WriteAccepted>

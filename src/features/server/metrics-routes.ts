@@ -1,0 +1,40 @@
+/** What an operator's monitoring reads: `GET /metrics`. */
+import { Hono } from 'hono'
+import { readLoad } from '../../engine/queue-depth.ts'
+import { encodeMetrics, type Metric, PROMETHEUS_TYPE } from '../../formats/prometheus.ts'
+import type { AppDeps, Env } from '../../http/context.ts'
+
+/** `GET /metrics`: depth of the queue, workers, streams, and what this process's worker did by operation. */
+export function metricsRoutes(deps: AppDeps): Hono<Env> {
+  return new Hono<Env>().get('/metrics', async (c) => {
+    const { jobs, workers } = await readLoad(deps.db, deps.clock.now())
+    const metrics: Metric[] = [
+      {
+        name: 'millrace_jobs',
+        help: 'Jobs that have not ended, by status.',
+        type: 'gauge',
+        samples: Object.entries(jobs).map(([status, value]) => ({ labels: { status }, value })),
+      },
+      gauge('millrace_workers', 'Workers seen in the last 30 seconds.', workers),
+      gauge('millrace_streams', 'Streams open on this process.', deps.hub.streams),
+      gauge('millrace_watched', 'Batches followed by this process.', deps.hub.watched),
+      {
+        name: 'millrace_attempt_seconds',
+        help: 'Attempts that ended on this process, and how long they took.',
+        type: 'summary',
+        samples: deps.meter.rows.flatMap(({ operation, outcome, count, seconds }) => [
+          { suffix: '_count', labels: { operation, outcome }, value: count },
+          { suffix: '_sum', labels: { operation, outcome }, value: seconds },
+        ]),
+      },
+    ]
+    return c.body(encodeMetrics(metrics), 200, { 'Content-Type': PROMETHEUS_TYPE })
+  })
+}
+
+const gauge = (name: string, help: string, value: number): Metric => ({
+  name,
+  help,
+  type: 'gauge',
+  samples: [{ value }],
+})

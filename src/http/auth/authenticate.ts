@@ -1,0 +1,89 @@
+/** Who calls, and whether they may: by API key, by JWT, by a token in the URL, or openly on a laptop. */
+import type { Context, MiddlewareHandler } from 'hono'
+import { MillraceError } from '../../errors.ts'
+import { SHARED } from '../../rows/owned-rows.ts'
+import { covers } from '../../scopes.ts'
+import type { AppDeps, Caller, Env } from '../context.ts'
+import { createJwtVerifier, type VerifyJwt } from './jwt.ts'
+import { findKey } from './keys.ts'
+import { scopeOf } from './required-scope.ts'
+import { sha256 } from './secrets.ts'
+import type { Credential } from './stream-auth-monitor.ts'
+import { openedBy } from './tokens.ts'
+
+/** Owner of what is done without a key on a laptop. */
+const LOCAL = 'local'
+/** Paths that need no key. */
+const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health', '/openapi.json', '/docs', '/robots.txt'])
+/** Pages for everybody: published cards, heat-sheet results whose code is known, what the page at /docs is made of. */
+const PUBLIC_PAGES = ['/cards/', '/results/', '/docs/']
+
+/** Of what has no end: no key at all, and the key of the environment. */
+const LASTING: Credential = { keyId: null, endsAt: null }
+
+type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
+
+/** Lets a request in as its caller, or refuses it: 401 without a valid key or token, 403 with one that lacks the scope. */
+export function authenticate(deps: Deps): MiddlewareHandler<Env> {
+  const verifyJwt = createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) })
+  return async (c, next) => {
+    const isPublic = PUBLIC_PATHS.has(c.req.path) || PUBLIC_PAGES.some((prefix) => c.req.path.startsWith(prefix))
+    if (!isPublic) {
+      const caller = await identify(c, deps, verifyJwt)
+      c.set('caller', caller)
+      demandScope(c, caller)
+    }
+    await next()
+  }
+}
+
+async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Promise<Caller> {
+  const header = c.req.header('Authorization')
+  if (header !== undefined) {
+    const key = /^Bearer +(\S+)$/i.exec(header)?.[1]
+    const found = key === undefined ? null : await callerOf(deps, key, verifyJwt)
+    if (found !== null) return { ...found, authenticated: true }
+    throw refusal(c, 'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.')
+  }
+  const token = c.req.query('token')
+  if (token !== undefined) {
+    const opened = await openedBy(deps, token, c.req)
+    if (opened !== null) {
+      const { owner, endsAt } = opened
+      return { owner, scopes: ['read'], authenticated: true, credential: { keyId: null, endsAt } }
+    }
+    throw refusal(c, 'This link is not valid here, or no longer. Ask for another with an API key.')
+  }
+  if (deps.auth.mode === 'open') return { owner: LOCAL, scopes: ['*'], authenticated: false, credential: LASTING }
+  throw refusal(c, 'An API key is needed. Send it as "Authorization: Bearer <key>".', 'Bearer')
+}
+
+async function callerOf(deps: Deps, key: string, verifyJwt: VerifyJwt): Promise<Omit<Caller, 'authenticated'> | null> {
+  const { apiKey } = deps.auth
+  // Hashes are compared, not keys: how long that takes tells nothing of the key.
+  if (apiKey !== null && (await sha256(key)) === (await sha256(apiKey))) {
+    return { owner: LOCAL, scopes: ['*'], credential: LASTING }
+  }
+  const found = await findKey(deps, key)
+  if (found !== null) {
+    const { id, owner, scopes, expiresAt } = found
+    return { owner, scopes, credential: { keyId: id, endsAt: expiresAt } }
+  }
+  const bearer = await verifyJwt(key)
+  if (bearer === null) return null
+  const { owner, scopes, endsAt } = bearer
+  return { owner, scopes, credential: { keyId: null, endsAt } }
+}
+
+/** With the challenge that RFC 6750 asks for. */
+function refusal(c: Context<Env>, message: string, challenge = 'Bearer error="invalid_token"'): MillraceError {
+  c.header('WWW-Authenticate', challenge)
+  return new MillraceError('UNAUTHORIZED', message)
+}
+
+function demandScope(c: Context<Env>, { scopes }: Caller): void {
+  const scope = scopeOf(c.req.method, c.req.path)
+  if (covers(scopes, scope)) return
+  c.header('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
+  throw new MillraceError('FORBIDDEN', `This key or token may not do this: it lacks the scope "${scope}".`)
+}

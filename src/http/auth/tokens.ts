@@ -1,0 +1,88 @@
+/**
+ * Tokens in URLs, for what can send no headers: `EventSource`, downloads. Each is a JWT (RFC 7519) signed with HS256 by the server's own key;
+ * it opens the reads of one thing for a day. API keys never go into URLs.
+ */
+import { jwtVerify, SignJWT } from 'jose'
+import type { Clock } from '../../ports.ts'
+import type { AuthConfig } from '../context.ts'
+
+const TOKEN_SECONDS = 24 * 60 * 60
+const ALGORITHM = 'HS256'
+
+/** What a token opens: a batch, what a batch made, or all of its owner's batches on one stream. */
+export type Opens = { readonly batch: string } | { readonly artifact: string } | { readonly feed: 'batches' }
+
+type Deps = { readonly auth: Pick<AuthConfig, 'signingKey'>; readonly clock: Clock }
+
+/** An address with its token. */
+export interface SignedUrl {
+  /** From the root of this server. */
+  readonly url: string
+  /** When it ends to be good, in milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+async function signToken({ auth, clock }: Deps, owner: string, opens: Opens): Promise<[token: string, exp: number]> {
+  const exp = Math.floor(clock.now() / 1_000) + TOKEN_SECONDS
+  const token = await new SignJWT({ ...opens, sub: owner, exp })
+    .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
+    .sign(bytes(auth.signingKey))
+  return [token, exp * 1_000]
+}
+
+/** A token for following one batch. */
+export async function streamToken(auth: AuthConfig, clock: Clock, owner: string, batchId: string): Promise<string> {
+  const [token] = await signToken({ auth, clock }, owner, { batch: batchId })
+  return token
+}
+
+/** The address of one batch's stream, or of the stream of all of an owner's batches. */
+export async function streamUrl(deps: Deps, owner: string, batchId: string | null): Promise<SignedUrl> {
+  const opens = batchId === null ? { feed: 'batches' as const } : { batch: batchId }
+  const [token, expiresAt] = await signToken(deps, owner, opens)
+  return { url: `${pathOf(opens)}${batchId === null ? '' : '/stream'}?token=${token}`, expiresAt }
+}
+
+/** The address of what a batch made, for whoever holds it. */
+export async function artifactUrl(deps: Deps, owner: string, batchId: string): Promise<SignedUrl> {
+  const opens = { artifact: batchId }
+  const [token, expiresAt] = await signToken(deps, owner, opens)
+  return { url: `${pathOf(opens)}?token=${token}`, expiresAt }
+}
+
+function pathOf(opens: Opens): string {
+  if ('feed' in opens) return '/api/batch/stream'
+  return 'batch' in opens ? `/api/batch/${opens.batch}` : `/exports/${opens.artifact}`
+}
+
+/**
+ * Whose rows a token opens to a request, and until when (milliseconds since the epoch).
+ * @returns null for a token that is forged, has run out, or opens something else
+ */
+export async function openedBy(
+  { auth, clock }: Deps,
+  token: string,
+  request: { readonly method: string; readonly path: string },
+): Promise<{ owner: string; endsAt: number } | null> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return null
+  const options = { algorithms: [ALGORITHM], currentDate: new Date(clock.now()), requiredClaims: ['sub', 'exp'] }
+  const claims = await jwtVerify(token, bytes(auth.signingKey), options).then(
+    ({ payload }) => payload,
+    () => null,
+  )
+  if (claims?.sub === undefined || claims.exp === undefined) return null
+  const opens = opensOf(claims)
+  if (opens === null) return null
+  const path = pathOf(opens)
+  const below = 'batch' in opens && request.path.startsWith(`${path}/`)
+  return request.path === path || below ? { owner: claims.sub, endsAt: claims.exp * 1_000 } : null
+}
+
+/** What claims say they open; null where they say nothing of the kind. */
+export function opensOf({ batch, artifact, feed }: Readonly<Record<string, unknown>>): Opens | null {
+  if (typeof batch === 'string') return { batch }
+  if (typeof artifact === 'string') return { artifact }
+  return feed === 'batches' ? { feed } : null
+}

@@ -1,0 +1,135 @@
+/**
+ * What is left of each limit. A process takes blocks of 5 % from the database and gives them away itself, so that most requests cost no
+ * write. Where nothing may be shared between requests, each takes its own single unit.
+ */
+import { leaseUnits, readUsed, returnUnits, WINDOW_MS, type Window, windowOf } from '../../engine/quotas.ts'
+import type { Clock, Database } from '../../ports.ts'
+import type { RateClass, RateLimits } from '../../rate-classes.ts'
+
+/** How a subject stands with a limit. */
+export interface Standing {
+  readonly class: RateClass
+  readonly limit: number
+  /** As far as this process knows: another may have taken more since it last looked. */
+  readonly remaining: number
+  /** When the next window begins, in milliseconds since the epoch. */
+  readonly resetAt: number
+  /** Whether the request may go on. */
+  readonly allowed: boolean
+}
+
+/** What of a window this process holds, and what it knows of the rest. */
+interface Held extends Window {
+  readonly class: RateClass
+  readonly limit: number
+  /** Taken from the database and not given away. */
+  left: number
+  /** Handed out to all processes when this one last looked. */
+  used: number
+  /** The block that is on its way; those that come meanwhile wait for it. */
+  coming: Promise<void> | null
+}
+
+const SHARE = 0.05
+/** Subjects remembered at once. Forgetting one costs it the rest of its block. */
+const MOST_HELD = 10_000
+
+/** The limits of a server, as one process sees them. */
+export class Quotas {
+  readonly #deps: { readonly db: Database; readonly clock: Clock }
+  readonly #limits: RateLimits
+  readonly #blocks: boolean
+  #startedAt = 0
+  #held = new Map<string, Held>()
+
+  /** @param options `blocks`: false where requests may not wait for each other's I/O */
+  constructor(
+    deps: { readonly db: Database; readonly clock: Clock },
+    options: { readonly perHour: RateLimits; readonly blocks: boolean },
+  ) {
+    this.#deps = deps
+    this.#limits = options.perHour
+    this.#blocks = options.blocks
+  }
+
+  /** Whether a class has a limit. */
+  limits(name: RateClass): boolean {
+    return this.#limits.has(name)
+  }
+
+  /** How a subject stands, without taking anything. Null for a class that is not limited. */
+  async look(name: RateClass, subject: string): Promise<Standing | null> {
+    const held = this.#of(name, subject)
+    if (held === null) return null
+    if (held.left === 0 && held.used < held.limit) held.used = await readUsed(this.#deps.db, held)
+    return standing(held, held.left > 0 || held.used < held.limit)
+  }
+
+  /** Takes one unit, unless there is none. Null for a class that is not limited. */
+  async take(name: RateClass, subject: string): Promise<Standing | null> {
+    for (;;) {
+      const held = this.#of(name, subject)
+      if (held === null) return null
+      if (held.left > 0) {
+        held.left--
+        return standing(held, true)
+      }
+      if (held.used >= held.limit) return standing(held, false)
+      if (!this.#blocks) return this.#takeOne(held)
+      held.coming ??= this.#lease(held, Math.max(1, Math.floor(held.limit * SHARE))).finally(() => {
+        held.coming = null
+      })
+      await held.coming
+    }
+  }
+
+  /**
+   * Gives back a unit that was taken for nothing.
+   * @param taken what {@link take} answered; a unit of an hour that is over is gone with it
+   */
+  async giveBack(name: RateClass, subject: string, taken: Standing | null): Promise<void> {
+    const held = this.#of(name, subject)
+    if (held === null || taken?.resetAt !== held.startedAt + WINDOW_MS) return
+    if (this.#blocks) {
+      held.left++
+      return
+    }
+    held.used = Math.max(0, held.used - 1)
+    await returnUnits(this.#deps.db, held, 1)
+  }
+
+  async #takeOne(held: Held): Promise<Standing> {
+    const lease = await leaseUnits(this.#deps.db, held, { limit: held.limit, block: 1 })
+    held.used = lease?.used ?? held.limit
+    return standing(held, lease !== null)
+  }
+
+  async #lease(held: Held, block: number): Promise<void> {
+    const lease = await leaseUnits(this.#deps.db, held, { limit: held.limit, block })
+    held.used = lease?.used ?? held.limit
+    held.left += lease?.granted ?? 0
+  }
+
+  /** What is held of the present window; those before it are forgotten. */
+  #of(name: RateClass, subject: string): Held | null {
+    const limit = this.#limits.get(name)
+    if (limit === undefined) return null
+    const startedAt = windowOf(this.#deps.clock.now())
+    if (startedAt !== this.#startedAt) {
+      this.#startedAt = startedAt
+      this.#held = new Map()
+    }
+    const key = `${name} ${subject}`
+    const known = this.#held.get(key)
+    if (known !== undefined) return known
+    const oldest = this.#held.size < MOST_HELD ? undefined : this.#held.keys().next().value
+    if (oldest !== undefined) this.#held.delete(oldest)
+    const held: Held = { startedAt, class: name, subject, limit, left: 0, used: 0, coming: null }
+    this.#held.set(key, held)
+    return held
+  }
+}
+
+function standing({ class: name, limit, used, left, startedAt }: Held, allowed: boolean): Standing {
+  return { class: name, limit, remaining: Math.max(0, limit - used) + left, resetAt: startedAt + WINDOW_MS, allowed }
+}

@@ -1,0 +1,120 @@
+/** Limits on requests: which class each belongs to, what its answer says of it, and what happens when an hour's share is used up. */
+import { sql } from 'drizzle-orm'
+import type { Context, MiddlewareHandler } from 'hono'
+import { MillraceError } from '../../errors.ts'
+import type { Clock, Database } from '../../ports.ts'
+import type { RateClass } from '../../rate-classes.ts'
+import { batches } from '../../schema/batches.ts'
+import { isUnder, readsOnly } from '../auth/required-scope.ts'
+import type { Env } from '../context.ts'
+import type { MethodsOf } from './methods.ts'
+import type { Quotas, Standing } from './quotas.ts'
+
+/** Of these, what is made is counted, not what is asked: a creation that is refused, or sent again under its key, costs nothing. */
+const CREATIONS: ReadonlyMap<string, RateClass> = new Map([
+  ['/api/batch', 'batch.create'],
+  ['/api/batch/extract', 'batch.create'],
+  ['/api/v1/batch/update', 'resources.write'],
+  ['/api/v1/batch/delete', 'resources.write'],
+  ['/bulk/import', 'bulk.import'],
+  ['/bulk/export', 'bulk.export'],
+  ['/bulk/delete', 'bulk.delete'],
+  ['/bulk/restore', 'bulk.delete'],
+])
+
+/** Of the rest, each request is counted, when it comes. */
+const SURFACES: readonly (readonly [prefix: string, read: RateClass, write: RateClass])[] = [
+  ['/api/batch', 'batch.read', 'batch.write'],
+  ['/api/chunks', 'chunks.read', 'chunks.write'],
+  ['/api/v1', 'resources.read', 'resources.write'],
+  ['/api/webhooks', 'webhooks.read', 'webhooks.write'],
+  ['/bulk', 'bulk.read', 'bulk.import'],
+  ['/exports', 'exports.read', 'exports.read'],
+]
+
+/**
+ * Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. What is asked of no route
+ * is not counted.
+ */
+export function limitRequests(
+  deps: { db: Database; clock: Clock },
+  quotas: Quotas,
+  methods: MethodsOf,
+): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const owner = c.get('caller')?.owner
+    const { method, path } = c.req
+    if (owner === undefined || methods(path) === undefined) return next()
+    const created = method === 'POST' ? CREATIONS.get(path) : undefined
+    if (created !== undefined && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
+    const surface = created === undefined ? SURFACES.find(([prefix]) => isUnder(path, prefix)) : undefined
+    if (surface !== undefined) {
+      const [, read, write] = surface
+      pass(c, deps.clock, await quotas.take(readsOnly(method, path) ? read : write, owner))
+    }
+    return next()
+  }
+}
+
+/** Looks before the body is read; the unit is taken when the request turns out to make something. */
+async function limitCreation(
+  c: Context<Env>,
+  deps: { db: Database; clock: Clock },
+  quotas: Quotas,
+  name: RateClass,
+  owner: string,
+): Promise<void> {
+  const before = await quotas.look(name, owner)
+  if (before !== null && !before.allowed && !(await isSentAgain(c, deps.db, owner))) pass(c, deps.clock, before)
+  show(c, deps.clock, before)
+  c.set('admit', async () => {
+    const taken = await quotas.take(name, owner)
+    pass(c, deps.clock, taken)
+    return async () => {
+      await quotas.giveBack(name, owner, taken)
+      show(c, deps.clock, await quotas.look(name, owner))
+    }
+  })
+}
+
+/** Whether the key of a creation is known, so that it may be one that was answered before. */
+async function isSentAgain(c: Context<Env>, db: Database, owner: string): Promise<boolean> {
+  const key = c.req.header('Idempotency-Key')?.replace(/^"(.*)"$/, '$1')
+  if (key === undefined) return false
+  const found = await db
+    .select({ id: batches.id })
+    .from(batches)
+    .where(sql`owner = ${owner} AND idempotency_key = ${key} AND idempotency_key IS NOT NULL`)
+    .limit(1)
+  return found.length > 0
+}
+
+/**
+ * Lets a request pass that is allowed.
+ * @throws MillraceError RATE_LIMIT, with `Retry-After`
+ */
+export function pass(c: Context<Env>, clock: Clock, standing: Standing | null): void {
+  show(c, clock, standing)
+  if (standing === null || standing.allowed) return
+  const retryAfter = secondsLeft(standing, clock)
+  const what = `${standing.limit} an hour for "${standing.class}"`
+  throw new MillraceError('RATE_LIMIT', `The limit of ${what} is used up. Try again in ${retryAfter} seconds.`, {
+    details: { retryAfter },
+  })
+}
+
+/**
+ * Says how a caller stands: `X-RateLimit-*` (`Reset` in seconds since the epoch), and `RateLimit` and `RateLimit-Policy` as
+ * draft-ietf-httpapi-ratelimit-headers-10 has them (`q` a window of `w` seconds; `r` left, `t` seconds until more).
+ */
+function show(c: Context<Env>, clock: Clock, standing: Standing | null): void {
+  if (standing === null) return
+  const { class: name, limit, remaining, resetAt } = standing
+  c.header('X-RateLimit-Limit', String(limit))
+  c.header('X-RateLimit-Remaining', String(remaining))
+  c.header('X-RateLimit-Reset', String(Math.floor(resetAt / 1_000)))
+  c.header('RateLimit-Policy', `"${name}";q=${limit};w=3600`)
+  c.header('RateLimit', `"${name}";r=${remaining};t=${secondsLeft(standing, clock)}`)
+}
+
+const secondsLeft = ({ resetAt }: Standing, clock: Clock) => Math.max(1, Math.ceil((resetAt - clock.now()) / 1_000))

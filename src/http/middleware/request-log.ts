@@ -1,0 +1,29 @@
+/** One line a request in the server's log, under the id that error answers carry. */
+import type { MiddlewareHandler } from 'hono'
+import type { Clock, Log } from '../../ports.ts'
+import type { Env } from '../context.ts'
+
+/** Asked every few seconds by whatever watches the server; a line each would bury the rest. */
+const UNLOGGED = new Set(['/healthz', '/readyz', '/metrics'])
+
+/**
+ * Logs method, path, status, milliseconds and owner of every request. The query string is left out: it may hold a token. A stream is
+ * logged when it begins.
+ */
+export function logRequests(log: Log, clock: Clock): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const began = clock.now()
+    await next()
+    if (UNLOGGED.has(c.req.path)) return
+    const fields = {
+      requestId: c.get('requestId'),
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      ms: clock.now() - began,
+      owner: c.get('caller')?.owner,
+    }
+    if (c.res.status >= 500) log.error(fields, 'request')
+    else log.info(fields, 'request')
+  }
+}

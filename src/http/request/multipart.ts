@@ -1,0 +1,254 @@
+/**
+ * Reads a multipart/form-data request as it arrives. Parts are handled strictly one after another, and the request is
+ * read only as fast as the handler of the present part takes its bytes, so that a part of any size costs 64 KB.
+ */
+
+import { MillraceError } from '../../errors.ts'
+import { createStepParser, type PartHead, type Step } from './multipart-steps.ts'
+
+/** How much a form may hold. Bytes count content alone, but for `maxTotalBytes`, which counts the body. */
+export interface MultipartLimits {
+  readonly maxFieldBytes: number
+  readonly maxFileBytes: number
+  /** Fields and files together. */
+  readonly maxParts: number
+  /** Default: no limit. */
+  readonly maxTotalBytes?: number
+}
+
+/** A file part. */
+export interface MultipartFile {
+  readonly name: string
+  /** As the sender wrote it, path and all; empty for a file input that was left empty. */
+  readonly filename: string
+  /** As the sender said, without parameters, lower case; `application/octet-stream` when it said nothing. */
+  readonly contentType: string
+  /** Fails with the error that readMultipart throws when the part is too large or the request is cut off. */
+  readonly body: ReadableStream<Uint8Array>
+}
+
+/** Who takes the parts. What a handler throws ends the reading and is thrown by readMultipart. */
+export interface MultipartHandlers {
+  onField(name: string, value: string): void | Promise<void>
+  /** The body may be read until the promise settles; what is left of it then is skipped. */
+  onFile(file: MultipartFile): Promise<void>
+}
+
+/** Takes the steps of one part. */
+interface Part {
+  write(bytes: Uint8Array): Promise<void>
+  end(): Promise<void>
+  /** Lets the handler know, and waits until it has ended. */
+  fail(error: unknown): Promise<void>
+}
+
+/** The most that is parsed at once, and so the most that waits in memory. */
+const PIECE_BYTES = 64 * 1024
+/** What may follow the closing boundary; it is read, for some servers can't answer before, and dropped. */
+const EPILOGUE_BYTES = 64 * 1024
+
+/**
+ * Reads the form of `request` to its end and hands each part to its handler.
+ * @throws MillraceError UNSUPPORTED_MEDIA_TYPE when it is no multipart/form-data; INVALID_REQUEST when it is malformed
+ * or cut off; TOO_LARGE over a limit (details: field and filename, if it is about one, and limit); what a handler
+ * threw. The rest of the request is then not read, and the handler of the present part has ended.
+ */
+export async function readMultipart(
+  request: Request,
+  limits: MultipartLimits,
+  handlers: MultipartHandlers,
+): Promise<void> {
+  const parser = createStepParser(request.headers.get('content-type'))
+  if (request.body === null) throw new MillraceError('INVALID_REQUEST', 'The request has no body.')
+  const reader = request.body.getReader()
+  const form = new Form(limits, handlers, (error) => stop(reader, error))
+  try {
+    checkTotal(limits, Number(request.headers.get('content-length') ?? 0))
+    for (let total = 0; ; ) {
+      const piece = await read(reader)
+      form.throwIfFailed()
+      if (piece === null) break
+      total += piece.length
+      checkTotal(limits, total)
+      for (let at = 0; at < piece.length; at += PIECE_BYTES) {
+        const part = piece.subarray(at, at + PIECE_BYTES)
+        if (form.done) form.skip(part)
+        else await form.take(parser.feed(part))
+      }
+    }
+    await form.take(parser.end())
+  } catch (error) {
+    stop(reader, error)
+    await form.fail(error)
+    throw error
+  }
+}
+
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | null> {
+  try {
+    const { done, value } = await reader.read()
+    return done ? null : value
+  } catch (cause) {
+    throw new MillraceError('INVALID_REQUEST', 'The request was cut off before its end.', { cause })
+  }
+}
+
+/** Not waited for: a body that is gone need not answer. A read that is under way ends as if the body had. */
+function stop(reader: ReadableStreamDefaultReader<Uint8Array>, reason: unknown): void {
+  reader.cancel(reason).catch(() => {})
+}
+
+function checkTotal({ maxTotalBytes: limit = Number.POSITIVE_INFINITY }: MultipartLimits, bytes: number): void {
+  if (bytes > limit) throw tooLarge('The request', limit, {})
+}
+
+/** Where the reading of one form stands. */
+class Form {
+  done = false
+  readonly #limits: MultipartLimits
+  readonly #handlers: MultipartHandlers
+  readonly #onFailure: (error: unknown) => void
+  #part: Part | null = null
+  #parts = 0
+  #epilogue = 0
+  #failure: { error: unknown } | null = null
+
+  constructor(limits: MultipartLimits, handlers: MultipartHandlers, onFailure: (error: unknown) => void) {
+    this.#limits = limits
+    this.#handlers = handlers
+    this.#onFailure = onFailure
+  }
+
+  async take(steps: Step[]): Promise<void> {
+    for (const step of steps) {
+      if (step.kind === 'begin') this.#part = this.#open(step.head)
+      else if (step.kind === 'bytes') await this.#part?.write(step.bytes)
+      else if (step.kind === 'done') this.done = true
+      else {
+        await this.#part?.end()
+        this.#part = null
+      }
+      this.throwIfFailed()
+    }
+  }
+
+  /** Counts what comes after the form. */
+  skip(bytes: Uint8Array): void {
+    this.#epilogue += bytes.length
+    if (this.#epilogue > EPILOGUE_BYTES) {
+      throw new MillraceError('INVALID_REQUEST', 'The request goes on after the end of its form.')
+    }
+  }
+
+  /** A handler may fail while the next bytes are still awaited. */
+  throwIfFailed(): void {
+    if (this.#failure !== null) throw this.#failure.error
+  }
+
+  async fail(error: unknown): Promise<void> {
+    await this.#part?.fail(error)
+    this.#part = null
+  }
+
+  #open(head: PartHead): Part {
+    const { maxParts, maxFieldBytes, maxFileBytes } = this.#limits
+    this.#parts++
+    if (this.#parts > maxParts) {
+      throw new MillraceError('TOO_LARGE', `The form has more than ${maxParts} parts.`, {
+        details: { limit: maxParts },
+      })
+    }
+    const { name, filename, contentType } = head
+    if (filename === null) return openField(name, maxFieldBytes, this.#handlers)
+    return openFile({ name, filename, contentType }, maxFileBytes, this.#handlers, (error) => {
+      this.#failure ??= { error }
+      this.#onFailure(error)
+    })
+  }
+}
+
+function openField(name: string, limit: number, handlers: MultipartHandlers): Part {
+  const decoder = new TextDecoder()
+  let size = 0
+  let value = ''
+  return {
+    async write(bytes) {
+      size += bytes.length
+      if (size > limit) throw tooLarge(`The field "${name}"`, limit, { field: name })
+      value += decoder.decode(bytes, { stream: true })
+    },
+    async end() {
+      await handlers.onField(name, value + decoder.decode())
+    },
+    async fail() {},
+  }
+}
+
+/**
+ * A file's bytes are handed out only when its reader asks for them. Once the handler has ended, or has cancelled the
+ * body, nobody will ask any more, and the rest is skipped.
+ */
+function openFile(
+  head: Omit<MultipartFile, 'body'>,
+  limit: number,
+  handlers: MultipartHandlers,
+  onFailure: (error: unknown) => void,
+): Part {
+  let size = 0
+  let wanted = Promise.withResolvers<void>()
+  // Null once nothing may be handed out: the body is at its end, has failed, or was cancelled.
+  let sink: ReadableStreamDefaultController<Uint8Array> | null = null
+  const source: UnderlyingDefaultSource<Uint8Array> = {
+    start: (controller) => {
+      sink = controller
+    },
+    pull: () => wanted.resolve(),
+    cancel: () => {
+      release()
+    },
+  }
+  const body = new ReadableStream<Uint8Array>(source, { highWaterMark: 0 })
+
+  function release(): ReadableStreamDefaultController<Uint8Array> | null {
+    const last = sink
+    sink = null
+    wanted.resolve()
+    return last
+  }
+
+  const ended = (async () => {
+    try {
+      await handlers.onFile({ ...head, body })
+    } catch (error) {
+      onFailure(error)
+    }
+    release()?.error(new Error('The body of a part can be read only until its handler ends.'))
+  })()
+
+  return {
+    async write(bytes) {
+      size += bytes.length
+      if (size > limit) {
+        throw tooLarge(`The file "${head.filename}"`, limit, { field: head.name, filename: head.filename })
+      }
+      await wanted.promise
+      if (sink === null) return
+      wanted = Promise.withResolvers<void>()
+      // A copy: the reader owns its chunks and may move them away, the parser still reads from the original.
+      sink.enqueue(bytes.slice())
+    },
+    async end() {
+      release()?.close()
+      await ended
+    },
+    async fail(error) {
+      release()?.error(error)
+      await ended
+    },
+  }
+}
+
+function tooLarge(what: string, limit: number, about: { field?: string; filename?: string }): MillraceError {
+  const size = limit >= 1024 * 1024 ? `${Math.floor((limit / 1024 / 1024) * 10) / 10} MB` : `${limit} bytes`
+  return new MillraceError('TOO_LARGE', `${what} is larger than ${size}.`, { details: { ...about, limit } })
+}

@@ -1,0 +1,11 @@
+/** Conditional requests (RFC 9110, section 13): answers that need not be sent again. */
+import type { Context } from 'hono'
+import type { Env } from '../context.ts'
+
+/** Whether the caller's `If-None-Match` names this tag, by weak comparison: `W/` makes no difference. */
+export function isKnown(c: Context<Env>, etag: string): boolean {
+  const header = c.req.header('If-None-Match')
+  if (header === undefined) return false
+  const tags: readonly string[] = header.match(/"[^"]*"/g) ?? []
+  return header.trim() === '*' || tags.includes(etag.replace(/^W\//, ''))
+}

@@ -1,0 +1,26 @@
+/** Error bodies: the shape that each surface gives its errors. */
+import * as z from 'zod'
+import { FieldIssue } from '../request/fields.ts'
+
+/** The error body of the heat-sheet and native surfaces. */
+export const ErrorBody = z
+  .object({
+    success: z.literal(false),
+    error: z.string().describe('A code of upper-case words; stable.'),
+    message: z.string().describe('A sentence for the person who reads it.'),
+    field: z.string().optional().describe('The field that was wrong, where one was.'),
+    requestId: z.string().optional().describe("Names the request in the server's log; `X-Request-Id` as well."),
+  })
+  .meta({ id: 'CodedError' })
+export type ErrorBody = z.infer<typeof ErrorBody>
+
+/** The error body of everything under `/api/v1`: a sentence, or for 422 a list. */
+export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) }).meta({ id: 'DetailError' })
+export type DetailBody = z.infer<typeof DetailBody>
+
+/** The error body of the chunk surface. */
+export const ChunkErrorBody = z.object({ error: z.string() }).meta({ id: 'ChunkError' })
+export type ChunkErrorBody = z.infer<typeof ChunkErrorBody>
+
+/** The error body of the card surface. */
+export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardSurfaceError' })

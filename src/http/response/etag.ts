@@ -1,0 +1,27 @@
+/** Answers with an `ETag`, so that a client that has the content already is spared it. */
+import type { Context } from 'hono'
+import type { Env } from '../context.ts'
+import { isKnown } from './conditional.ts'
+
+/**
+ * Answers JSON under a tag of its content, or 304 when the caller's `If-None-Match` names that tag. POSTs that only read are treated
+ * like a GET.
+ * @param content what the tag is made of
+ * @param rest fields of the answer that change each time, such as when it was made; the tag, which is weak then, leaves them out
+ */
+export function taggedJson(c: Context<Env>, content: object, rest?: object): Promise<Response> {
+  const text = JSON.stringify(content)
+  if (rest === undefined) return tagged(c, text, text)
+  return tagged(c, text, `${text.slice(0, -1)},${JSON.stringify(rest).slice(1)}`)
+}
+
+/** Likewise, of JSON texts; the tag is weak where the answer is not the content itself. */
+export async function tagged(c: Context<Env>, content: string, answer: string): Promise<Response> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(content)))
+  const hex = Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const etag = `${content === answer ? '' : 'W/'}"${hex}"`
+  c.header('ETag', etag)
+  if (isKnown(c, etag)) return c.body(null, 304)
+  c.header('Content-Type', 'application/json')
+  return c.body(answer)
+}

@@ -1,0 +1,59 @@
+/** Bodies that are read while they are sent: when one fails on its way, its client must see that it is not whole. */
+import type { Context } from 'hono'
+import type { AppDeps, Env } from '../context.ts'
+
+/** What is known of a body before it is read. */
+export interface Sending {
+  /** Default 200. */
+  readonly status?: 200 | 206
+  /** Bytes, where `Content-Length` tells them. */
+  readonly length?: number
+}
+
+/**
+ * Sends a body as it is read, with the headers set so far. A body that fails, or ends before the length that was told, is logged under the
+ * request's id, and its connection is broken off: without a clean end HTTP/1.1 and HTTP/2 clients know that something is missing.
+ */
+export function sendStream(
+  c: Context<Env>,
+  deps: Pick<AppDeps, 'log' | 'breakOff'>,
+  body: ReadableStream<Uint8Array>,
+  { status = 200, length }: Sending = {},
+): Response {
+  if (length !== undefined) c.header('Content-Length', String(length))
+  // Where nothing else breaks a connection off the platform does it, and a length is kept only for bodies of its own making.
+  if (deps.breakOff === undefined && length !== undefined) return c.body(body, status)
+  return c.body(guarded(c, deps, body, length), status)
+}
+
+function guarded(
+  c: Context<Env>,
+  deps: Pick<AppDeps, 'log' | 'breakOff'>,
+  body: ReadableStream<Uint8Array>,
+  length: number | undefined,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  let sent = 0
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read()
+          if (done && length !== undefined && sent < length)
+            throw new Error(`A body of ${length} bytes ended at ${sent}`)
+          if (done) return controller.close()
+          sent += value.byteLength
+          controller.enqueue(value)
+        } catch (error) {
+          const fields = { err: error, requestId: c.get('requestId'), path: c.req.path }
+          deps.log.error(fields, 'an answer broke off in the middle')
+          if (deps.breakOff === undefined) throw error
+          deps.breakOff(c.env)
+          controller.close()
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}

@@ -1,0 +1,183 @@
+/**
+ * Following where nothing may be shared between requests: every stream has a channel, a database and timers of its own, and ends with
+ * its request. What is read once for many comes with the notices (see `told-pages.ts`).
+ *
+ * A request may ask the database only so often. A stream ends before that, and its client resumes where it was.
+ */
+import { encodeComment, encodeEvent } from '../formats/sse.ts'
+import type { Database, Log, Notifier, Operations, Sink } from '../ports.ts'
+import { Channel, type Feed, type Follower } from './channel.ts'
+import { readEnd, readOwnersPage } from './event-log.ts'
+import { batchFeed } from './feeds.ts'
+import { COMMENT_EVERY_MS, opening } from './hub.ts'
+import { type KnownState, Waiters } from './long-poll.ts'
+import { readHeads, readRunningOf } from './state.ts'
+import type { FollowedBatch, Following } from './stream-hub.ts'
+
+/** Queries that a stream leaves unused: what it may still ask between two looks at how many are left. */
+const RESERVE = 20
+/** Between looks of a request that waits: most changes are noticed, a claim or a pause is not. */
+const LOOK_EVERY_MS = 2_000
+/** Notices may be out of order for once: a stream does without them for no longer than this. */
+const GREETED_WITHIN_MS = 1_000
+/** Between looks at all of an owner's batches; each costs some three queries. */
+const OWNER_EVERY_MS = 2_000
+/** Running jobs whose progress a stream of all batches tells. */
+const OWNER_JOBS = 500
+
+/** A database for one request. */
+export interface RequestDatabase {
+  readonly db: Database
+  /** How many queries the request may still make. */
+  readonly meter: { readonly left: number }
+}
+
+/** What following needs of the world. */
+export interface IsolatedDeps {
+  readonly openDatabase: () => RequestDatabase
+  readonly notifier: Notifier
+  readonly operations: Operations
+  readonly log: Log
+}
+
+/** Follows batches for clients, each by itself. Knows of no other stream, so it counts none and is never full. */
+export class IsolatedHub implements Following {
+  readonly streams = 0
+  readonly waiting = 0
+  readonly watched = 0
+  readonly full = false
+  readonly #deps: IsolatedDeps
+
+  constructor(deps: IsolatedDeps) {
+    this.#deps = deps
+  }
+
+  follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
+    sink.write(opening())
+    this.#follow(batch, sink, cursor)
+  }
+
+  resync(batch: FollowedBatch, sink: Sink, state: unknown): void {
+    sink.write(opening())
+    sink.write(encodeEvent({ id: batch.lastSeq, event: 'resync', data: JSON.stringify(state) }))
+    this.#follow(batch, sink, batch.lastSeq)
+  }
+
+  followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void {
+    sink.write(opening())
+    if ('state' in from) sink.write(encodeEvent({ id: end, event: 'resync', data: JSON.stringify(from.state) }))
+    const own = this.#deps.openDatabase()
+    const feed = polledFeed(own.db, this.#deps, owner)
+    this.#run(own, feed, { end, cursor: 'state' in from ? end : from.cursor }, sink, async () => {})
+  }
+
+  async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
+    const { db } = this.#deps.openDatabase()
+    const waiters = new Waiters(this.#deps.notifier)
+    const look = async () => {
+      try {
+        const heads = await readHeads(db, [known.id])
+        waiters.compare(new Map(heads.map((head) => [head.id, head])))
+      } catch (error) {
+        this.#deps.log.warn({ err: error, batchId: known.id }, 'a batch that is waited for could not be read')
+      }
+    }
+    const timer = setInterval(() => void look(), LOOK_EVERY_MS)
+    const changed = waiters.wait(known, ms, signal)
+    // What happened between the caller's read and the beginning of the wait.
+    void look()
+    return changed.finally(() => clearInterval(timer))
+  }
+
+  #follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
+    const own = this.#deps.openDatabase()
+    const feed = greeted(batchFeed({ ...this.#deps, db: own.db }, batch))
+    const compare = async (channel: Channel) => {
+      const [head] = await readHeads(own.db, [batch.id])
+      if (head === undefined) channel.look()
+      else channel.reaches(head.lastSeq)
+    }
+    this.#run(own, feed, { end: batch.lastSeq, cursor }, sink, compare)
+  }
+
+  /** A channel that ends with its only client, or before its request has asked too often. */
+  #run(
+    own: RequestDatabase,
+    feed: Feed,
+    from: { readonly end: number; readonly cursor: number },
+    sink: Sink,
+    compare: (channel: Channel) => Promise<void>,
+  ): void {
+    const { log } = this.#deps
+    const page: Feed['page'] = async (after) => (own.meter.left < RESERVE ? null : feed.page(after))
+    const channel = new Channel({ feed: { ...feed, page }, log }, from.end, () => clearInterval(timer), from.cursor)
+    const comment = encodeComment('')
+    const timer = setInterval(() => {
+      channel.broadcast(comment)
+      // With the comment, so that a stream costs one query while nothing happens.
+      if (own.meter.left < RESERVE) channel.end()
+      else compare(channel).catch((error: unknown) => log.warn({ err: error, ...feed.label }, 'not compared'))
+    }, COMMENT_EVERY_MS)
+    channel.join(sink, from.cursor)
+  }
+}
+
+/** What is told of progress is newer than what is stored, so what is stored is read once the first notice has come, or does not come. */
+function greeted(feed: Feed): Feed {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return {
+    ...feed,
+    subscribe(follower) {
+      const timer = setTimeout(resolve, GREETED_WITHIN_MS)
+      const unsubscribe = feed.subscribe({
+        reaches(seq) {
+          resolve()
+          follower.reaches(seq)
+        },
+        look: () => follower.look(),
+        progress: (batchId, progress) => follower.progress(batchId, progress),
+      })
+      return () => {
+        clearTimeout(timer)
+        resolve()
+        unsubscribe()
+      }
+    },
+    async running() {
+      await promise
+      return feed.running()
+    },
+  }
+}
+
+/** All batches of an owner, looked at again and again: a request can't listen to as many batches as an owner may have. */
+function polledFeed(db: Database, deps: Pick<IsolatedDeps, 'operations' | 'log'>, owner: string): Feed {
+  let end = 0
+  let told = new Map<string, string>()
+  const look = async (follower: Follower) => {
+    try {
+      if ((await readEnd(db)) > end) follower.look()
+      const running = await readRunningOf(db, owner, OWNER_JOBS)
+      const texts = new Map(running.map((one) => [one.jobId, JSON.stringify(one)]))
+      for (const { batchId, ...progress } of running) {
+        if (told.get(progress.jobId) !== texts.get(progress.jobId)) follower.progress(batchId, [progress])
+      }
+      told = texts
+    } catch (error) {
+      deps.log.warn({ err: error, owner }, 'the batches of an owner could not be looked at; tried again soon')
+    }
+  }
+  return {
+    label: { owner },
+    async page(after) {
+      const page = await readOwnersPage(db, deps.operations, owner, after)
+      end = page.end
+      return page
+    },
+    running: () => readRunningOf(db, owner, OWNER_JOBS),
+    subscribe(follower) {
+      const timer = setInterval(() => void look(follower), OWNER_EVERY_MS)
+      return () => clearInterval(timer)
+    },
+  }
+}

@@ -1,0 +1,43 @@
+/** What routes need to follow batches. How that is done is each home's own: see `hub.ts` and `isolated-hub.ts`. */
+import type { Sink } from '../ports.ts'
+import type { KnownState } from './long-poll.ts'
+import type { BatchHead } from './state.ts'
+
+/** A batch to be followed, as just read. */
+export type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
+
+/** Follows batches for clients. */
+export interface Following {
+  /** Streams open now, as far as this home knows. */
+  readonly streams: number
+  /** Requests that wait now. */
+  readonly waiting: number
+  /** Batches followed now, and owners of whom all are. */
+  readonly watched: number
+  /** Whether another stream would be one too many. Ask right before `follow`. */
+  readonly full: boolean
+  /**
+   * Sends a batch's events after `cursor` to a sink, then what follows, until the batch is over or the client is gone.
+   * @param batch as just read
+   * @param cursor number of the last event the client has; at most `batch.lastSeq`
+   */
+  follow(batch: FollowedBatch, sink: Sink, cursor: number): void
+  /**
+   * Sends a client whose cursor is of no use the state as it is now, then what follows from there.
+   * @param state the polling answer, not older than `batch`
+   */
+  resync(batch: FollowedBatch, sink: Sink, state: unknown): void
+  /**
+   * Sends the events of all batches of an owner, numbered as events of all batches are, until the client is gone.
+   * @param end how far the log of all batches reaches, as just read
+   * @param from number of the last event the client has, at most `end`; or the state that it begins with, not older than `end`
+   */
+  followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void
+  /**
+   * Waits until a batch is no longer as `known`.
+   * @param ms at most this long; a home that is full does not wait
+   * @param signal aborts when the caller went away
+   * @returns whether to look again
+   */
+  changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean>
+}

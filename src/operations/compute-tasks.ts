@@ -1,8 +1,0 @@
-/** CPU-heavy work of the operations, loaded when first asked for; on Node in processes of their own. */
-import type { ComputeTasks } from '../ports.ts'
-
-/** Every task by the name that operations call it by. */
-export const computeTasks: ComputeTasks = {
-  'heat-sheet.parse': async () => (await import('./heat-sheet/parse-task.ts')).default,
-  'heat-sheet.parse-pages': async () => (await import('./heat-sheet/parse-pages-task.ts')).default,
-}
