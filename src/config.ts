@@ -57,6 +57,7 @@ const proxies = list.transform((items, ctx): number | readonly string[] => {
 const PLACES = 'a whole number from 1 to 1000'
 const STREAMS = 'a whole number from 1'
 const QUERIES = 'a whole number from 50 to 1000'
+const LEEWAY = 'a whole number of seconds from 0 to 600'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
 /** What `fetch` takes. */
@@ -95,6 +96,7 @@ const Variables = z.object({
     .optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
+  JWT_LEEWAY_SECONDS: z.coerce.number(LEEWAY).int(LEEWAY).min(0, LEEWAY).max(600, LEEWAY).default(60),
   RATE_LIMITS: limits.default([]),
   TRUST_PROXY: proxies.default(0),
   CHUNK_PREFIXES: prefixes.default([]),
@@ -146,6 +148,8 @@ export interface Config {
   /** What a JWT must say of itself; null for anything. */
   readonly jwtIssuer: string | null
   readonly jwtAudience: string | null
+  /** How far the clock of an issuer of JWTs may be from ours. */
+  readonly jwtLeewaySeconds: number
   /** How many requests an hour an owner has of each class that is limited. */
   readonly rateLimits: RateLimits
   /** How many proxies stand in front of the server, or where they are. */
@@ -216,6 +220,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     jwksUrl: v.JWKS_URL ?? null,
     jwtIssuer: v.JWT_ISSUER ?? null,
     jwtAudience: v.JWT_AUDIENCE ?? null,
+    jwtLeewaySeconds: v.JWT_LEEWAY_SECONDS,
     rateLimits: rateLimits(v.RATE_LIMITS),
     trustProxy: v.TRUST_PROXY,
     chunkPrefixes: v.CHUNK_PREFIXES,

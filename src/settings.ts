@@ -12,7 +12,7 @@ export function settingsOf(
   made: { db: Database; clock: Clock; signingKey: string },
 ): Pick<AppDeps, 'auth' | 'chunks' | 'publicUrl' | 'trustProxy'> {
   const { publicUrl, trustProxy, chunksUpstreamUrl, chunkPrefixes } = config
-  const { apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, corsOrigins } = config
+  const { apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, jwtLeewaySeconds, corsOrigins } = config
   return {
     ...(publicUrl === null ? {} : { publicUrl }),
     trustProxy,
@@ -23,7 +23,7 @@ export function settingsOf(
     auth: {
       mode: config.auth,
       signingKey: made.signingKey,
-      ...{ apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, corsOrigins },
+      ...{ apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, jwtLeewaySeconds, corsOrigins },
     },
   }
 }

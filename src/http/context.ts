@@ -75,6 +75,8 @@ export interface AuthConfig {
   readonly jwtIssuer?: string | null
   /** What `aud` of a JWT must be or hold; absent: anything. */
   readonly jwtAudience?: string | null
+  /** Seconds that the clock of an issuer may differ from ours. Default 60. */
+  readonly jwtLeewaySeconds?: number
   /** Signs tokens for streams; at least 32 bytes of randomness. */
   readonly signingKey: string
   /** Browser origins that may call, beside loopback ones under `open`; `*` for all. */

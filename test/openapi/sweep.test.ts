@@ -22,7 +22,7 @@ let key: string
 let send: Send
 let world: World
 
-const keyOf = (claims: Record<string, unknown>) => sign(claims, JWT_SECRET, 'HS256')
+const keyOf = (claims: Record<string, unknown>) => sign({ exp: 9_999_999_999, ...claims }, JWT_SECRET, 'HS256')
 
 beforeAll(async () => {
   const env = { MILLRACE_AUTH: 'keys', JWT_SECRET }

@@ -46,6 +46,9 @@ export class Caller {
   }
 }
 
+/** A JWT needs an end: seconds since 1970. */
+export const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600
+
 /** Starts a server in mode `keys` with callers of two owners, one who has no key, and one with a JWT of any claims. */
 export async function startWithCallers(env: Record<string, string> = {}) {
   const server = await startServer({ env: { MILLRACE_AUTH: 'keys', JWT_SECRET, ...env } })
@@ -62,7 +65,7 @@ export async function startWithCallers(env: Record<string, string> = {}) {
     nobody: new Caller(server, null),
     bearer: (token: string) => new Caller(server, token),
     jwt: async (claims: Record<string, unknown>, secret = JWT_SECRET, alg: 'HS256' | 'HS512' = 'HS256') =>
-      new Caller(server, await sign(claims, secret, alg)),
+      new Caller(server, await sign({ exp: inAnHour(), ...claims }, secret, alg)),
   }
 }
 

@@ -2,6 +2,7 @@
 import { request } from 'node:http'
 import { sign } from 'hono/jwt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { StreamLink } from '../../src/features/batches/follow-schemas.ts'
 import { BatchAccepted } from '../../src/features/batches/schemas.ts'
 import { errorOf, extract, formOf, post } from './batches.ts'
@@ -69,6 +70,26 @@ describe('open, on a laptop', () => {
       error: 'UNAUTHORIZED',
     })
     expect(await errorOf(await post(open, form(), { Authorization: 'Basic bWU6bWU=' }))).toMatchObject({ status: 401 })
+  })
+
+  it.each(['Bearer your-api-key', 'Bearer', 'Bearer ', 'bearer YOUR API KEY', 'Bearer a.b.c', 'Bearer sk_live_123'])(
+    'takes what a printed example sends in place of a key, as the owner of calls without one: %j',
+    async (header) => {
+      const made = await post(open, form(), { Authorization: header })
+      expect(made.status).toBe(202)
+      const { batchId, streamUrl } = z.object({ batchId: z.string(), streamUrl: z.string() }).parse(await made.json())
+      expect(streamUrl).not.toContain('token=')
+      expect((await open.fetch(`/api/batch/${batchId}`)).status).toBe(200)
+      // Where keys are wanted it is none.
+      expect((await post(keyed, form(), { Authorization: header })).status).toBe(401)
+    },
+  )
+
+  it('refuses a JWT that is sent and is not valid', async () => {
+    const token = await sign({ sub: 'ada', exp: 9_999_999_999 }, 'x'.repeat(32), 'HS256')
+    for (const wrong of [token, `${token}x`, token.slice(0, 30), 'eyJhbGciOiJub25lIn0.e30.']) {
+      expect(await errorOf(await post(open, form(), bearer(wrong)))).toMatchObject({ status: 401 })
+    }
   })
 
   it.each([
@@ -367,7 +388,9 @@ describe('a stream that is open', () => {
 
   it('ends when the key that opened it is revoked, or the token runs out, and others go on', async () => {
     const JWT_SECRET = 'a secret that somebody else signs with'
-    await using server = await startServer({ env: { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: API_KEY, JWT_SECRET } })
+    await using server = await startServer({
+      env: { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: API_KEY, JWT_SECRET, JWT_LEEWAY_SECONDS: '0' },
+    })
     const [lost, kept] = [await createKey(server, 'ada'), await createKey(server, 'ada')]
     const short = await sign({ sub: 'ada', exp: Math.floor(Date.now() / 1_000) + 4 }, JWT_SECRET, 'HS256')
     const body = JSON.stringify({ operation: 'echo', items: [{ waitMs: 60_000 }] })

@@ -33,6 +33,7 @@ let owners = 0
 async function newcomer() {
   const token = await new SignJWT({ sub: `owner-${++owners}` })
     .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
     .sign(new TextEncoder().encode(JWT_SECRET))
   return async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}, at = server) => {
     const response = await at.fetch(path, {

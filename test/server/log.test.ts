@@ -32,6 +32,7 @@ beforeAll(async () => {
   key = /mr_\S+/.exec(output)?.[0] ?? ''
   jwt = await new SignJWT({ sub: 'carol' })
     .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
     .sign(new TextEncoder().encode(JWT_SECRET))
 })
 afterAll(() => server[Symbol.asyncDispose]())

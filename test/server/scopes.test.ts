@@ -6,6 +6,7 @@ import { makeKey, startProvider } from '../http/jwks-server.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
 
 const JWT_SECRET = 'a secret that is long enough for HS256'
+const IN_AN_HOUR = Math.floor(Date.now() / 1_000) + 3_600
 
 let server: TestServer
 let provider: Awaited<ReturnType<typeof startProvider>>
@@ -30,6 +31,7 @@ const idIn = (output: string) => /Key (\S+) for/.exec(output)?.[1] ?? ''
 const jwt = (...scopes: Scope[]) =>
   new SignJWT({ sub: 'ada', aud: 'millrace', ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }) })
     .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
     .sign(new TextEncoder().encode(JWT_SECRET))
 
 async function call(token: string, method: string, path: string) {
@@ -172,12 +174,14 @@ describe('a key', () => {
 
 describe('a JWT of the JWKS', () => {
   it('speaks for its subject', async () => {
-    const sign = (claims: object) => idKey.sign({ sub: 'carol', aud: 'millrace', ...claims })
+    const sign = (claims: object) => idKey.sign({ sub: 'carol', aud: 'millrace', exp: IN_AN_HOUR, ...claims })
     expect((await call(await sign({}), 'GET', '/api/batch')).status).toBe(200)
     expect((await call(await sign({ scope: 'cards:read' }), 'GET', '/api/batch')).status).toBe(403)
     expect((await call(await sign({ aud: 'other' }), 'GET', '/api/batch')).status).toBe(401)
     const stranger = await makeKey('ES256', 'k1')
-    expect(await call(await stranger.sign({ sub: 'carol', aud: 'millrace' }), 'GET', '/api/batch')).toMatchObject({
+    expect(
+      await call(await stranger.sign({ sub: 'carol', aud: 'millrace', exp: IN_AN_HOUR }), 'GET', '/api/batch'),
+    ).toMatchObject({
       status: 401,
       challenge: 'Bearer error="invalid_token"',
     })
@@ -191,5 +195,24 @@ describe('a JWT of the JWKS', () => {
     expect(response.status).toBe(503)
     expect(response.headers.get('Retry-After')).toMatch(/^\d+$/)
     expect(await response.json()).toEqual({ detail: expect.stringContaining('Try again') })
+  })
+})
+
+describe('a JWT with a claim that is wrong', () => {
+  const sign = (claims: Record<string, unknown>) => idKey.sign({ sub: 'carol', aud: 'millrace', ...claims })
+
+  it.each([
+    ['has no end', {}, /needs the claim .?"exp/],
+    ['has expired', { exp: 1_000_000_000 }, /expired/],
+    ['is not valid yet', { exp: IN_AN_HOUR, nbf: IN_AN_HOUR }, /not valid yet/],
+    ['is for somebody else', { exp: IN_AN_HOUR, aud: 'other' }, /wrong audience/],
+    ['has no scope but null', JSON.parse(`{"exp":${IN_AN_HOUR},"scope":null}`), /claim .?"scope/],
+  ])('is refused with 401 on every surface, which says that it %s', async (_, claims, reason) => {
+    const token = await sign(claims)
+    for (const path of ['/api/batch', '/bulk/tokens', '/api/v1/activities', '/api/chunks/k_1', '/metrics']) {
+      const { status, challenge, text } = await call(token, 'GET', path)
+      expect([path, status, text]).toEqual([path, 401, expect.stringMatching(reason)])
+      expect(challenge).toMatch(/^Bearer error="invalid_token", error_description="[^"\\]+"$/)
+    }
   })
 })

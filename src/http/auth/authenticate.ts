@@ -4,8 +4,8 @@ import { MillraceError } from '../../errors.ts'
 import { SHARED } from '../../rows/owned-rows.ts'
 import { covers } from '../../scopes.ts'
 import type { AppDeps, Caller, Env } from '../context.ts'
-import { createJwtVerifier, type VerifyJwt } from './jwt.ts'
-import { findKey } from './keys.ts'
+import { createJwtVerifier, type JwtRefusal, looksLikeJwt, type VerifyJwt } from './jwt.ts'
+import { findKey, looksLikeKey } from './keys.ts'
 import { scopeOf } from './required-scope.ts'
 import { sha256 } from './secrets.ts'
 import type { Credential } from './stream-auth-monitor.ts'
@@ -40,10 +40,15 @@ export function authenticate(deps: Deps): MiddlewareHandler<Env> {
 async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Promise<Caller> {
   const header = c.req.header('Authorization')
   if (header !== undefined) {
-    const key = /^Bearer +(\S+)$/i.exec(header)?.[1]
-    const found = key === undefined ? null : await callerOf(deps, key, verifyJwt)
+    const bearer = /^Bearer(?: +(.*))?$/i.exec(header)
+    if (bearer === null) throw refusal(c, INVALID)
+    const key = bearer[1] ?? ''
+    const found = await callerOf(deps, key, verifyJwt)
+    if (found !== null && 'refused' in found) throw claimRefusal(c, found)
     if (found !== null) return { ...found, authenticated: true }
-    throw refusal(c, 'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.')
+    // What printed examples send in place of a key. A key or a token that is meant must be valid, so that a wrong one shows.
+    if (deps.auth.mode === 'open' && !looksLikeKey(key) && !looksLikeJwt(key)) return UNNAMED
+    throw refusal(c, INVALID)
   }
   const token = c.req.query('token')
   if (token !== undefined) {
@@ -54,11 +59,20 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
     }
     throw refusal(c, 'This link is not valid here, or no longer. Ask for another with an API key.')
   }
-  if (deps.auth.mode === 'open') return { owner: LOCAL, scopes: ['*'], authenticated: false, credential: LASTING }
+  if (deps.auth.mode === 'open') return UNNAMED
   throw refusal(c, 'An API key is needed. Send it as "Authorization: Bearer <key>".', 'Bearer')
 }
 
-async function callerOf(deps: Deps, key: string, verifyJwt: VerifyJwt): Promise<Omit<Caller, 'authenticated'> | null> {
+const INVALID = 'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.'
+
+/** Whoever calls without a key on a laptop. */
+const UNNAMED: Caller = { owner: LOCAL, scopes: ['*'], authenticated: false, credential: LASTING }
+
+async function callerOf(
+  deps: Deps,
+  key: string,
+  verifyJwt: VerifyJwt,
+): Promise<Omit<Caller, 'authenticated'> | JwtRefusal | null> {
   const { apiKey } = deps.auth
   // Hashes are compared, not keys: how long that takes tells nothing of the key.
   if (apiKey !== null && (await sha256(key)) === (await sha256(apiKey))) {
@@ -70,7 +84,7 @@ async function callerOf(deps: Deps, key: string, verifyJwt: VerifyJwt): Promise<
     return { owner, scopes, credential: { keyId: id, endsAt: expiresAt } }
   }
   const bearer = await verifyJwt(key)
-  if (bearer === null) return null
+  if (bearer === null || 'refused' in bearer) return bearer
   const { owner, scopes, endsAt } = bearer
   return { owner, scopes, credential: { keyId: null, endsAt } }
 }
@@ -79,6 +93,13 @@ async function callerOf(deps: Deps, key: string, verifyJwt: VerifyJwt): Promise<
 function refusal(c: Context<Env>, message: string, challenge = 'Bearer error="invalid_token"'): MillraceError {
   c.header('WWW-Authenticate', challenge)
   return new MillraceError('UNAUTHORIZED', message)
+}
+
+/** Likewise, with the reason in it: the bodies of some surfaces are fixed. RFC 6750 leaves out quotes, backslashes and what is not ASCII. */
+function claimRefusal(c: Context<Env>, { claim, refused }: JwtRefusal): MillraceError {
+  const description = refused.replaceAll('"', "'").replace(/[^\x20-\x7e]|\\/g, '?')
+  c.header('WWW-Authenticate', `Bearer error="invalid_token", error_description="${description}"`)
+  return new MillraceError('UNAUTHORIZED', refused, { details: { claim } })
 }
 
 function demandScope(c: Context<Env>, { scopes }: Caller): void {

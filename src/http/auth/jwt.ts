@@ -18,20 +18,29 @@ import { opensOf } from './tokens.ts'
 export interface Bearer {
   readonly owner: string
   readonly scopes: readonly Scope[]
-  /** When it runs out, in milliseconds since the epoch; null for never. */
-  readonly endsAt: number | null
+  /** When it runs out, leeway included, in milliseconds since the epoch. */
+  readonly endsAt: number
+}
+
+/** Why a token is refused whose signature is right: the claim that is wrong, and a sentence for whoever sent it. */
+export interface JwtRefusal {
+  readonly claim: string
+  readonly refused: string
 }
 
 /**
  * Looks at a token.
- * @returns null for what is no valid token
+ * @returns null for what is no token, or none signed by whom this server believes; a refusal for one that is, and has claims that are wrong
  * @throws MillraceError SERVICE_UNAVAILABLE when the keys it may be signed with can't be fetched
  */
-export type VerifyJwt = (token: string) => Promise<Bearer | null>
+export type VerifyJwt = (token: string) => Promise<Bearer | JwtRefusal | null>
 
 /** What a verifier needs. Times are milliseconds. */
 export interface JwtOptions {
-  readonly auth: Pick<AuthConfig, 'jwtSecret' | 'jwksUrl' | 'jwksCache' | 'jwtIssuer' | 'jwtAudience'>
+  readonly auth: Pick<
+    AuthConfig,
+    'jwtSecret' | 'jwksUrl' | 'jwksCache' | 'jwtIssuer' | 'jwtAudience' | 'jwtLeewaySeconds'
+  >
   readonly clock: Clock
   readonly log: Log
   /** Owners that nobody may become by the name they chose elsewhere. */
@@ -57,6 +66,10 @@ const PUBLIC_KEYS = [
   'EdDSA',
   'Ed25519',
 ]
+/** Between the clocks of the issuer and of this server, where nothing else is set. */
+const LEEWAY_SECONDS = 60
+/** The last second that a date can name. */
+const MAX_DATE_SECONDS = 8.64e12
 const FETCH_MS = 5_000
 const COOLDOWN_MS = 30_000
 const FAILURE_MS = 5_000
@@ -68,9 +81,12 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
   const { auth, clock, reserved } = options
   const secret = auth.jwtSecret === null ? null : new TextEncoder().encode(auth.jwtSecret)
   const keyOf = typeof auth.jwksUrl === 'string' ? remoteKeys(auth.jwksUrl, options) : null
+  const leeway = auth.jwtLeewaySeconds ?? LEEWAY_SECONDS
   const claimsOf = async (token: string): Promise<JWTPayload | null> => {
     const checks = {
       currentDate: new Date(clock.now()),
+      clockTolerance: leeway,
+      requiredClaims: ['exp'],
       ...(typeof auth.jwtIssuer === 'string' ? { issuer: auth.jwtIssuer } : {}),
       ...(typeof auth.jwtAudience === 'string' ? { audience: auth.jwtAudience } : {}),
     }
@@ -83,16 +99,69 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
     return verifyByJwks(token, keyOf, { ...checks, algorithms: PUBLIC_KEYS })
   }
   return async (token) => {
-    const claims = await claimsOf(token).catch((error: unknown) => {
+    try {
+      const claims = await claimsOf(token)
+      // A token in a URL opens one thing and no more, also where both are signed with the same secret.
+      if (claims === null || opensOf(claims) !== null) return null
+      return bearerOf(claims, reserved, leeway)
+    } catch (error) {
       if (error instanceof MillraceError) throw error
-      return null
-    })
-    // A token in a URL opens one thing and no more, also where both are signed with the same secret.
-    if (claims === null || opensOf(claims) !== null) return null
-    const { sub } = claims
-    if (typeof sub !== 'string' || !OWNER.test(sub) || !sub.isWellFormed() || reserved.has(sub)) return null
-    return { owner: sub, scopes: scopesOf(claims), endsAt: claims.exp === undefined ? null : claims.exp * 1_000 }
+      return refusalOf(error, auth)
+    }
   }
+}
+
+/** Reads the claims of a token whose signature, issuer, audience and times are right. */
+function bearerOf(claims: JWTPayload, reserved: ReadonlySet<string>, leeway: number): Bearer | JwtRefusal {
+  const { sub, exp } = claims
+  if (typeof exp !== 'number' || !(exp <= MAX_DATE_SECONDS)) {
+    return refused('exp', 'it must be a time in seconds since 1970')
+  }
+  if (typeof sub !== 'string' || !OWNER.test(sub) || !sub.isWellFormed()) {
+    return refused('sub', 'it must be a text of 1 to 256 characters, none of them a control character')
+  }
+  if (reserved.has(sub)) return refused('sub', `"${sub}" is a name that no token may have`)
+  const wrong = SCOPE_CLAIMS.find((name) => claims[name] !== undefined && wordsOf(claims[name]) === null)
+  if (wrong !== undefined) return refused(wrong, 'it must be words with spaces between them, or a list of words')
+  return { owner: sub, scopes: scopesOf(claims), endsAt: (exp + leeway) * 1_000 }
+}
+
+const refused = (claim: string, rule: string): JwtRefusal => ({
+  claim,
+  refused: `The claim "${claim}" of this token is wrong: ${rule}.`,
+})
+
+/** Why claims are refused. The signature is looked at before them, so that only whoever holds a real token is told; null for any other error. */
+function refusalOf(error: unknown, { jwtIssuer, jwtAudience }: JwtOptions['auth']): JwtRefusal | null {
+  if (error instanceof errors.JWTExpired) {
+    return { claim: 'exp', refused: `This token has expired${dateOf(error.payload.exp)}. Get another one.` }
+  }
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return null
+  const { claim, reason, payload } = error
+  if (claim === 'iss') {
+    return { claim, refused: `This token has the wrong issuer: its claim "iss" must be "${jwtIssuer}".` }
+  }
+  if (claim === 'aud') {
+    return { claim, refused: `This token has the wrong audience: its claim "aud" must be or hold "${jwtAudience}".` }
+  }
+  if (claim === 'exp' && reason === 'missing') {
+    return { claim, refused: 'This token has no end: it needs the claim "exp", a time in seconds since 1970.' }
+  }
+  if (claim === 'nbf' && reason === 'check_failed') {
+    return { claim, refused: `This token is not valid yet${dateOf(payload.nbf)}. Check the clock of its issuer.` }
+  }
+  return refused(claim, 'it must be a time in seconds since 1970')
+}
+
+/** A time in brackets; nothing for one that no date can name. */
+function dateOf(seconds: number | undefined): string {
+  if (seconds === undefined || !(Math.abs(seconds) <= MAX_DATE_SECONDS)) return ''
+  return ` (${new Date(seconds * 1_000).toISOString()})`
+}
+
+/** Whether a text is meant to be a JWT, valid or not: it has a header in JSON, or begins as one does. */
+export function looksLikeJwt(text: string): boolean {
+  return text.startsWith('eyJ') || algorithmOf(text) !== null
 }
 
 /** The algorithm a token names; null for what is no JWS. */
@@ -167,13 +236,22 @@ function isAboutTheToken(error: unknown): boolean {
   )
 }
 
+/** Claims that say what a token allows; the first that is there counts. */
+const SCOPE_CLAIMS = ['scope', 'scopes', 'scp'] as const
+
 /**
- * What a token allows: its `scope` (RFC 8693: words and spaces), or `scopes` or `scp` as a list. Words that are no scope of Millrace mean
- * nothing here; a token that has no such claim may do all that its owner's rows allow.
+ * What a token allows: its `scope` (RFC 8693: words and spaces), `scopes` or `scp`, each as words or as a list. Words that are no scope of
+ * Millrace mean nothing here; a token that has no such claim may do all that its owner's rows allow.
  */
-function scopesOf({ scope, scopes, scp }: JWTPayload): readonly Scope[] {
-  const claim = scope ?? scopes ?? scp
-  if (claim === undefined) return ['read', 'write']
-  const words: readonly unknown[] = typeof claim === 'string' ? claim.split(/\s+/) : Array.isArray(claim) ? claim : []
-  return words.filter(isScope)
+function scopesOf(claims: JWTPayload): readonly Scope[] {
+  const name = SCOPE_CLAIMS.find((one) => claims[one] !== undefined)
+  return name === undefined ? ['read', 'write'] : (wordsOf(claims[name]) ?? []).filter(isScope)
+}
+
+/** The words of such a claim; null where it is neither text nor a list of texts. */
+function wordsOf(claim: unknown): readonly string[] | null {
+  if (typeof claim === 'string') return claim.split(/\s+/)
+  if (!Array.isArray(claim)) return null
+  const words = claim.filter((word) => typeof word === 'string')
+  return words.length === claim.length ? words : null
 }

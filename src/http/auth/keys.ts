@@ -11,6 +11,11 @@ type Deps = { readonly db: Database; readonly clock: Clock }
 /** What every key begins with, so that secret scanners know one and nothing else is looked up. */
 const PREFIX = 'mr_'
 
+/** Whether a text is meant to be an API key of Millrace, valid or not. */
+export function looksLikeKey(text: string): boolean {
+  return text.startsWith(PREFIX)
+}
+
 /** A key as listed; the secret itself is not kept. Times are milliseconds since the epoch. */
 export interface KeyFacts {
   readonly id: string
@@ -38,7 +43,7 @@ export async function findKey(
   deps: Deps,
   secret: string,
 ): Promise<Pick<KeyFacts, 'id' | 'owner' | 'scopes' | 'expiresAt'> | null> {
-  if (!secret.startsWith(PREFIX)) return null
+  if (!looksLikeKey(secret)) return null
   const row = await deps.db
     .select({ id: keys.id, owner: keys.owner, scopes: keys.scopes, expiresAt: keys.expiresAt })
     .from(keys)

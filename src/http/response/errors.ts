@@ -49,9 +49,10 @@ function detailed(error: MillraceError): DetailBody {
   return { detail: issues.success ? issues.data : error.message }
 }
 
-/** The body of the card surface. */
+/** The body of the card surface. A key is refused with the sentence that its clients know; a token, whose claims are wrong, with the reason. */
 function sentence(error: MillraceError): DetailBody {
-  return { detail: error.code === 'UNAUTHORIZED' ? 'Invalid or missing API key' : error.message }
+  const isKey = error.code === 'UNAUTHORIZED' && error.details?.claim === undefined
+  return { detail: isKey ? 'Invalid or missing API key' : error.message }
 }
 
 /** The body of the chunk surface. */
