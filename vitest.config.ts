@@ -49,6 +49,7 @@ const SERVED = [
     'stream',
     'auth',
     'scopes',
+    'scope-ways',
     'limits',
     'job-codes',
     'cache',

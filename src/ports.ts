@@ -4,6 +4,7 @@ import type { SQL } from 'drizzle-orm'
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
 import type { MillraceError } from './errors.ts'
+import type { Scope } from './scopes.ts'
 
 /** Where the time comes from, so that tests can turn it. */
 export interface Clock {
@@ -263,6 +264,8 @@ export interface Operation {
    * @throws MillraceError naming the field and what would be right
    */
   readonly fromItems: ((input: unknown, items: readonly unknown[]) => unknown) | null
+  /** The scope that its items and results take beside `batch:read`, where another surface has them too; absent: none. */
+  readonly contentScope?: Scope
   /** Statements that delete what the operation keeps of these batches; `ids` is a JSON array. */
   forget?(db: Database, ids: string): readonly Statement[]
   /**

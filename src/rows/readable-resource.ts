@@ -1,5 +1,6 @@
 /** Types of resource that batch reads look up by id. Each feature gives its own; the app hands them to the route. */
 import { type SQL, sql } from 'drizzle-orm'
+import type { Scope } from '../scopes.ts'
 import { LONGEST_ID, type Row } from './owned-rows.ts'
 
 /** What was found for an id: the resource, or why it could not be looked up. */
@@ -11,6 +12,8 @@ export interface ReadableResource {
   readonly name: string
   /** In front of an id in messages: `Activity`. */
   readonly noun: string
+  /** The scope of the surface that keeps it; a batch read takes it beside its own. */
+  readonly scope: Scope
   /** Looks ids up with one query; those that do not exist, or are another owner's, are left out. */
   find(owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, Found>>
 }

@@ -64,8 +64,8 @@ async function streamAll(c: Context<Env, '/stream'>, deps: StreamDeps): Promise<
 
 /** An address that needs no header, good for a day: of one batch's stream, or of the stream of all. */
 async function link(c: Context<Env>, deps: AppDeps, batchId: string | null): Promise<Response> {
-  const { owner, authenticated } = c.get('caller')
-  const { url, expiresAt } = await streamUrl(deps, owner, batchId)
+  const { owner, authenticated, scopes } = c.get('caller')
+  const { url, expiresAt } = await streamUrl(deps, owner, batchId, scopes)
   c.header('Cache-Control', 'no-store')
   const answer: StreamLink = authenticated
     ? { success: true, streamUrl: url, expiresAt: new Date(expiresAt).toISOString() }

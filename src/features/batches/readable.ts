@@ -6,7 +6,12 @@ import { batches } from '../../schema/batches.ts'
 
 /** Makes the resource `batches`. */
 export function readableBatches(db: Database): ReadableResource {
-  return { name: 'batches', noun: 'Batch', find: async (owner, ids) => asFound(await findBatches(db, owner, ids)) }
+  return {
+    name: 'batches',
+    noun: 'Batch',
+    scope: 'batch:read',
+    find: async (owner, ids) => asFound(await findBatches(db, owner, ids)),
+  }
 }
 
 async function findBatches(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {

@@ -1,6 +1,7 @@
 /** What a batch came to: merged by its operation, or job by job in three sets. */
 import { type Context, Hono } from 'hono'
 import { streamOf } from '../../formats/streams.ts'
+import { demandScope } from '../../http/auth/authenticate.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readQuery } from '../../http/request/body.ts'
 import { sendStream } from '../../http/response/streamed-response.ts'
@@ -19,6 +20,8 @@ export function resultRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>().get('/:id/results', async (c) => {
     const query = readQuery(c, ListResults)
     const batch = await findBatch(c, deps)
+    const scope = deps.operations[batch.operation]?.contentScope
+    if (scope !== undefined) demandScope(c, scope)
     if (isNdjson(c, query)) return sendLines(c, deps, batch, query)
     const merge = deps.operations[batch.operation]?.merge ?? null
     if (merge !== null && query.set === undefined && query.as === undefined) {

@@ -6,7 +6,12 @@ import { cards } from './tables.ts'
 
 /** Makes the resource `cards`. */
 export function readableCards(db: Database): ReadableResource {
-  return { name: 'cards', noun: 'Card', find: async (owner, ids) => asFound(await findCards(db, owner, ids)) }
+  return {
+    name: 'cards',
+    noun: 'Card',
+    scope: 'cards:read',
+    find: async (owner, ids) => asFound(await findCards(db, owner, ids)),
+  }
 }
 
 async function findCards(db: Database, owner: string, ids: readonly string[]): Promise<Map<string, Row>> {

@@ -194,6 +194,14 @@ export const ExportResult = z
   .meta({ id: 'ExportResult' })
 export type ExportResult = z.infer<typeof ExportResult>
 
+/** Of an export, for a key without the scope `exports:read`: neither its text nor an address to download it. */
+export const WithheldExport = ExportResult.omit({
+  export_data: true,
+  download_url: true,
+  download_expires_at: true,
+}).meta({ id: 'WithheldExport' })
+export type WithheldExport = z.infer<typeof WithheldExport>
+
 /** Of an export that failed or was cancelled: there is no file. */
 export const UnfinishedExport = ExportResult.pick({
   cards_exported: true,
@@ -230,7 +238,7 @@ export const TaskStatus = z
     status: z.enum(TASK_STATES),
     progress: z.object({ current: z.int(), total: z.int(), percent: z.int() }).optional(),
     result: z
-      .union([ImportResult, ExportResult, UnfinishedExport, DeleteResult])
+      .union([ImportResult, ExportResult, WithheldExport, UnfinishedExport, DeleteResult])
       .optional()
       .describe('What was done, also of a task that failed.'),
     error: z.string().optional().describe('Of FAILURE, and of RETRY: what went wrong.'),

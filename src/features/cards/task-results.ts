@@ -14,6 +14,7 @@ import {
   MOST_CARDS,
   MOST_ERRORS,
   type UnfinishedExport,
+  type WithheldExport,
 } from './schemas.ts'
 
 const MOST_INLINE_BYTES = 32 * 1024 * 1024
@@ -82,6 +83,21 @@ export interface ExportParts {
   readonly text: ReadableStream<Uint8Array> | null
 }
 
+/** The result of an export for a caller that may not have the file. */
+export function presentWithheld(task: CardTask, first: unknown): WithheldExport {
+  const made = Exported.parse(first)
+  return {
+    cards_exported: made.cards,
+    cards_failed: made.failed,
+    export_format: made.format,
+    file_size_bytes: made.size,
+    filename: made.filename,
+    sha256: made.sha256,
+    errors: made.errors,
+    duration_seconds: task.duration,
+  }
+}
+
 /** The result of an export, with a freshly signed address. */
 export async function presentExport(
   deps: Pick<AppDeps, 'auth' | 'clock' | 'blobs'>,
@@ -93,16 +109,9 @@ export async function presentExport(
   const { url, expiresAt } = await artifactUrl(deps, owner, task.id)
   const isSmall = made.cards <= MOST_CARDS && made.size <= MOST_INLINE_BYTES && !made.filename.endsWith('.gz')
   const result: ExportResult = {
-    cards_exported: made.cards,
-    cards_failed: made.failed,
-    export_format: made.format,
-    file_size_bytes: made.size,
+    ...presentWithheld(task, first),
     download_url: url,
     download_expires_at: new Date(expiresAt).toISOString(),
-    filename: made.filename,
-    sha256: made.sha256,
-    errors: made.errors,
-    duration_seconds: task.duration,
   }
   return { result, text: isSmall ? await deps.blobs.get(made.key) : null }
 }

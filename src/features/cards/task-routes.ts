@@ -2,13 +2,14 @@
 import { type Context, Hono } from 'hono'
 import { retryBatch } from '../../engine/transitions/batch-commands.ts'
 import { MillraceError } from '../../errors.ts'
+import { hasScope } from '../../http/auth/authenticate.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readQuery } from '../../http/request/body.ts'
 import { sendStream } from '../../http/response/streamed-response.ts'
 import { readTokens } from './queries/cards.ts'
 import { type CardTask, countWorkers, readCardTask, readCardTaskResult } from './queries/tasks.ts'
 import { type Health, ListTokens, type TaskStatus } from './schemas.ts'
-import { type ExportParts, presentExport, presentResult, presentUnfinished } from './task-results.ts'
+import { type ExportParts, presentExport, presentResult, presentUnfinished, presentWithheld } from './task-results.ts'
 
 const PAGE = 100
 const VERSION = '1.0.0'
@@ -76,6 +77,7 @@ async function ended(c: Context<Env>, deps: AppDeps, task: CardTask, finishedAt:
   }
   if (task.operation !== 'cards.export') return c.json({ ...head, result: presentResult(task, found) })
   if (found.first === null) return c.json({ ...head, result: presentUnfinished(task, found) })
+  if (!hasScope(c, 'exports:read')) return c.json({ ...head, result: presentWithheld(task, found.first) })
   return sendExport(c, deps, head, await presentExport(deps, c.get('caller').owner, task, found.first))
 }
 

@@ -8,6 +8,7 @@ export function readableChunks(chunks: Chunks): ReadableResource {
   return {
     name: 'chunks',
     noun: 'Chunk',
+    scope: 'chunks:read',
     find: async (owner, ids, signal) => {
       const answers = await findChunks(chunks, owner, ids, signal)
       return new Map([...answers].map(([id, answer]) => [id, 'chunk' in answer ? { data: answer.chunk } : answer]))

@@ -27,6 +27,8 @@ export const resourceWrite: Operation = {
   },
 
   fromItems: null,
+  // An item is what the fields of a resource are to be.
+  contentScope: 'resources:read',
 
   async run(job, ctx) {
     const write = { ...BatchInput.parse(job.batchInput), ...Slice.parse(job.input) }

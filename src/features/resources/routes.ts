@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import { submit } from '../../engine/transitions/submit.ts'
 import { readWebhookSecret } from '../../engine/webhooks.ts'
 import { MillraceError } from '../../errors.ts'
+import { demandScope, hasScope } from '../../http/auth/authenticate.ts'
 import { streamToken } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readFields } from '../../http/request/fastapi-validation.ts'
@@ -18,6 +19,7 @@ import {
   BatchGetRequest,
   type BatchResults,
   BatchUpdateRequest,
+  type ItemResult,
   MOST_IDS,
   type RecommendationResults,
   RecommendationsRequest,
@@ -58,6 +60,7 @@ async function get(
       `Unsupported resource type: ${resource_type}. Supported types: ${[...resources.keys()].join(', ')}`,
     )
   }
+  demandScope(c, resource.scope)
   const found = await resource.find(c.get('caller').owner, ids, c.req.raw.signal)
   const results = presentFound(resource.noun, ids, found, parseFields(fields))
   const answer: Omit<BatchResults, 'processed_at'> = { resource_type, results, ...totals(results) }
@@ -99,11 +102,19 @@ function totals(results: readonly { status: string }[]) {
   }
 }
 
+function withoutData(result: ItemResult): ItemResult {
+  if (result.status === 'error') return result
+  const { id, status, status_code } = result
+  return { id, status, status_code }
+}
+
 /** Up to 100 are written before the answer; more become a batch on the engine. */
 async function write(c: Context<Env>, deps: AppDeps, request: Write, webhook?: WebhookRequest): Promise<Response> {
   if (request.items.length > MOST_IDS) return writeLater(c, deps, request, webhook)
   await c.get('admit')?.()
-  const results = await writeNow(deps, c.get('caller').owner, request)
+  const written = await writeNow(deps, c.get('caller').owner, request)
+  // What was updated is told as it is now, fields that were not sent included: that is reading.
+  const results = hasScope(c, 'resources:read') ? written : written.map(withoutData)
   return c.json({ resource_type: request.resource_type, results, ...totals(results), ...processedAt(deps) })
 }
 

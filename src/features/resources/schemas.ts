@@ -57,7 +57,9 @@ export const ItemResult = z
       data: z
         .record(z.string(), z.unknown())
         .optional()
-        .describe('The resource, or the part of it that `fields` selects; absent for what was deleted.'),
+        .describe(
+          'The resource, or the part of it that `fields` selects; absent for what was deleted, and for what was updated by a key without the scope `resources:read`.',
+        ),
       status_code: z.literal(200),
     }),
     z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),

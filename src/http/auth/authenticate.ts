@@ -2,7 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
 import { SHARED } from '../../rows/owned-rows.ts'
-import { covers } from '../../scopes.ts'
+import { covers, type Scope } from '../../scopes.ts'
 import type { AppDeps, Caller, Env } from '../context.ts'
 import { createJwtVerifier, type JwtRefusal, looksLikeJwt, type VerifyJwt } from './jwt.ts'
 import { findKey, looksLikeKey } from './keys.ts'
@@ -31,7 +31,7 @@ export function authenticate(deps: Deps): MiddlewareHandler<Env> {
     if (!isPublic) {
       const caller = await identify(c, deps, verifyJwt)
       c.set('caller', caller)
-      demandScope(c, caller)
+      demandScope(c, scopeOf(c.req.method, c.req.path))
     }
     await next()
   }
@@ -54,8 +54,8 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
   if (token !== undefined) {
     const opened = await openedBy(deps, token, c.req)
     if (opened !== null) {
-      const { owner, endsAt } = opened
-      return { owner, scopes: ['read'], authenticated: true, credential: { keyId: null, endsAt } }
+      const { owner, endsAt, scopes } = opened
+      return { owner, scopes, authenticated: true, credential: { keyId: null, endsAt } }
     }
     throw refusal(c, 'This link is not valid here, or no longer. Ask for another with an API key.')
   }
@@ -102,9 +102,18 @@ function claimRefusal(c: Context<Env>, { claim, refused }: JwtRefusal): Millrace
   return new MillraceError('UNAUTHORIZED', refused, { details: { claim } })
 }
 
-function demandScope(c: Context<Env>, { scopes }: Caller): void {
-  const scope = scopeOf(c.req.method, c.req.path)
-  if (covers(scopes, scope)) return
+/** Whether the caller has a scope. For what a route leaves out of an answer where it is missing. */
+export function hasScope(c: Context<Env>, scope: Scope): boolean {
+  return covers(c.get('caller').scopes, scope)
+}
+
+/**
+ * Refuses a caller without a scope. Each route demands that of its path; one that also reads what belongs to another surface demands that
+ * surface's, so that a scope means the same on every way in.
+ * @throws MillraceError FORBIDDEN
+ */
+export function demandScope(c: Context<Env>, scope: Scope): void {
+  if (hasScope(c, scope)) return
   c.header('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
   throw new MillraceError('FORBIDDEN', `This key or token may not do this: it lacks the scope "${scope}".`)
 }

@@ -4,6 +4,7 @@
  */
 import { jwtVerify, SignJWT } from 'jose'
 import type { Clock } from '../../ports.ts'
+import { isScope, type Scope } from '../../scopes.ts'
 import type { AuthConfig } from '../context.ts'
 
 const TOKEN_SECONDS = 24 * 60 * 60
@@ -24,24 +25,45 @@ export interface SignedUrl {
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-async function signToken({ auth, clock }: Deps, owner: string, opens: Opens): Promise<[token: string, exp: number]> {
+/** What a token may do that says nothing of scopes: read the one thing it opens. */
+const READ: readonly Scope[] = ['read']
+
+async function signToken(
+  { auth, clock }: Deps,
+  owner: string,
+  opens: Opens,
+  scopes?: readonly Scope[],
+): Promise<[token: string, exp: number]> {
   const exp = Math.floor(clock.now() / 1_000) + TOKEN_SECONDS
-  const token = await new SignJWT({ ...opens, sub: owner, exp })
+  const token = await new SignJWT({
+    ...opens,
+    sub: owner,
+    exp,
+    ...(scopes === undefined ? {} : { scope: scopes.join(' ') }),
+  })
     .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
     .sign(bytes(auth.signingKey))
   return [token, exp * 1_000]
 }
 
-/** A token for following one batch. */
+/** A token for following one batch, for whoever made it: it opens all reads of that batch, whatever scopes its maker has. */
 export async function streamToken(auth: AuthConfig, clock: Clock, owner: string, batchId: string): Promise<string> {
   const [token] = await signToken({ auth, clock }, owner, { batch: batchId })
   return token
 }
 
-/** The address of one batch's stream, or of the stream of all of an owner's batches. */
-export async function streamUrl(deps: Deps, owner: string, batchId: string | null): Promise<SignedUrl> {
+/**
+ * The address of one batch's stream, or of the stream of all of an owner's batches.
+ * @param scopes of whoever asks: a link opens no more than the key that it was made with
+ */
+export async function streamUrl(
+  deps: Deps,
+  owner: string,
+  batchId: string | null,
+  scopes: readonly Scope[] = READ,
+): Promise<SignedUrl> {
   const opens = batchId === null ? { feed: 'batches' as const } : { batch: batchId }
-  const [token, expiresAt] = await signToken(deps, owner, opens)
+  const [token, expiresAt] = await signToken(deps, owner, opens, scopes)
   return { url: `${pathOf(opens)}${batchId === null ? '' : '/stream'}?token=${token}`, expiresAt }
 }
 
@@ -58,14 +80,14 @@ function pathOf(opens: Opens): string {
 }
 
 /**
- * Whose rows a token opens to a request, and until when (milliseconds since the epoch).
+ * Whose rows a token opens to a request, by which scopes, and until when (milliseconds since the epoch).
  * @returns null for a token that is forged, has run out, or opens something else
  */
 export async function openedBy(
   { auth, clock }: Deps,
   token: string,
   request: { readonly method: string; readonly path: string },
-): Promise<{ owner: string; endsAt: number } | null> {
+): Promise<{ owner: string; endsAt: number; scopes: readonly Scope[] } | null> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return null
   const options = { algorithms: [ALGORITHM], currentDate: new Date(clock.now()), requiredClaims: ['sub', 'exp'] }
   const claims = await jwtVerify(token, bytes(auth.signingKey), options).then(
@@ -77,7 +99,9 @@ export async function openedBy(
   if (opens === null) return null
   const path = pathOf(opens)
   const below = 'batch' in opens && request.path.startsWith(`${path}/`)
-  return request.path === path || below ? { owner: claims.sub, endsAt: claims.exp * 1_000 } : null
+  if (request.path !== path && !below) return null
+  const scopes = typeof claims.scope === 'string' ? claims.scope.split(' ').filter(isScope) : READ
+  return { owner: claims.sub, endsAt: claims.exp * 1_000, scopes }
 }
 
 /** What claims say they open; null where they say nothing of the kind. */

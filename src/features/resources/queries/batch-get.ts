@@ -2,20 +2,25 @@
 import type { Database } from '../../../ports.ts'
 import { findRows, type Row } from '../../../rows/owned-rows.ts'
 import { asFound, type Found, type ReadableResource } from '../../../rows/readable-resource.ts'
+import type { Scope } from '../../../scopes.ts'
 import type { ItemResult } from '../schemas.ts'
 import { TABLE_RESOURCES } from '../tables.ts'
 import { readAnalytics } from './analytics.ts'
+
+const SCOPE: Scope = 'resources:read'
 
 /** Makes the types of resource that are tables of this feature. */
 export function readableTables(db: Database): ReadableResource[] {
   const tables = Object.entries(TABLE_RESOURCES).map(([name, resource]) => ({
     name,
     noun: resource.noun,
+    scope: SCOPE,
     find: async (owner: string, ids: readonly string[]) => asFound(await findRows(db, resource, owner, ids)),
   }))
   const analytics: ReadableResource = {
     name: 'analytics',
     noun: 'Analytics',
+    scope: SCOPE,
     find: async (owner, ids) => asFound(await readAnalytics(db, owner, ids)),
   }
   return [...tables, analytics]
