@@ -50,6 +50,7 @@ const SERVED = [
     'auth',
     'scopes',
     'scope-ways',
+    'public-pages',
     'limits',
     'job-codes',
     'cache',

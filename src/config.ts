@@ -131,6 +131,8 @@ export interface Config {
   /** False when the ports are our own choice, so that one that is taken is no error as long as another is free. */
   readonly portsGiven: boolean
   readonly publicUrl: string | null
+  /** Whether nothing says that others than this machine reach the server: no `HOST`, `PUBLIC_URL` or `TRUST_PROXY` beyond it. */
+  readonly isLocal: boolean
   readonly dataDir: string
   /** Null for a file in the data folder. */
   readonly databaseUrl: string | null
@@ -207,6 +209,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ports: v.PORT ?? DEFAULT_PORTS,
     portsGiven: v.PORT !== undefined,
     publicUrl: v.PUBLIC_URL ?? null,
+    isLocal: reached === null,
     dataDir: v.DATA_DIR,
     databaseUrl: v.DATABASE_URL ?? null,
     databaseAuthToken: v.DATABASE_AUTH_TOKEN ?? null,

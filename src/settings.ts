@@ -10,11 +10,12 @@ import type { Clock, Database } from './ports.ts'
 export function settingsOf(
   config: Config,
   made: { db: Database; clock: Clock; signingKey: string },
-): Pick<AppDeps, 'auth' | 'chunks' | 'publicUrl' | 'trustProxy'> {
+): Pick<AppDeps, 'auth' | 'chunks' | 'publicUrl' | 'isLocal' | 'trustProxy'> {
   const { publicUrl, trustProxy, chunksUpstreamUrl, chunkPrefixes } = config
   const { apiKey, jwtSecret, jwksUrl, jwtIssuer, jwtAudience, jwtLeewaySeconds, corsOrigins } = config
   return {
     ...(publicUrl === null ? {} : { publicUrl }),
+    isLocal: config.isLocal,
     trustProxy,
     chunks: {
       source: chunksUpstreamUrl === null ? new ChunkStore(made) : new ChunkUpstream({ url: chunksUpstreamUrl }),

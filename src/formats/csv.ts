@@ -17,11 +17,11 @@ const DEFUSED = new RegExp(`^'+[${SIGNS}\\t\\r\\n]`)
 const EXPRESSION = `["']*[${SIGNS}](?:[${SIGNS}(]|[^\\S\\t\\r\\n])*(?:$|\\t|[^\\s${SIGNS}()*/,:;<>?\\]^\`|}~%&])`
 
 /**
- * Opened with semicolons or tabs for separators, a file with commas has cells that begin in the midst of our values: there, quotes that do not
+ * Opened with semicolons, tabs or bars (`|`) for separators, a file with commas has cells that begin in the midst of our values: there, quotes that do not
  * begin a cell are text, so that what we quote is cut at separators and line ends all the same.
  */
-const INNER = new RegExp(`([;\\t\\r\\n])(?=${EXPRESSION})`, 'g')
-const INNER_DEFUSED = new RegExp(`([;\\t\\r\\n])'(?=${EXPRESSION})`, 'g')
+const INNER = new RegExp(`([;|\\t\\r\\n])(?=${EXPRESSION})`, 'g')
+const INNER_DEFUSED = new RegExp(`([;|\\t\\r\\n])'(?=${EXPRESSION})`, 'g')
 
 /** Puts apostrophes before what a spreadsheet would run, at the beginning of a value and within it, and where it looks as if that had been done. */
 export function defuse(value: string): string {
@@ -37,11 +37,11 @@ export function infuse(value: string): string {
 
 /** A field as it stands in a record: quoted where it holds a separator of whatever kind, a quote, a line end, or blanks at its ends. */
 export function encodeField(value: string): string {
-  return /[",;\t\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
+  return /[",;|\t\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
 }
 
 /** Whatever may need an apostrophe or quotes; most values need neither, and one look tells. */
-const SPECIAL = /[",;\t\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
+const SPECIAL = /[",;|\t\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
 
 /** A value as it stands in a record that people open in spreadsheets: defused, and quoted where it must be. */
 export function encodeCell(value: string): string {

@@ -107,8 +107,10 @@ export interface AppDeps {
   readonly chunks: Chunks
   /** True where workers start when there is work, so that it is no fault when none is there. */
   readonly workersOnDemand?: boolean
-  /** Address under which the world reaches this server; absent: whatever a request calls it. */
+  /** Address under which the world reaches this server; absent: addresses begin at its root, without a host. */
   readonly publicUrl?: string
+  /** True where only this machine reaches it: then a request's `Host` on loopback may stand in an address. */
+  readonly isLocal?: boolean
   /** Makes a span of each request; absent where nobody collects them. */
   readonly traceRequests?: MiddlewareHandler
   /** Scripts and styles of our own pages; absent where the home serves them by itself. */

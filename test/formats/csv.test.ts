@@ -5,7 +5,27 @@ import { defuse, encodeCell, encodeField, encodeRecord, infuse, parseRecord } fr
 
 /** Text in which everything that means something in CSV is common. */
 const text = fc.string({
-  unit: fc.constantFrom(',', ';', '"', '\r', '\n', "'", '=', '+', '-', '@', '\t', ' ', '(', ')', 'a', 'é', '😀', '＝'),
+  unit: fc.constantFrom(
+    ',',
+    ';',
+    '|',
+    '"',
+    '\r',
+    '\n',
+    "'",
+    '=',
+    '+',
+    '-',
+    '@',
+    '\t',
+    ' ',
+    '(',
+    ')',
+    'a',
+    'é',
+    '😀',
+    '＝',
+  ),
 })
 
 /**
@@ -31,7 +51,7 @@ function cellsOf(file: string, separators: string): string[] {
 }
 
 /** Signs with nothing after them that can be calculated. */
-const HARMLESS = /^[=+\-@＝＋－＠(\s]*(?:[),;].*)?$/s
+const HARMLESS = /^[=+\-@＝＋－＠(\s]*(?:[),;|].*)?$/s
 const isFormula = (cell: string) => /^[=+\-@＝＋－＠]/.test(cell) && !HARMLESS.test(cell)
 
 describe('a record', () => {
@@ -72,6 +92,9 @@ describe('a formula', () => {
   it.each([
     ['a;=HYPERLINK(1)', "a;'=HYPERLINK(1)"],
     ['t\t=1+1', "t\t'=1+1"],
+    ['a|=HYPERLINK(1)', "a|'=HYPERLINK(1)"],
+    ['|+1|-cmd|@x', "|'+1|'-cmd|'@x"],
+    ["a|'=x", "a|''=x"],
     ['\t=1', "'\t'=1"],
     ['one\r\n-2+cmd', "one\r\n'-2+cmd"],
     [';"=1', `;'"=1`],
@@ -94,6 +117,9 @@ describe('a formula', () => {
       "'quoted'",
       '1-2',
       'a;b',
+      'a|b',
+      'a|;-)',
+      'a | - | b',
       'a\tb',
       'wink ;-)',
       ';=)',
@@ -109,7 +135,7 @@ describe('a formula', () => {
     expect(infuse(value)).toBe(value)
   })
 
-  it.each([';', '\t', ';\t', ',', ',;', ',;\t'])(
+  it.each([';', '\t', '|', ';\t', ',', ',;', ',|', ';|', ',;\t', ',;\t|'])(
     'never begins a cell of a file, opened with %j as separators',
     (separators) => {
       fc.assert(
@@ -125,6 +151,7 @@ describe('a formula', () => {
   it('is taken for one in a file of other values', () => {
     expect(cellsOf('0,"x;=1"\r\n', ';').filter(isFormula)).toEqual(['=1"'])
     expect(cellsOf('0,"x\n=1"\r\n', ';').filter(isFormula)).toEqual(['=1"'])
+    expect(cellsOf('0,"x|=1"\r\n', '|').filter(isFormula)).toEqual(['=1"'])
     expect(cellsOf('0,"x;""=1"\r\n', ';').filter(isFormula)).toEqual(['=1"'])
     expect(cellsOf('0,"x;=1"\r\n', ',;').filter(isFormula)).toEqual([])
   })

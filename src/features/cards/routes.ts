@@ -10,6 +10,7 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { readJson, readQuery } from '../../http/request/body.ts'
 import { safeParse } from '../../http/request/fields.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
+import { publicAddress } from '../../http/response/public-address.ts'
 import { formOf, type Intake, keepBody } from './import-upload.ts'
 import { estimateSeconds } from './queries/estimates.ts'
 import { countCards } from './queries/tasks.ts'
@@ -217,7 +218,7 @@ async function exportCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
       format,
       withMetadata: asked.include_metadata,
       gzip: asked.compression === 'gzip',
-      pages: new URL('/cards/', deps.publicUrl ?? new URL(c.req.url).origin).href,
+      pages: publicAddress(deps, c.req.url, '/cards/'),
       filename: `cards-${new Date(deps.clock.now()).toISOString().slice(0, 10)}`,
       totalCards,
     },

@@ -13,6 +13,9 @@ function hostname(value: string): string {
   }
 }
 
+/** Whether a name or an address is this machine's own, whoever asks. */
+export const isLoopbackHost = (host: string) => LOOPBACK.test(host)
+
 /**
  * Refuses, under `open`, calls for a foreign `Host` (DNS rebinding) or from a foreign `Origin` (a page elsewhere).
  */

@@ -4,6 +4,7 @@ import { html } from 'hono/html'
 import type { AppDeps, Env } from '../context.ts'
 import type { Quotas } from '../middleware/quotas.ts'
 import { clientAddress } from '../request/client-address.ts'
+import { GuessPace } from './guess-pace.ts'
 
 const STYLE = `body{font:1.05rem/1.6 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{line-height:1.2}main p{white-space:pre-wrap;overflow-wrap:anywhere}footer,.facts{color:#555;font-size:.9rem}
@@ -24,10 +25,14 @@ export interface Page {
 
 type Deps = Pick<AppDeps, 'clock' | 'peerAddress' | 'trustProxy'>
 
+/** One for the process, or the isolate: cards and results are guessed by the same hand. */
+const pace = new GuessPace()
+
 /**
  * Makes what answers with public pages.
- * @returns a function that answers with the page that `find` gives; with 404 when it gives none, because there is none or none any more; and
- * with 429 and `Retry-After` where an address has asked for too many that are not there, for the rest of the hour, so that none is guessed
+ * @returns a function that answers with the page that `find` gives, always; with 404 when it gives none, because there is none or none any
+ * more; and with 429 and `Retry-After` instead of that where an address has asked for too many that are not there, for the rest of the hour.
+ * Look-ups that find nothing come at 10 a second from an address at most, so that none is guessed.
  */
 export function publicPages(deps: Deps, quotas: Quotas) {
   return async (c: Context<Env>, find: () => Promise<Page | null>): Promise<Response> => {
@@ -37,19 +42,28 @@ export function publicPages(deps: Deps, quotas: Quotas) {
     // What was deleted, or made private, must not live on in caches.
     c.header('Cache-Control', 'no-cache')
     const address = addressOf(c, deps)
-    const standing = await quotas.look('pages.miss', address)
-    if (standing?.allowed === false) {
-      c.header('Retry-After', String(Math.max(1, Math.ceil((standing.resetAt - deps.clock.now()) / 1_000))))
-      return c.html(
-        document('Too many tries', html`<p>Too many addresses were tried from here. Try again later.</p>`),
-        429,
-      )
-    }
+    const takeBack = quotas.limits('pages.miss') ? await pace.enter(address, deps.clock) : () => {}
+    if (takeBack === null) return tooMany(c, 1)
     const page = await find()
-    if (page !== null) return c.html(document(page.title, page.body))
-    await quotas.take('pages.miss', address)
+    if (page !== null) {
+      takeBack()
+      return c.html(document(page.title, page.body))
+    }
+    const standing = await quotas.take('pages.miss', address)
+    if (standing?.allowed === false) return tooMany(c, Math.ceil((standing.resetAt - deps.clock.now()) / 1_000))
     return c.html(document('Not found', html`<p>There is nothing at this address, or no longer.</p>`), 404)
   }
+}
+
+function tooMany(c: Context<Env>, seconds: number) {
+  c.header('Retry-After', String(Math.max(1, seconds)))
+  return c.html(
+    document(
+      'Too many tries',
+      html`<p>There is nothing at this address, or no longer, and too many such addresses were tried from here. An address that is right is answered all the same.</p>`,
+    ),
+    429,
+  )
 }
 
 function addressOf(c: Context<Env>, { peerAddress, trustProxy }: Deps): string {
