@@ -15,6 +15,7 @@ const BOTH = [
   'engine/steering',
   'engine/engine',
   'engine/running',
+  'engine/reserve',
   'engine/drain',
   'operations/heat-sheet/stretches',
   'http/quotas',

@@ -37,7 +37,8 @@ import { Redactor } from './formats/redact.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
 import type { JwksCache } from './http/context.ts'
 import { readPage } from './live/event-log.ts'
-import { IsolatedHub, type RequestDatabase } from './live/per-request-hub.ts'
+import { OwnerShares } from './live/owner-shares.ts'
+import { IsolatedHub, type RequestDatabase, STALE_MS } from './live/per-request-hub.ts'
 import { readHeads } from './live/state.ts'
 import type { Clock } from './ports.ts'
 import { settingsOf } from './settings.ts'
@@ -65,6 +66,8 @@ const GRACE_MS = 2 * 60 * 1_000
 const CLAIM_RESERVE = 0.5
 const QUERIES_A_PLACE = 50
 const MOST_TOLD = 500
+/** The part of the places that is a reserve at most, where queries allow few. */
+const MOST_RESERVED = 1 / 3
 /** The part of its queries that a run of the cron trigger spends on sweeping, about; the rest is for work, which others see to as well. */
 const SWEEP_SHARE = 0.4
 /** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
@@ -80,6 +83,8 @@ const secrets = new Redactor()
  * where they are quick.
  */
 let meanMs: number | undefined
+/** Streams that owners hold on this isolate. */
+let shares: OwnerShares | undefined
 const jwksCache: JwksCache = { fetched: {}, failedAt: 0 }
 
 /** The log, without what `configOf` and `respond` learned to be secret. */
@@ -136,11 +141,12 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   const ports = await portsOf(env, ctx)
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
   secrets.add(signingKey)
+  shares ??= new OwnerShares(read.maxStreamsPerOwner, STALE_MS)
   const settings = settingsOf(read, { ...ports, signingKey })
   const deps = {
     ...ports,
     ...settings,
-    hub: new IsolatedHub(ports),
+    hub: new IsolatedHub(ports, shares),
     openSink: openWorkerSink,
     assets: createBoundAssets(env.ASSETS),
     peerAddress: workersPeerAddress,
@@ -154,11 +160,13 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
 
 /** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
 async function work(env: Bindings, ports: Ports): Promise<void> {
-  const { concurrency, retentionDays, d1Queries } = configOf(env)
+  const { concurrency, concurrencyReserve, retentionDays, d1Queries } = configOf(env)
   const notifier = createGatheringNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
   const until = clock.now() + CLAIM_MS
-  const places = Math.min(concurrency, Math.floor(d1Queries / QUERIES_A_PLACE))
+  const mostPlaces = Math.floor(d1Queries / QUERIES_A_PLACE)
+  const reserve = Math.min(concurrencyReserve, Math.floor(mostPlaces * MOST_RESERVED))
+  const places = Math.min(concurrency, mostPlaces - reserve)
   const spent = () =>
     ports.queries.left <= CLAIM_RESERVE * d1Queries || notifier.told >= MOST_TOLD || clock.now() >= until
   const worker = new Worker(
@@ -169,6 +177,7 @@ async function work(env: Bindings, ports: Ports): Promise<void> {
       pid: 0,
       ...WORKER_TIMES,
       concurrency: places,
+      reserve,
       keepMs: retentionDays * DAY_MS,
       spent,
       ...(meanMs === undefined || places === concurrency ? {} : { meanMs }),

@@ -55,6 +55,7 @@ const proxies = list.transform((items, ctx): number | readonly string[] => {
   return z.NEVER
 })
 const PLACES = 'a whole number from 1 to 1000'
+const RESERVE = 'a whole number from 0 to 1000'
 const STREAMS = 'a whole number from 1'
 const QUERIES = 'a whole number from 50 to 1000'
 const LEEWAY = 'a whole number of seconds from 0 to 600'
@@ -81,6 +82,7 @@ const Variables = z.object({
   DATABASE_AUTH_TOKEN: z.string().optional(),
   D1_QUERIES: z.coerce.number(QUERIES).int(QUERIES).min(50, QUERIES).max(1000, QUERIES).default(1000),
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
+  CONCURRENCY_RESERVE: z.coerce.number(RESERVE).int(RESERVE).min(0, RESERVE).max(1000, RESERVE).optional(),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   // What an `Authorization` header can carry.
   MILLRACE_API_KEY: z
@@ -105,6 +107,7 @@ const Variables = z.object({
     .refine(hasNoUser, NO_USER)
     .optional(),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
+  MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   CORS_ORIGINS: origins.default([]),
   RETENTION_DAYS: z.coerce
     .number('a number of days, such as 30')
@@ -139,7 +142,10 @@ export interface Config {
   readonly databaseAuthToken: string | null
   /** At the edge, queries that one invocation may make. */
   readonly d1Queries: number
+  /** Jobs run at once, whoever owns them. */
   readonly concurrency: number
+  /** Jobs run beyond that, for owners who run little while others' long jobs hold all places. */
+  readonly concurrencyReserve: number
   readonly auth: 'open' | 'keys'
   readonly apiKey: string | null
   readonly allowPrivateUrls: boolean
@@ -162,6 +168,8 @@ export interface Config {
   readonly chunksUpstreamUrl: string | null
   /** Streams and waiting requests held at once; more are refused. */
   readonly maxStreams: number
+  /** Of these, how many one owner may hold. */
+  readonly maxStreamsPerOwner: number
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
@@ -215,6 +223,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     databaseAuthToken: v.DATABASE_AUTH_TOKEN ?? null,
     d1Queries: v.D1_QUERIES,
     concurrency: v.CONCURRENCY,
+    concurrencyReserve: v.CONCURRENCY_RESERVE ?? Math.floor(v.CONCURRENCY / 2),
     auth,
     apiKey: v.MILLRACE_API_KEY ?? null,
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
@@ -229,6 +238,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     chunkPrefixes: v.CHUNK_PREFIXES,
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     maxStreams: v.MAX_STREAMS,
+    maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
     tracing: (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? v.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,

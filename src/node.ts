@@ -117,9 +117,15 @@ async function start(config: Config): Promise<void> {
   const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
   const worker = new Worker(
     { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
-    { ...identity, ...WORKER_TIMES, concurrency: config.concurrency, keepMs: config.retentionDays * DAY_MS },
+    {
+      ...identity,
+      ...WORKER_TIMES,
+      concurrency: config.concurrency,
+      reserve: config.concurrencyReserve,
+      keepMs: config.retentionDays * DAY_MS,
+    },
   )
-  const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams })
+  const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner })
   const signingKey = config.signingKey ?? (await loadSigningKey(db))
   secrets.add(signingKey)
   const app = await createApp({

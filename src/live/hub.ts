@@ -5,6 +5,7 @@ import { Channel, type Feed } from './channel.ts'
 import { readEnd } from './event-log.ts'
 import { batchFeed, type FeedDeps, ownerFeed } from './feeds.ts'
 import { type KnownState, Waiters } from './long-poll.ts'
+import { OwnerShares } from './owner-shares.ts'
 import { join } from './ring.ts'
 import { readHeads } from './state.ts'
 import type { FollowedBatch, Following } from './stream-hub.ts'
@@ -35,14 +36,19 @@ export class Hub implements Following {
   /** By owner. */
   readonly #owners = new Map<string, Channel>()
   readonly #waiters: Waiters
+  readonly #shares: OwnerShares
   readonly #timers: ReturnType<typeof setInterval>[]
   #streams = 0
   #comparing = false
   #ended = false
 
-  /** @param options.maxStreams streams and waiting requests that this process holds at once; more are refused, none is dropped */
-  constructor(deps: HubDeps, options: { maxStreams?: number } = {}) {
+  /**
+   * @param options.maxStreams streams and waiting requests that this process holds at once; more are refused, none is dropped
+   * @param options.maxPerOwner how many of these one owner may hold
+   */
+  constructor(deps: HubDeps, options: { maxStreams?: number; maxPerOwner?: number } = {}) {
     this.#deps = deps
+    this.#shares = new OwnerShares(options.maxPerOwner)
     this.#maxStreams = options.maxStreams ?? Number.POSITIVE_INFINITY
     this.#waiters = new Waiters(deps.notifier)
     this.#timers = [
@@ -71,6 +77,20 @@ export class Hub implements Following {
     return this.#streams + this.#waiters.size >= this.#maxStreams
   }
 
+  get maxPerOwner(): number {
+    return this.#shares.max
+  }
+
+  fullFor(owner: string): 'server' | 'owner' | null {
+    if (this.full) return 'server'
+    return this.#shares.isFull(owner) ? 'owner' : null
+  }
+
+  hold(owner: string, sink: Sink): void {
+    const hold = this.#shares.hold(owner)
+    sink.onClose(() => hold.release())
+  }
+
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
     if (!this.#open(sink)) return
     this.#join(this.#channels, batch.id, () => batchFeed(this.#deps, batch), batch.lastSeq).join(sink, cursor)
@@ -89,8 +109,10 @@ export class Hub implements Following {
     this.#join(this.#owners, owner, () => ownerFeed(this.#deps, owner), end).join(sink, cursor)
   }
 
-  async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
-    return !this.#ended && !this.full && (await this.#waiters.wait(known, ms, signal))
+  async changed(known: KnownState, owner: string, ms: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#ended || this.fullFor(owner) !== null) return false
+    const hold = this.#shares.hold(owner)
+    return this.#waiters.wait(known, ms, signal).finally(() => hold.release())
   }
 
   /** Ends every stream and every wait; clients resume elsewhere. */

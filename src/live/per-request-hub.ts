@@ -11,6 +11,7 @@ import { readEnd, readOwnersPage } from './event-log.ts'
 import { batchFeed } from './feeds.ts'
 import { COMMENT_EVERY_MS, opening } from './hub.ts'
 import { type KnownState, Waiters } from './long-poll.ts'
+import type { OwnerShares } from './owner-shares.ts'
 import { readHeads, readRunningOf } from './state.ts'
 import type { FollowedBatch, Following } from './stream-hub.ts'
 
@@ -40,16 +41,40 @@ export interface IsolatedDeps {
   readonly log: Log
 }
 
-/** Follows batches for clients, each by itself. Knows of no other stream, so it counts none and is never full. */
+/** Between renewals of what a stream holds of its owner's share. */
+const RENEW_EVERY_MS = COMMENT_EVERY_MS
+/** What was not renewed for so long belonged to a request that was ended without a word; see {@link OwnerShares}. */
+export const STALE_MS = 4 * RENEW_EVERY_MS
+
+/** Follows batches for clients, each by itself. Knows of no other stream but how many each owner holds on this isolate. */
 export class IsolatedHub implements Following {
   readonly streams = 0
   readonly waiting = 0
   readonly watched = 0
-  readonly full = false
   readonly #deps: IsolatedDeps
+  readonly #shares: OwnerShares
 
-  constructor(deps: IsolatedDeps) {
+  /** @param shares of the isolate */
+  constructor(deps: IsolatedDeps, shares: OwnerShares) {
     this.#deps = deps
+    this.#shares = shares
+  }
+
+  get maxPerOwner(): number {
+    return this.#shares.max
+  }
+
+  fullFor(owner: string): 'owner' | null {
+    return this.#shares.isFull(owner) ? 'owner' : null
+  }
+
+  hold(owner: string, sink: Sink): void {
+    const hold = this.#shares.hold(owner)
+    const timer = setInterval(() => hold.renew(), RENEW_EVERY_MS)
+    sink.onClose(() => {
+      clearInterval(timer)
+      hold.release()
+    })
   }
 
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
@@ -71,7 +96,9 @@ export class IsolatedHub implements Following {
     this.#run(own, feed, { end, cursor: 'state' in from ? end : from.cursor }, sink, async () => {})
   }
 
-  async changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean> {
+  async changed(known: KnownState, owner: string, ms: number, signal: AbortSignal): Promise<boolean> {
+    if (this.fullFor(owner) !== null) return false
+    const hold = this.#shares.hold(owner)
     const { db } = this.#deps.openDatabase()
     const waiters = new Waiters(this.#deps.notifier)
     const look = async () => {
@@ -86,7 +113,10 @@ export class IsolatedHub implements Following {
     const changed = waiters.wait(known, ms, signal)
     // What happened between the caller's read and the beginning of the wait.
     void look()
-    return changed.finally(() => clearInterval(timer))
+    return changed.finally(() => {
+      clearInterval(timer)
+      hold.release()
+    })
   }
 
   #follow(batch: FollowedBatch, sink: Sink, cursor: number): void {

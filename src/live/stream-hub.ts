@@ -14,8 +14,12 @@ export interface Following {
   readonly waiting: number
   /** Batches followed now, and owners of whom all are. */
   readonly watched: number
-  /** Whether another stream would be one too many. Ask right before `follow`. */
-  readonly full: boolean
+  /** Streams and waiting requests that one owner may hold, as far as this home knows of them. */
+  readonly maxPerOwner: number
+  /** What would be too full with another stream or waiting request of an owner; null for nothing. Ask right before `hold`. */
+  fullFor(owner: string): 'server' | 'owner' | null
+  /** Counts a stream as its reader's until it is closed. The reader is who asked, whoever owns the batch. */
+  hold(owner: string, sink: Sink): void
   /**
    * Sends a batch's events after `cursor` to a sink, then what follows, until the batch is over or the client is gone.
    * @param batch as just read
@@ -35,9 +39,10 @@ export interface Following {
   followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void
   /**
    * Waits until a batch is no longer as `known`.
-   * @param ms at most this long; a home that is full does not wait
+   * @param owner who asks
+   * @param ms at most this long; a home that is full, or where the owner holds as many as one may, does not wait
    * @param signal aborts when the caller went away
    * @returns whether to look again
    */
-  changed(known: KnownState, ms: number, signal: AbortSignal): Promise<boolean>
+  changed(known: KnownState, owner: string, ms: number, signal: AbortSignal): Promise<boolean>
 }

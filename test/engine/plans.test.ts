@@ -9,6 +9,7 @@ import {
   retryBatch,
   stopBatch,
 } from '../../src/engine/transitions/batch-commands.ts'
+import { claim } from '../../src/engine/transitions/claim.ts'
 import { appendJobs, sealBatch } from '../../src/engine/transitions/open-batches.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
@@ -72,7 +73,7 @@ function detailOf(row: unknown): string {
 }
 
 it('looks rows up by index in whatever it does', async () => {
-  await engine.work()
+  const worker = await engine.work()
   const items = Array.from({ length: 30 }, (_, i) => (i % 10 === 0 ? { error: 'no good' } : { waitMs: 5, steps: 1 }))
   const ended = (id: string) => until(async () => ((await readBatch(engine.db, id, 'me'))?.finished ? true : null))
   const make = (options: Parameters<typeof submit>[1]['options'] & object, key?: string) =>
@@ -97,6 +98,12 @@ it('looks rows up by index in whatever it does', async () => {
   await stopBatch(engine, stopped.batchId, 'CANCELLED')
   await ended(stopped.batchId)
   await deleteBatch(engine, stopped.batchId)
+  await worker.stop(0)
+  for (const owner of ['hog', 'other']) {
+    await submit(engine, { owner, operation: echo, request: { items: Array.from({ length: 1_100 }, () => ({})) } })
+  }
+  await claim(engine, { lease: 'past', limit: 2, leaseMs: 1_000, passedOwners: ['hog', 'other'] })
+  await claim(engine, { lease: 'past', limit: 2, leaseMs: 1_000, passedOwners: ['hog'] })
   expect(seen.size).toBeGreaterThan(40)
   expect(walks(pathToFileURL(`${engine.folder}/millrace.db`).pathname)).toEqual([])
 })

@@ -3,7 +3,8 @@ import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../../ports.ts'
 import { jobs } from '../../schema/jobs.ts'
 import type { StopCode } from './bulk-transitions.ts'
-import { changeTurns, makeReady } from './fair-queue.ts'
+import { changeTurns, makeReady, nextTurns } from './fair-queue.ts'
+import { firstOfOthers, othersAreReady } from './pass-over.ts'
 
 /** A job held under a lease. */
 export interface Claimed extends Attempt {
@@ -25,6 +26,8 @@ export interface ClaimOrder {
   readonly lease: string
   readonly limit: number
   readonly leaseMs: number
+  /** Owners whose jobs are passed over; of each other owner one job at most is claimed. Absent where whoever is next is claimed. */
+  readonly passedOwners?: readonly string[]
 }
 
 /** A job as a claim brings it: one cell of JSON costs half of what ten cells do. */
@@ -45,15 +48,16 @@ interface BatchRow {
 }
 
 /** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link claimed}. */
-export function claimStatements(db: Database, now: number, { lease, limit, leaseMs }: ClaimOrder) {
+export function claimStatements(db: Database, now: number, { lease, limit, leaseMs, passedOwners }: ClaimOrder) {
   const until = now + leaseMs
+  const next = passedOwners === undefined ? nextTurns(limit) : firstOfOthers(passedOwners, limit)
   const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
-    changeTurns(db, limit),
+    changeTurns(db, next),
     db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
-      WHERE rowid IN (SELECT rowid FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit})`),
+      WHERE rowid IN (SELECT job FROM (${next}))`),
     // Half as dear as to have the update return them.
     db.all<JobRow>(sql`
       SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job
@@ -101,10 +105,11 @@ function parse(text: string): unknown {
 }
 
 /**
- * Claims ready jobs.
+ * Claims ready jobs. Where owners are passed over, it looks first, since a claim takes the write lock.
  * @returns the claimed jobs in the order of their turns
  */
 export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
+  if (order.passedOwners !== undefined && !(await othersAreReady(deps.db, order.passedOwners))) return []
   const [, , jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
   return claimed(order.lease, jobRows, batchRows)
 }

@@ -29,15 +29,20 @@ export function placeOf(owner: SQL, turn: SQL, priority: SQL): SQL {
   return sql`CASE WHEN ${priority} <> 0 OR ${ranked} THEN ${turn} - ${priority} END`
 }
 
+/** The jobs with the next turns, as `job, owner, turn, place`. */
+export function nextTurns(limit: number): SQL {
+  return sql`SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit}`
+}
+
 /**
- * Lets each owner's jobs with the lowest places have those of the next `limit` turns that are the owner's: they change turns with the
- * jobs that had them. Looks at no more jobs than it is about, and at none where nobody uses priorities.
+ * Lets each owner's jobs with the lowest places have those of the turns about to be claimed that are the owner's: they change turns with
+ * the jobs that had them. Looks at no more jobs than it is about, and at none where nobody uses priorities.
+ * @param claimed a SELECT of `job, owner, turn, place` from ready jobs: those that the claim would take
  */
-export function changeTurns(db: Database, limit: number): Statement {
+export function changeTurns(db: Database, claimed: SQL): Statement {
   return db.run(sql`
     WITH slots AS MATERIALIZED (
-      SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs WHERE status = 'ready' ORDER BY turn
-      LIMIT (SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE status = 'ready' AND place IS NOT NULL) THEN ${limit} ELSE 0 END)
+      SELECT job, owner, turn, place FROM (${claimed}) WHERE EXISTS (SELECT 1 FROM jobs WHERE status = 'ready' AND place IS NOT NULL)
     ), shares AS MATERIALIZED (
       SELECT owner, count(*) AS n FROM slots GROUP BY owner
     ), candidates AS (

@@ -3,6 +3,7 @@
 import type { Claimed } from '../transitions/claim.ts'
 import { Stopped, type StopReason } from './attempt.ts'
 import { LookAhead } from './prefetch.ts'
+import { Reserve, STUCK_MS } from './reserve.ts'
 
 /** A job under the lease it was claimed under. */
 export interface HeldJob {
@@ -12,27 +13,41 @@ export interface HeldJob {
   readonly since: number
   /** When its lease was last renewed. */
   renewedAt: number
+  /** Whether it runs in a place of the reserve. */
+  reserved: boolean
 }
 
-/** Keeps the places filled, lowest turn first. */
+/** What runs jobs. */
+export interface Runner {
+  /**
+   * Runs a job that has got its place, and calls {@link HeldJobs.ended} afterwards. A job that was told to stop before it began comes here
+   * too, beyond all places.
+   */
+  run(held: HeldJob): void
+  /** Called when the reserve has opened. */
+  stuck(): void
+}
+
+/** Keeps the places filled, lowest turn first, and lends those of the reserve. */
 export class HeldJobs {
   readonly #places: number
-  readonly #run: (held: HeldJob) => void
+  readonly #runner: Runner
   readonly #ahead: LookAhead
+  readonly #reserve: Reserve
   readonly #held = new Map<string, HeldJob>()
   #waiting: HeldJob[] = []
-  #running = 0
+  #watch: ReturnType<typeof setTimeout> | undefined
 
   /**
-   * @param places jobs that run at once
-   * @param run runs a job that has got its place, and calls {@link ended} afterwards. A job that was told to stop before it began comes
-   * here too, beyond all places
-   * @param meanMs see {@link LookAhead}
+   * @param options.places jobs that run at once
+   * @param options.reserve jobs that may run beyond that, see {@link Reserve}
+   * @param options.meanMs see {@link LookAhead}
    */
-  constructor(places: number, run: (held: HeldJob) => void, meanMs?: number) {
-    this.#places = places
-    this.#run = run
-    this.#ahead = new LookAhead(places, meanMs)
+  constructor(options: { places: number; reserve: number; meanMs?: number | undefined }, runner: Runner) {
+    this.#places = options.places
+    this.#runner = runner
+    this.#ahead = new LookAhead(options.places, options.meanMs)
+    this.#reserve = new Reserve(options.places, options.reserve)
   }
 
   /** How long a job takes, in milliseconds. */
@@ -57,11 +72,16 @@ export class HeldJobs {
     return this.#places + this.#ahead.jobs - this.#held.size
   }
 
+  /** Places of the reserve that may be claimed for, and owners who may have none of them; null while the reserve is closed. */
+  get reserve(): { readonly room: number; readonly ownersAtShare: readonly string[] } | null {
+    return this.#reserve.open ? { room: this.#reserve.free, ownersAtShare: this.#reserve.ownersAtShare } : null
+  }
+
   /** Holds a job. An older run of it lost its lease and may write nothing. */
   hold(job: Claimed, now: number): HeldJob {
     const older = this.#held.get(job.jobId)
     if (older !== undefined) this.stop(older, 'lost')
-    const held = { job, stop: new AbortController(), since: performance.now(), renewedAt: now }
+    const held = { job, stop: new AbortController(), since: performance.now(), renewedAt: now, reserved: false }
     this.#held.set(job.jobId, held)
     return held
   }
@@ -73,22 +93,53 @@ export class HeldJobs {
 
   /** Runs what waits, as far as there are places. */
   fill(): void {
-    while (this.#running < this.#places) {
+    while (!this.#reserve.full) {
       const next = this.#waiting.shift()
       if (next === undefined) return
-      this.#begin(next)
+      this.#begin(next, false)
+    }
+    if (this.#waiting.length === 0) return
+    if (!this.#reserve.open) this.watch()
+    else this.#lend()
+  }
+
+  /** Runs what waits of owners who may have a place of the reserve. */
+  #lend(): void {
+    for (;;) {
+      const next = this.#waiting.findIndex(({ job }) => this.#reserve.mayRun(job.owner))
+      if (next === -1) return
+      for (const held of this.#waiting.splice(next, 1)) this.#begin(held, true)
     }
   }
 
-  #begin(held: HeldJob): void {
-    this.#running++
-    this.#run(held)
+  /** Looks soon if the places are stuck, and tells so: for jobs that find no place, here or in the database. */
+  watch(): void {
+    if (!this.#reserve.exists || this.#watch !== undefined) return
+    this.#watch = setTimeout(() => {
+      this.#watch = undefined
+      if (!this.#reserve.full) return
+      if (!this.#reserve.open) return this.watch()
+      this.#lend()
+      this.#runner.stuck()
+    }, STUCK_MS + 1)
+  }
+
+  /** Looks no more. */
+  close(): void {
+    clearTimeout(this.#watch)
+  }
+
+  #begin(held: HeldJob, reserved: boolean): void {
+    held.reserved = reserved
+    this.#reserve.begin(held.job.owner, reserved)
+    this.#runner.run(held)
   }
 
   /** A run ended, and its place is free. @param ms how long it took */
-  ended(ms: number): void {
-    this.#running--
-    this.#ahead.note(ms)
+  ended({ job, reserved }: HeldJob, ms: number): void {
+    this.#reserve.end(job.owner, reserved)
+    // The reserve says nothing of how soon the other places are free.
+    if (!reserved) this.#ahead.note(ms)
     this.fill()
   }
 
@@ -103,7 +154,7 @@ export class HeldJobs {
     const place = this.#waiting.indexOf(held)
     if (place === -1) return
     this.#waiting.splice(place, 1)
-    this.#begin(held)
+    this.#begin(held, false)
   }
 
   /** Takes out what waits, if the first of it waits for longer than so many milliseconds, to be handed back: another worker may have places. */

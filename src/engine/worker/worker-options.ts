@@ -37,6 +37,11 @@ export interface WorkerOptions {
   readonly pid: number
   /** Jobs run at once. */
   readonly concurrency: number
+  /**
+   * Jobs run beyond that for owners who run little, while others' long jobs hold all places; see `reserve.ts`.
+   * @default half of `concurrency`, rounded down
+   */
+  readonly reserve?: number
   /** How long a lease lasts without a heartbeat. */
   readonly leaseMs: number
   /** Between heartbeats; progress is stored as often. */

@@ -11,6 +11,7 @@ import { Committer } from './group-commit.ts'
 import { every } from './interval.ts'
 import { type HeldJob, HeldJobs } from './leased-jobs.ts'
 import { ProgressBoard } from './progress.ts'
+import { defaultReserve } from './reserve.ts'
 import { DueAlarm } from './wakeup-timer.ts'
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
 
@@ -45,7 +46,11 @@ export class Worker {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
-    this.#held = new HeldJobs(options.concurrency, (held) => this.#run(held), options.meanMs)
+    const { concurrency: places, reserve = defaultReserve(places), meanMs } = options
+    this.#held = new HeldJobs(
+      { places, reserve, meanMs },
+      { run: (held) => this.#run(held), stuck: () => this.#pump() },
+    )
     this.#due = new DueAlarm(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
     this.#committer = new Committer(deps, {
       order: (freed) => this.#order(freed),
@@ -54,7 +59,7 @@ export class Worker {
         if (order !== null) this.#take(order, claimed)
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
         if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#due.look()
-        if (order === null || claimed.length === order.limit) this.#pump()
+        if (order === null || order.passedOwners !== undefined || claimed.length === order.limit) this.#pump()
       },
     })
   }
@@ -94,6 +99,7 @@ export class Worker {
     }
     for (const cancel of this.#timers) cancel()
     this.#due.stop()
+    this.#held.close()
     this.#board.stop()
     this.#committer.close()
     await signOut(this.#deps.db, [this.#options.id])
@@ -151,16 +157,30 @@ export class Worker {
       } finally {
         this.#take(order, claimed)
       }
-      if (claimed.length < order.limit) return
+      // Of the reserve each claim takes a job an owner, so that the next one knows who has how many.
+      if (claimed.length < (order.passedOwners === undefined ? order.limit : 1)) return
     }
   }
 
-  /** An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one. */
+  /**
+   * An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one; where there is none, for
+   * those of the reserve.
+   */
   #order(freed: number): ClaimOrder | null {
+    if (this.#stopping || this.#spent) return null
     const limit = this.#held.room - this.#asked + freed
-    if (limit <= 0 || this.#stopping || this.#spent) return null
-    this.#asked += limit
-    return { lease: `${this.#options.id}.${++this.#claims}`, limit, leaseMs: this.#options.leaseMs }
+    if (limit > 0) return this.#ask({ limit })
+    const { reserve } = this.#held
+    if (reserve === null) this.#held.watch()
+    else if (reserve.room > this.#asked) {
+      return this.#ask({ limit: reserve.room - this.#asked, passedOwners: reserve.ownersAtShare })
+    }
+    return null
+  }
+
+  #ask(order: Omit<ClaimOrder, 'lease' | 'leaseMs'>): ClaimOrder {
+    this.#asked += order.limit
+    return { lease: `${this.#options.id}.${++this.#claims}`, leaseMs: this.#options.leaseMs, ...order }
   }
 
   #take(order: ClaimOrder, claimed: readonly Claimed[]): void {
@@ -180,7 +200,8 @@ export class Worker {
     for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(unbegun(goOn(this.#deps.clock, job)))
   }
 
-  #run({ job, stop }: HeldJob): void {
+  #run(held: HeldJob): void {
+    const { job, stop } = held
     const { clock, db, blobs, fetcher, compute } = this.#deps
     const progress = (percent: number, message: string, stage?: string) => {
       if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
@@ -215,7 +236,7 @@ export class Worker {
       this.#board.remove(job.jobId)
       if (outcome === null) this.#held.drop(job)
       else this.#committer.add(outcome)
-      this.#held.ended(ms)
+      this.#held.ended(held, ms)
     })
   }
 
@@ -235,6 +256,8 @@ export class Worker {
     // Elsewhere the sweep looks as often.
     if (this.#options.sweepMs > this.#options.beatMs && this.#held.size > 0 && !this.#spent) {
       this.#stopHeld(await stoppedAmong(this.#deps.db, new Set([...this.#held].map(({ job }) => job.batchId))))
+      // Nobody wakes a worker there that is at work: it finds by itself that another owner waits.
+      if (this.#held.reserve !== null) this.#pump()
     }
   }
 

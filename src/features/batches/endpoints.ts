@@ -126,7 +126,7 @@ const following = (merged: readonly z.ZodType[]): readonly Endpoint[] => [
     query: FollowBatch,
     headers: ['Last-Event-ID'],
     answers: { 200: stream('The stream.', z.union([BatchEvent, OwnerState])) },
-    errors: [503],
+    errors: [429, 503],
   },
   {
     route: 'GET /api/batch/:id/stream',
@@ -142,7 +142,7 @@ const following = (merged: readonly z.ZodType[]): readonly Endpoint[] => [
       200: stream('The stream.', z.union([BatchEvent, BatchStatus])),
       204: { description: 'The caller has the last event of a batch that has ended.' },
     },
-    errors: [404, 503],
+    errors: [404, 429, 503],
   },
   {
     route: 'POST /api/batch/stream-token',

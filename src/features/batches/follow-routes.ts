@@ -76,6 +76,7 @@ async function link(c: Context<Env>, deps: AppDeps, batchId: string | null): Pro
 /** The state of a batch; with `If-None-Match` and `?wait=`, held back until it is another. */
 async function poll(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Response> {
   const { wait = 0, after } = readQuery(c, PollBatch)
+  const { owner } = c.get('caller')
   const until = deps.clock.now() + Math.min(wait, LONGEST_WAIT_SECONDS) * 1_000
   for (;;) {
     const batch = await findBatch(c, deps)
@@ -87,9 +88,9 @@ async function poll(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Response> {
       return c.json(after === undefined ? state : { ...state, ...(await eventsAfter(deps, batch, after)) })
     }
     const left = until - deps.clock.now()
-    // A full server does not hold it; nobody should ask on at once.
-    if (left > 0 && deps.hub.full) c.header('Retry-After', String(RETRY_AFTER_SECONDS))
-    if (left <= 0 || !(await deps.hub.changed(batch, left, c.req.raw.signal))) return c.body(null, 304)
+    // It is not held where the server or the owner's share is full; nobody should ask on at once.
+    if (left > 0 && deps.hub.fullFor(owner) !== null) c.header('Retry-After', String(RETRY_AFTER_SECONDS))
+    if (left <= 0 || !(await deps.hub.changed(batch, owner, left, c.req.raw.signal))) return c.body(null, 304)
   }
 }
 

@@ -85,7 +85,7 @@ export const ERRORS = {
   413: 'The body is larger than this route takes.',
   415: 'The body is of a type this route does not take.',
   422: 'The body is JSON, but its fields are not what they should be; each is named.',
-  429: 'More requests than the caller may send; `Retry-After` says when to go on.',
+  429: 'More requests or open streams than the caller may have; `Retry-After` says when to go on.',
   500: 'Something nobody foresaw. Report the request id.',
   503: 'The server cannot do it now; it may later.',
 } as const

@@ -1,0 +1,63 @@
+/**
+ * Passing over: claims for the reserve take no jobs of owners who run enough already, although these owners' turns come first.
+ *
+ * Their ready jobs may be many, so a claim looks at the next {@link WINDOW} turns only. Where all of them are such owners', those jobs are
+ * moved behind the last turns of their owners, which is what their turns would be had virtual time gone on without them; each keeps its
+ * place among its owner's jobs. So a claim stays a look-up however many jobs are passed over, and jobs are moved only as far as others are
+ * served.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import type { Database } from '../../ports.ts'
+
+/** Turns looked at by one claim. */
+const WINDOW = 1_000
+
+const listed = (owners: readonly string[]) => sql`(SELECT value FROM json_each(${JSON.stringify(owners)}))`
+
+/** The next turns; none beyond the last turn that anyone else has, so that nothing is looked at where nobody else has a job. */
+const nextTurns = (passed: readonly string[]) => sql`
+  SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs
+  WHERE status = 'ready' AND turn <= (
+    SELECT o.last_turn FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_turn DESC LIMIT 1)
+  ORDER BY turn LIMIT ${WINDOW}`
+
+/** The next job of each other owner, `limit` at most, as `job, owner, turn, place`. */
+export function firstOfOthers(passed: readonly string[], limit: number): SQL {
+  return sql`
+    SELECT job, owner, turn, place FROM (
+      SELECT w.*, row_number() OVER (PARTITION BY w.owner ORDER BY w.turn) AS nth FROM (${nextTurns(passed)}) w
+      WHERE w.owner NOT IN ${listed(passed)})
+    WHERE nth = 1 ORDER BY turn LIMIT ${limit}`
+}
+
+/**
+ * Looks for a ready job of another owner, and moves jobs that are in the way.
+ * @param passed owners whose jobs are passed over
+ * @returns true when there is one
+ */
+export async function othersAreReady(db: Database, passed: readonly string[]): Promise<boolean> {
+  for (;;) {
+    const row = await db.get<{ seen: number; others: number | null }>(
+      sql`SELECT count(*) AS seen, max(owner NOT IN ${listed(passed)}) AS others FROM (${nextTurns(passed)})`,
+    )
+    if (row.others === 1) return true
+    if (row.seen < WINDOW) return false
+    await moveBack(db, passed)
+  }
+}
+
+/** Moves the jobs of the next turns behind the last turns of their owners, unless someone else's is among them. */
+async function moveBack(db: Database, passed: readonly string[]): Promise<void> {
+  const turns = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.turn) OVER () AS top FROM (${nextTurns(passed)}) w`
+  await db.batch([
+    db.run(sql`
+      UPDATE owners SET last_turn = max(last_turn, m.top) + m.n
+      FROM (SELECT owner, max(top) AS top, count(*) AS n FROM (${turns}) WHERE others = 0 GROUP BY owner) m WHERE m.owner = owners.owner`),
+    db.run(sql`
+      UPDATE jobs SET turn = m.turn, place = m.place
+      FROM (
+        SELECT t.job, t.place, o.last_turn - count(*) OVER (PARTITION BY t.owner) + row_number() OVER (PARTITION BY t.owner ORDER BY t.turn) AS turn
+        FROM (${turns}) t JOIN owners o ON o.owner = t.owner WHERE t.others = 0
+      ) m WHERE jobs.rowid = m.job`),
+  ])
+}
