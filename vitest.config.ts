@@ -56,7 +56,7 @@ const SERVED = [
     'job-codes',
     'cache',
   ].map((name) => `server/${name}`),
-  ...['order', 'owner', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
+  ...['order', 'owner', 'owner-shares', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
   ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),
   ...['import', 'intake', 'deadline', 'surface', 'export'].map((name) => `cards/${name}`),
   'webhooks/server',

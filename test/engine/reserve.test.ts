@@ -56,7 +56,7 @@ describe('an owner whose long jobs hold all places', () => {
 
   it('after many quick ones, for which more was claimed than there are places', async () => {
     await engine.work({ concurrency: 4 })
-    await runShort('bob', 400)
+    await runShort('bob', 60)
     await engine.submit(items(200, LONG), { owner: 'hog' })
     for (let round = 0; round < 3; round++) await runShort('bob', 3)
     expect(await runningOf('hog')).toBeGreaterThanOrEqual(4)
