@@ -125,7 +125,10 @@ async function start(config: Config): Promise<void> {
       keepMs: config.retentionDays * DAY_MS,
     },
   )
-  const hub = new Hub({ ...ports, operations }, { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner })
+  const hub = new Hub(
+    { ...ports, operations },
+    { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner },
+  )
   const signingKey = config.signingKey ?? (await loadSigningKey(db))
   secrets.add(signingKey)
   const app = await createApp({

@@ -2,8 +2,8 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { claim } from '../../src/engine/claim.ts'
-import { Reserve } from '../../src/engine/reserve.ts'
+import { claim } from '../../src/engine/transitions/claim.ts'
+import { Reserve } from '../../src/engine/worker/reserve.ts'
 import { readBatch } from '../../src/live/state.ts'
 import { openEngine, until } from './rig.ts'
 

@@ -1,8 +1,8 @@
 /** What one owner may hold of the streams, on a server whose owners have keys. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { BatchAccepted } from '../../src/features/batches/schemas.ts'
 import { OwnerShares } from '../../src/live/owner-shares.ts'
-import { BatchAccepted } from '../../src/wire/native.ts'
 import { runEntry, startServer, type TestServer } from '../server/harness.ts'
 
 const SHARE = 4

@@ -1,7 +1,7 @@
 /** Three owners with keys of their own on one server, one of them hostile: how the others fare beside it, and by themselves in the same run. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { BatchAccepted } from '../../src/wire/native.ts'
+import { BatchAccepted } from '../../src/features/batches/schemas.ts'
 import { runEntry, startServer, type TestServer } from './harness.ts'
 
 const CONCURRENCY = 8
