@@ -36,8 +36,8 @@ export interface BlobStore {
 
 /** Scripts and styles of our own pages, by name. A home that serves them by itself needs none of this. */
 export interface Assets {
-  /** The bytes; null when there is no such file. */
-  read(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null>
+  /** Reads a file; the same bytes each time where they are kept in memory. Null when there is no such file. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null>
 }
 
 /** What a guarded fetch brought. */

@@ -1,5 +1,5 @@
 /** The scripts and styles of pages, from the packages they come with. */
-import { openAsBlob } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Assets } from '../ports.ts'
 
@@ -8,13 +8,19 @@ const FILES: ReadonlyMap<string, string> = new Map([
   ['swagger-ui-bundle.js', 'swagger-ui-dist/swagger-ui-bundle.js'],
 ])
 
-/** Reads files of installed packages; nothing else can be named. */
+/**
+ * Reads files of installed packages; nothing else can be named. Each is kept once it was read (1.7 MB together), so that any number of
+ * clients that do not read their answers share its memory.
+ */
 export function createNodeAssets(): Assets {
+  const kept = new Map<string, Uint8Array<ArrayBuffer>>()
   return {
     async read(name) {
       const file = FILES.get(name)
       if (file === undefined) return null
-      return (await openAsBlob(fileURLToPath(import.meta.resolve(file)))).stream()
+      const bytes = kept.get(name) ?? (await readFile(fileURLToPath(import.meta.resolve(file))))
+      kept.set(name, bytes)
+      return bytes
     },
   }
 }

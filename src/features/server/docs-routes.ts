@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { html } from 'hono/html'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { tagged } from '../../http/response/etag.ts'
+import { answerTagged, makeTag } from '../../http/response/etag.ts'
 
 /** Scripts, styles and requests of this server alone; the style sheet holds its pictures itself. */
 const POLICY = `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
@@ -30,11 +30,12 @@ const ROBOTS = 'User-agent: *\nAllow: /cards/\nAllow: /results/\nDisallow: /\n'
 
 /** `GET /openapi.json`, `GET /docs`, `GET /docs/:file`, `GET /robots.txt`. None needs a key. */
 export function docsRoutes(deps: Pick<AppDeps, 'assets'>, makeDocument: () => Promise<string>): Hono<Env> {
-  let document: string | undefined
+  /** Bytes that all answers share. */
+  let document: { readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined
   return new Hono<Env>()
     .get('/openapi.json', async (c) => {
-      document ??= await makeDocument()
-      return tagged(c, document, document)
+      document ??= await encode(await makeDocument())
+      return answerTagged(c, document.etag, document.bytes)
     })
     .get('/docs', (c) => {
       c.header('Content-Security-Policy', POLICY)
@@ -50,6 +51,11 @@ export function docsRoutes(deps: Pick<AppDeps, 'assets'>, makeDocument: () => Pr
       return c.body(body, 200, { 'Content-Type': type, 'Cache-Control': 'public, max-age=3600' })
     })
     .get('/robots.txt', (c) => c.text(ROBOTS))
+}
+
+async function encode(text: string) {
+  const bytes = new TextEncoder().encode(text)
+  return { bytes, etag: await makeTag(bytes) }
 }
 
 const PAGE = html`<!doctype html>

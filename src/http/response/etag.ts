@@ -17,9 +17,18 @@ export function taggedJson(c: Context<Env>, content: object, rest?: object): Pro
 
 /** Likewise, of JSON texts; the tag is weak where the answer is not the content itself. */
 export async function tagged(c: Context<Env>, content: string, answer: string): Promise<Response> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(content)))
-  const hex = Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
-  const etag = `${content === answer ? '' : 'W/'}"${hex}"`
+  const etag = `${content === answer ? '' : 'W/'}${await makeTag(new TextEncoder().encode(content))}`
+  return answerTagged(c, etag, answer)
+}
+
+/** Makes the strong tag of some bytes. */
+export async function makeTag(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return `"${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')}"`
+}
+
+/** Answers JSON whose tag is known, or 304. Bytes are sent as they are, without a copy a request. */
+export function answerTagged(c: Context<Env>, etag: string, answer: string | Uint8Array<ArrayBuffer>): Response {
   c.header('ETag', etag)
   if (isKnown(c, etag)) return c.body(null, 304)
   c.header('Content-Type', 'application/json')

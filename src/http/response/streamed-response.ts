@@ -33,12 +33,18 @@ function guarded(
   length: number | undefined,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader()
+  // A client may go away before anything listens to the stream that is returned here: what it holds open is closed all the same.
+  const { signal } = c.req.raw
+  const close = () => void reader.cancel(signal.reason).catch(() => {})
+  if (signal.aborted) close()
+  else signal.addEventListener('abort', close)
   let sent = 0
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           const { done, value } = await reader.read()
+          if (signal.aborted) return controller.close()
           if (done && length !== undefined && sent < length)
             throw new Error(`A body of ${length} bytes ended at ${sent}`)
           if (done) return controller.close()
