@@ -57,6 +57,8 @@ const proxies = list.transform((items, ctx): number | readonly string[] => {
 const PLACES = 'a whole number from 1 to 1000'
 const RESERVE = 'a whole number from 0 to 1000'
 const STREAMS = 'a whole number from 1'
+const CONNECTIONS = 'a whole number from 1'
+const KEEP_ALIVE = 'a number of seconds from 1 to 3600'
 const QUERIES = 'a whole number from 50 to 1000'
 const LEEWAY = 'a whole number of seconds from 0 to 600'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
@@ -108,6 +110,8 @@ const Variables = z.object({
     .optional(),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
+  MAX_CONNECTIONS: z.coerce.number(CONNECTIONS).int(CONNECTIONS).min(1, CONNECTIONS).optional(),
+  KEEP_ALIVE_SECONDS: z.coerce.number(KEEP_ALIVE).min(1, KEEP_ALIVE).max(3600, KEEP_ALIVE).default(75),
   CORS_ORIGINS: origins.default([]),
   RETENTION_DAYS: z.coerce
     .number('a number of days, such as 30')
@@ -170,6 +174,10 @@ export interface Config {
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
   readonly maxStreamsPerOwner: number
+  /** Connections held at once by a process on Node; more are answered 503. */
+  readonly maxConnections: number
+  /** Time that a connection without a request is kept for the next one, in milliseconds. */
+  readonly keepAliveMs: number
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
@@ -189,6 +197,9 @@ function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof 
   if (TRUST_PROXY !== 0) return 'leave out TRUST_PROXY, or use MILLRACE_AUTH=keys behind a proxy'
   return null
 }
+
+/** Connections that are taken beside one for every stream, so that streams alone never fill a server. */
+const CONNECTIONS_BESIDE_STREAMS = 2_000
 
 /** The ports that the printed clients of the five surfaces call. */
 const DEFAULT_PORTS = [8000, 3001]
@@ -239,6 +250,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
+    maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,
+    keepAliveMs: v.KEEP_ALIVE_SECONDS * 1_000,
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
     tracing: (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? v.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,

@@ -12,10 +12,11 @@ import { createNodeAssets } from './drivers/assets-node.ts'
 import { BackupError, backUp, holdsDatabase, restore } from './drivers/backup-fs.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
+import { Connections } from './drivers/connections-node.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
-import { drain, listen } from './drivers/listen-node.ts'
+import { listen } from './drivers/listen-node.ts'
 import { createPinoLog } from './drivers/log-pino.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
@@ -131,8 +132,10 @@ async function start(config: Config): Promise<void> {
   )
   const signingKey = config.signingKey ?? (await loadSigningKey(db))
   secrets.add(signingKey)
+  const connections = new Connections(config)
   const app = await createApp({
     ...ports,
+    connections,
     operations,
     hub,
     openSink: openNodeSink,
@@ -144,12 +147,17 @@ async function start(config: Config): Promise<void> {
     ...settingsOf(config, { db, clock, signingKey }),
   })
   // First, so that a start that fails at a port has claimed nothing.
-  const servers = await listen({ ...config, fetch: app.fetch, body: (error) => refusal(log, error) })
+  const servers = await listen({
+    ...config,
+    connections,
+    fetch: app.fetch,
+    body: (error, path) => refusal(log, error, path),
+  })
   await worker.start()
   onStopSignal(async () => {
-    const drained = servers.map((server) => drain(server, GRACE_MS))
+    const drained = connections.drain(servers, GRACE_MS)
     hub.close()
-    await Promise.all([worker.stop(GRACE_MS), ...drained])
+    await Promise.all([worker.stop(GRACE_MS), drained])
     await compute.close()
     await tracing?.close(TRACES_MS)
     close()
@@ -157,10 +165,10 @@ async function start(config: Config): Promise<void> {
 }
 
 /** What somebody is told whose request is none that the app can be asked; in the log under the same id. */
-function refusal(log: Log, error: MillraceError): object {
+function refusal(log: Log, error: MillraceError, path = '/'): object {
   const requestId = randomUUID()
   log.info({ requestId, code: error.code, cause: messageOf(error.cause) }, 'a request that is none')
-  return errorBody('/', error, requestId)
+  return errorBody(path, error, requestId)
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -1,9 +1,11 @@
-/** Listening on Node: ports, what is no HTTP, and stopping without cutting off who is being answered. */
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { getRequestListener, RequestError } from '@hono/node-server'
+/** Listening on Node: ports, and answers to what is no request of any route. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { Socket } from 'node:net'
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { ConfigError } from '../config.ts'
 import { MillraceError } from '../errors.ts'
+import { closeIfUnread } from './connection-node.ts'
+import { Connections } from './connections-node.ts'
 
 /** Where to listen, and who answers. */
 export interface ListenOptions {
@@ -12,14 +14,22 @@ export interface ListenOptions {
   /** False when the ports are our own choice, so that one that is taken is no error as long as another is free. */
   readonly portsGiven: boolean
   readonly fetch: (request: Request, binding: unknown) => Response | Promise<Response>
-  /** How an error is worded to somebody whose request is no request of any route. */
-  readonly body: (error: MillraceError) => object
+  /** How an error is worded to somebody whose request is no request of any route; `path` where one could be read. */
+  readonly body: (error: MillraceError, path?: string) => object
+  /** Tracks the connections. @default one without a limit */
+  readonly connections?: Connections
 }
 
 /** A large upload over a slow line takes its time; Node would cut it off after five minutes. */
 const UPLOAD_MS = 60 * 60 * 1_000
-/** Between looks for connections that fell idle while a server stops. */
-const IDLE_MS = 20
+/** Time that a head may take beyond what an idle connection is kept, so that the two never race, in milliseconds. */
+const HEADERS_MARGIN_MS = 1_000
+/** Interval at which Node looks for requests that are late, in milliseconds. */
+const CHECK_MS = 5_000
+/** Seconds after which a client that found no place should try again. */
+const RETRY_AFTER_SECONDS = 5
+/** Answered beyond the limit of connections too: a full server is alive. */
+const ALIVE_PATH = '/healthz'
 
 /**
  * Listens on every port asked for; of ports nobody asked for, on those that are free.
@@ -27,9 +37,10 @@ const IDLE_MS = 20
  */
 export async function listen(options: ListenOptions): Promise<Server[]> {
   const servers: Server[] = []
+  const connections = options.connections ?? new Connections()
   for (const port of options.ports) {
     try {
-      servers.push(await listenOn(port, options))
+      servers.push(await listenOn(port, { ...options, connections }))
     } catch (error) {
       if (options.portsGiven || (port === options.ports.at(-1) && servers.length === 0)) throw error
     }
@@ -37,21 +48,27 @@ export async function listen(options: ListenOptions): Promise<Server[]> {
   return servers
 }
 
-function listenOn(port: number, { host, fetch, body }: ListenOptions): Promise<Server> {
-  const refuse = (thrown: unknown) => {
-    const error = asRefusal(thrown)
-    return Response.json(body(error), { status: error.status, headers: { Connection: 'close' } })
-  }
-  const answer = getRequestListener(fetch, { hostname: host, errorHandler: refuse })
-  // Node would answer a request without a host by itself, and without a body.
-  const server = createServer({ requestTimeout: UPLOAD_MS, requireHostHeader: false }, (incoming, outgoing) => {
-    const { headers, httpVersion, socket } = incoming
-    if (headers.host !== undefined || httpVersion === '1.0') return answer(incoming, outgoing)
-    answerRaw(new Error('HTTP/1.1 without a host'), socket, body)
+type Answering = ListenOptions & { readonly connections: Connections }
+
+function listenOn(port: number, options: Answering): Promise<Server> {
+  const { host, connections } = options
+  const server = createServer({
+    requestTimeout: UPLOAD_MS,
+    keepAliveTimeout: connections.keepAliveMs,
+    headersTimeout: connections.keepAliveMs + HEADERS_MARGIN_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    // Node would answer a request without a host by itself, and without a body.
+    requireHostHeader: false,
   })
-  server.on('clientError', (error, socket) => answerRaw(error, socket, body))
-  server.on('connect', (_: IncomingMessage, socket: Duplex) => answerRaw(new Error('CONNECT'), socket, body))
-  server.on('checkExpectation', ({ socket }: IncomingMessage) => answerRaw(new Error('An expectation'), socket, body))
+  connections.watch(server)
+  const answer = answering(options)
+  server.on('request', (incoming, outgoing) => answer(incoming, outgoing, false))
+  server.on('checkExpectation', (incoming, outgoing) => answer(incoming, outgoing, true))
+  const refuse = (error: Error, socket: unknown) => {
+    if (socket instanceof Socket) answerRaw(error, socket, options)
+  }
+  server.on('clientError', refuse)
+  server.on('connect', (_: IncomingMessage, socket: unknown) => refuse(new Error('CONNECT'), socket))
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
     server.listen(port, host, () => {
@@ -64,6 +81,52 @@ function listenOn(port: number, { host, fetch, body }: ListenOptions): Promise<S
   })
 }
 
+/** Makes what answers requests, one at a time a connection: by the app, or with an error where they are none that it can be asked. */
+function answering({ host, fetch, body, connections }: Answering) {
+  const respond = async (request: Request, binding: unknown) => {
+    const response = await fetch(request, binding)
+    if (!isBinding(binding)) return response
+    const { incoming, outgoing } = binding
+    closeIfUnread(incoming, outgoing)
+    // Nobody will read it; what it holds open is closed.
+    if (outgoing.destroyed) await response.body?.cancel()
+    return response
+  }
+  const errorHandler = (thrown: unknown) => {
+    const error = asRefusal(thrown)
+    return Response.json(body(error), { status: error.status, headers: { Connection: 'close' } })
+  }
+  const answer = getRequestListener(respond, { hostname: host, errorHandler })
+  return (incoming: IncomingMessage, outgoing: ServerResponse, expects: boolean) => {
+    const connection = connections.of(incoming.socket)
+    connection?.take(incoming, outgoing, () => {
+      const path = incoming.url?.split('?', 1)[0] ?? '/'
+      const noHost = incoming.headers.host === undefined && incoming.httpVersion !== '1.0'
+      if (noHost || expects) {
+        const cause = new Error(noHost ? 'HTTP/1.1 without a host' : 'An expectation')
+        answerError(outgoing, body, new MillraceError('INVALID_REQUEST', NOT_HTTP, { cause }))
+      } else if (connection.overLimit && path !== ALIVE_PATH) {
+        const message = `This server holds as many connections as it may. Try again in ${RETRY_AFTER_SECONDS} seconds.`
+        const cause = new Error('Beyond MAX_CONNECTIONS')
+        outgoing.setHeader('Retry-After', RETRY_AFTER_SECONDS)
+        answerError(outgoing, body, new MillraceError('SERVICE_UNAVAILABLE', message, { cause }), path)
+      } else void answer(incoming, outgoing)
+    })
+  }
+}
+
+function isBinding(binding: unknown): binding is HttpBindings {
+  return typeof binding === 'object' && binding !== null && 'incoming' in binding && 'outgoing' in binding
+}
+
+/** Answers a request that the app is not asked, in its turn, as the last of its connection. */
+function answerError(outgoing: ServerResponse, body: ListenOptions['body'], error: MillraceError, path?: string): void {
+  const text = JSON.stringify(body(error, path))
+  outgoing.shouldKeepAlive = false
+  outgoing.writeHead(error.status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
+  outgoing.end(text)
+}
+
 /** What of a request could not be understood, before there was a route to ask. Routes answer their own errors. */
 function asRefusal(thrown: unknown): MillraceError {
   if (!(thrown instanceof RequestError)) {
@@ -73,6 +136,8 @@ function asRefusal(thrown: unknown): MillraceError {
   return new MillraceError('INVALID_REQUEST', `The ${part} of this request cannot be understood.`, { cause: thrown })
 }
 
+const NOT_HTTP = 'This is no HTTP request that can be understood.'
+
 /** By the parser's codes; what is not here is a bad request. */
 const RAW: Readonly<Record<string, readonly [status: number, code: 'TOO_LARGE' | 'TIMEOUT', message: string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'TOO_LARGE', 'The headers of this request, or its address, hold more than 16 KB.'],
@@ -80,18 +145,16 @@ const RAW: Readonly<Record<string, readonly [status: number, code: 'TOO_LARGE' |
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'TIMEOUT', 'The request did not come to its end in time.'],
 }
 
-/** Answers what Node's parser refused. */
-function answerRaw(error: Error, socket: Duplex, body: ListenOptions['body']): void {
+/** Answers what Node's parser refused, and what is no request but has taken the socket over. */
+function answerRaw(error: Error, socket: Socket, { body, connections }: Answering): void {
+  const connection = connections.of(socket)
   const fault = 'code' in error ? String(error.code) : ''
-  if (fault === 'ECONNRESET' || !socket.writable) {
+  if (fault === 'ECONNRESET' || !socket.writable || connection === null) {
     socket.destroy()
     return
   }
-  const [status, code, message] = RAW[fault] ?? [
-    400,
-    'INVALID_REQUEST',
-    'This is no HTTP request that can be understood.',
-  ]
+  if (connection.closing) return
+  const [status, code, message] = RAW[fault] ?? [400, 'INVALID_REQUEST', NOT_HTTP]
   const text = JSON.stringify(body(new MillraceError(code, message, { cause: error })))
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -99,7 +162,7 @@ function answerRaw(error: Error, socket: Duplex, body: ListenOptions['body']): v
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(text)}`,
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`)
+  connection.refuse(`${head.join('\r\n')}\r\n\r\n${text}`)
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
@@ -108,17 +171,4 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
       ? `PORT=${port} is taken by another program. Choose another, for example PORT=8080.`
       : `HOST=${host} PORT=${port} cannot be listened on: ${error.message}.`,
   )
-}
-
-/**
- * Takes no more connections and lets the requests under way be answered, for at most `ms`. What falls idle is closed at once: a client that
- * came back on such a connection would be cut off once more.
- */
-export async function drain(server: Server, ms: number): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS)
-  const late = setTimeout(() => server.closeAllConnections(), ms)
-  await closed
-  clearInterval(idle)
-  clearTimeout(late)
 }

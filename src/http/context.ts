@@ -102,6 +102,8 @@ export interface AppDeps {
    * what the runtime handed to the app. Absent where a body that fails does that by itself.
    */
   readonly breakOff?: (binding: unknown) => void
+  /** Connections of this process: how many are open, and how many were refused since the start. Absent where the platform holds them. */
+  readonly connections?: { readonly open: number; readonly refused: number }
   readonly log: Log
   readonly auth: AuthConfig
   readonly chunks: Chunks

@@ -18,6 +18,7 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
       gauge('millrace_workers', 'Workers seen in the last 30 seconds.', workers),
       gauge('millrace_streams', 'Streams open on this process.', deps.hub.streams),
       gauge('millrace_watched', 'Batches followed by this process.', deps.hub.watched),
+      ...connectionMetrics(deps),
       {
         name: 'millrace_attempt_seconds',
         help: 'Attempts that ended on this process, and how long they took.',
@@ -30,6 +31,20 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
     ]
     return c.body(encodeMetrics(metrics), 200, { 'Content-Type': PROMETHEUS_TYPE })
   })
+}
+
+function connectionMetrics({ connections }: Pick<AppDeps, 'connections'>): Metric[] {
+  if (connections === undefined) return []
+  const help = 'Connections beyond MAX_CONNECTIONS since the start, which were answered 503 or closed.'
+  return [
+    gauge('millrace_connections', 'HTTP connections open on this process.', connections.open),
+    {
+      name: 'millrace_connections_refused_total',
+      help,
+      type: 'counter',
+      samples: [{ value: connections.refused }],
+    },
+  ]
 }
 
 const gauge = (name: string, help: string, value: number): Metric => ({
