@@ -1,0 +1,241 @@
+/** Point 5: one hostile owner of three leaves the others what they have alone, five times over. */
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import { heatSheet } from '../../server/sheets.ts'
+import { batchEnd, call, echo, KEYS, p95, pick, textAt, timed, tokenOf, until } from '../call.ts'
+import { heavyPdf } from '../heavy-pdf.ts'
+import type { Point } from '../points.ts'
+import { raw } from '../raw.ts'
+import { demand, type Report } from '../report.ts'
+import { type Server, Target } from '../server.ts'
+
+const HOSTILE = 'mal'
+const OTHERS = ['bea', 'cal'] as const
+const ROUNDS = 6
+/** Others may wait twice as long as alone; a wait below this is none on a machine that others use. */
+const FACTOR = 2
+const FLOOR_MS = 1_500
+
+/** Ends batches of the hostile owner, so that the next probe begins with a quiet server. */
+async function quiet(server: Server): Promise<void> {
+  const { json } = await call(server, '/api/batch', { as: HOSTILE })
+  const batches = pick(json, 'batches')
+  for (const batch of Array.isArray(batches) ? batches : []) {
+    await call(server, `/api/batch/${pick(batch, 'id')}/cancel`, { as: HOSTILE, method: 'POST' })
+  }
+}
+
+/** How long the others wait for something, alone and beside the hostile owner. */
+async function compared(
+  work: (owner: string, round: string) => Promise<unknown>,
+  attack: () => Promise<unknown>,
+  allowMs: number,
+): Promise<string> {
+  const waits = async (name: string) =>
+    (
+      await Promise.all(
+        OTHERS.map(async (owner) => {
+          const all: number[] = []
+          for (let i = 0; i < ROUNDS; i++) all.push(await timed(() => work(owner, `${name}-${owner}-${i}`)))
+          return all
+        }),
+      )
+    ).flat()
+  await work(OTHERS[0], 'warm')
+  const alone = p95(await waits('alone'))
+  await attack()
+  const beside = p95(await waits('beside'))
+  const allowed = Math.max(FACTOR * alone, allowMs)
+  const told = `p95 ${Math.round(alone)} ms alone, ${Math.round(beside)} beside; allowed ${Math.round(allowed)}`
+  demand(beside <= allowed, told)
+  return told
+}
+
+/** A name server that answers for `ok…test` with this machine, and for `…never.test` not at all. */
+async function nameServer() {
+  const socket = createSocket('udp4')
+  socket.on('message', (query, from) => {
+    const labels: string[] = []
+    let at = 12
+    for (let size = query[at] ?? 0; size > 0; size = query[at] ?? 0) {
+      labels.push(query.toString('latin1', at + 1, at + 1 + size))
+      at += size + 1
+    }
+    if (labels.join('.').endsWith('never.test')) return
+    const end = at + 5
+    const isAddress = query.readUInt16BE(at + 1) === 1
+    const head = Buffer.from(query.subarray(0, 12))
+    head.writeUInt16BE(0x8580, 2)
+    head.writeUInt16BE(isAddress ? 1 : 0, 6)
+    head.writeUInt32BE(0, 8)
+    const answer = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1])
+    socket.send(Buffer.concat([head, query.subarray(12, end), ...(isAddress ? [answer] : [])]), from.port, from.address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket
+}
+
+/** Serves a different small sheet under every path. */
+async function sheetHost() {
+  const server = createServer((request, response) => {
+    void heatSheet({ meet: request.url ?? '' }).then((bytes) =>
+      response.writeHead(200, { 'Content-Type': 'application/pdf' }).end(bytes),
+    )
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return {
+    port,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+const links = (urls: readonly string[]) => ({
+  operation: 'heat-sheet',
+  input: { swimmer: 'Ada Quill' },
+  items: urls.map((url) => ({ url })),
+})
+
+async function names(report: Report): Promise<void> {
+  const dns = await nameServer()
+  const host = await sheetHost()
+  await using target = new Target({
+    env: {
+      ...KEYS,
+      MILLRACE_ALLOW_PRIVATE_URLS: '1',
+      DNS_SERVERS: `127.0.0.1:${dns.address().port}`,
+      LOG_LEVEL: 'warn',
+    },
+  })
+  const options = {
+    name: '100 links whose names are never answered',
+    expected: `others wait ≤ ${FACTOR} × as long`,
+    withinMs: 75_000,
+  }
+  await report.probe('5', target, options, (server) => {
+    const work = async (owner: string, round: string) => {
+      const body = links([`http://ok-${round}.test:${host.port}/${round}.pdf`])
+      const id = textAt(await call(server, '/api/batch', { as: owner, body }), 'batchId')
+      const batch = await batchEnd(server, id, { as: owner, ms: 30_000 })
+      demand(pick(batch, 'status') === 'completed', `a download of another ended ${pick(batch, 'status')}`)
+    }
+    const attack = async () => {
+      const body = links(Array.from({ length: 100 }, (_, i) => `http://h${i}.never.test/a.pdf`))
+      await call(server, '/api/batch', { as: HOSTILE, body })
+      await pause(500)
+    }
+    return compared(work, attack, FLOOR_MS)
+  })
+  dns.close()
+  host.close()
+}
+
+async function sendSheet(server: Server, owner: string, bytes: Uint8Array, name: string): Promise<string> {
+  const form = new FormData()
+  form.set('swimmer', 'Ada Quill')
+  form.set('pdfs', new Blob([Uint8Array.from(bytes)]), name)
+  return textAt(await call(server, '/api/batch/extract', { as: owner, body: form }), 'batchId')
+}
+
+/** Pieces of text in a document that takes some seconds to read. */
+const SLOW_WEIGHT = 150_000
+
+/** Ten documents that take seconds each. Nobody is interrupted within a stretch, so that others wait for one of them at most. */
+async function documents(server: Server): Promise<string> {
+  await batchEnd(server, await sendSheet(server, HOSTILE, await heatSheet({ meet: 'warm' }), 'a.pdf'), { as: HOSTILE })
+  const slow = await timed(async () => {
+    const id = await sendSheet(server, HOSTILE, heavyPdf({ pages: 1, weight: SLOW_WEIGHT, seed: 0 }), 'slow.pdf')
+    await batchEnd(server, id, { as: HOSTILE, ms: 60_000 })
+  })
+  const work = async (owner: string, round: string) => {
+    const id = await sendSheet(server, owner, await heatSheet({ meet: round }), 'a.pdf')
+    await batchEnd(server, id, { as: owner, ms: 60_000 })
+  }
+  const attack = async () => {
+    for (let i = 1; i <= 10; i++)
+      await sendSheet(server, HOSTILE, heavyPdf({ pages: 1, weight: SLOW_WEIGHT, seed: i }), `${i}.pdf`)
+    await pause(300)
+  }
+  return `${await compared(work, attack, FLOOR_MS + 1.5 * slow)} (one slow document: ${Math.round(slow)} ms)`
+}
+
+async function sleepers(server: Server): Promise<string> {
+  const work = async (owner: string) =>
+    batchEnd(server, await echo(server, [{ value: 1 }], { as: owner }), { as: owner, ms: 40_000 })
+  const attack = async () => {
+    await echo(
+      server,
+      Array.from({ length: 200 }, () => ({ waitMs: 30_000 })),
+      { as: HOSTILE },
+    )
+    await pause(800)
+  }
+  return compared(work, attack, FLOOR_MS)
+}
+
+const MAX_STREAMS = 20
+
+async function streams(server: Server): Promise<string> {
+  const open = async (owner: string) => {
+    const connection = await raw(server.port)
+    const auth = `Authorization: Bearer ${await tokenOf(owner)}`
+    connection.socket.write(`GET /api/batch/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n${auth}\r\n\r\n`)
+    await connection.answered()
+    return { connection, status: Number(connection.text.slice(9, 12)) }
+  }
+  const all = []
+  for (let i = 0; i < MAX_STREAMS + 5; i++) all.push(await open(HOSTILE))
+  const own = all.filter(({ status }) => status === 200).length
+  const others = await Promise.all([...OTHERS, ...OTHERS].map(open))
+  const served = others.filter(({ status }) => status === 200).length
+  const refusal = all.at(-1)
+  for (const { connection } of [...all, ...others]) connection.socket.destroy()
+  const told = `${own} of ${MAX_STREAMS} for one, then ${refusal?.status}; others ${served} of ${others.length}`
+  demand(served === others.length && refusal?.status !== 200, told)
+  return told
+}
+
+/** A document each of whose stretches is within the limit of one, and which is beyond it as a whole. */
+async function longDocument(server: Server): Promise<string> {
+  const id = await sendSheet(server, HOSTILE, heavyPdf({ pages: 400, weight: 4_000, seed: 99 }), 'long.pdf')
+  const job = await until('end of the document', 45_000, async () => {
+    const { json } = await call(server, `/api/batch/${id}/jobs`, { as: HOSTILE })
+    const first = pick(json, 'jobs', 0)
+    return ['failed', 'completed'].includes(String(pick(first, 'status'))) ? first : null
+  })
+  const told = `${pick(job, 'status')} ${pick(job, 'errorCode')} ${pick(job, 'errorMessage')}`
+  demand(pick(job, 'errorCode') === 'TOO_LARGE', told)
+  return told
+}
+
+async function run(report: Report): Promise<void> {
+  const expected = `others wait ≤ ${FACTOR} × as long`
+  {
+    await using node = new Target({ env: { ...KEYS, MAX_STREAMS: String(MAX_STREAMS), LOG_LEVEL: 'warn' } })
+    await report.probe('5', node, { name: 'every stream there may be', expected: 'a share for others' }, streams)
+    const sleeping = { name: '200 sleeping jobs', expected, withinMs: 90_000 }
+    await report.probe('5', node, sleeping, (server) => sleepers(server).finally(() => quiet(server)))
+  }
+  {
+    await using node = new Target({ env: { ...KEYS, LOG_LEVEL: 'warn' } })
+    await report.probe(
+      '5',
+      node,
+      { name: 'ten slow documents', expected: `${expected}, or one slow document`, withinMs: 90_000 },
+      documents,
+    )
+  }
+  await names(report)
+  await using node = new Target({ env: { ...KEYS, LOG_LEVEL: 'warn', MAX_DOCUMENT_CPU_SECONDS: '3' } })
+  const long = { name: '400 heavy pages, 3 s of CPU a document', expected: 'TOO_LARGE', withinMs: 60_000 }
+  await report.probe('5', node, long, longDocument)
+}
+
+export const owners: Point = { point: '5', title: 'owners', lane: 'measured', run }
