@@ -9,8 +9,8 @@ export const JWT_SECRET = 'a-secret-that-only-this-run-of-probes-knows'
 /** Environment of a server that wants keys and takes those JWTs. */
 export const KEYS = { MILLRACE_AUTH: 'keys', JWT_SECRET } as const
 
-const ANSWER_MS = 20_000
-const LOOK_MS = 50
+const ANSWER_MS = 30_000
+const LOOK_MS = 100
 
 /** Signs claims as the issuer does. */
 export function sign(claims: JWTPayload, secret = JWT_SECRET): Promise<string> {
@@ -114,7 +114,7 @@ const ENDED = new Set(['completed', 'partial', 'failed', 'cancelled'])
 
 /** Waits until a batch has ended. @returns its facts as `GET /api/batch/:id` has them */
 export async function batchEnd(server: Server, id: string, options: Call & { ms?: number } = {}): Promise<unknown> {
-  return until(`end of the batch`, options.ms ?? 20_000, async () => {
+  return until(`end of the batch`, options.ms ?? 40_000, async () => {
     const { json } = await call(server, `/api/batch/${id}`, options)
     const batch = pick(json, 'batch')
     return ENDED.has(String(pick(batch, 'status'))) ? batch : null

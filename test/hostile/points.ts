@@ -1,16 +1,16 @@
 /** Every point that is probed; a new one is a module and a line here. */
-import { access } from './points/access.ts'
+import { access, edgeAccess } from './points/access.ts'
 import { bodies, edgeBodies } from './points/bodies.ts'
 import { disk } from './points/disk.ts'
 import { clocks, files } from './points/files.ts'
 import { halfClosed, idleSockets } from './points/half-closed.ts'
-import { held } from './points/held.ts'
-import { logs } from './points/logs.ts'
+import { edgeHeld, held } from './points/held.ts'
+import { edgeLogs, logs } from './points/logs.ts'
 import { owners } from './points/owners.ts'
 import { pipelining } from './points/pipelining.ts'
-import { quotas } from './points/quotas.ts'
-import { smaller } from './points/smaller.ts'
-import { sockets } from './points/sockets.ts'
+import { edgeQuotas, quotas } from './points/quotas.ts'
+import { edgeSmaller, smaller } from './points/smaller.ts'
+import { edgeSockets, sockets } from './points/sockets.ts'
 import { volume } from './points/volume.ts'
 import type { Report } from './report.ts'
 
@@ -26,6 +26,7 @@ export interface Point {
 
 export const POINTS: readonly Point[] = [
   sockets,
+  edgeSockets,
   bodies,
   edgeBodies,
   pipelining,
@@ -34,11 +35,17 @@ export const POINTS: readonly Point[] = [
   owners,
   disk,
   logs,
+  edgeLogs,
   volume,
   quotas,
+  edgeQuotas,
   files,
   clocks,
   access,
-  smaller,
+  edgeAccess,
   held,
+  edgeHeld,
+  // Last in their lanes: they spoil rows.
+  smaller,
+  edgeSmaller,
 ]

@@ -33,7 +33,7 @@ export function demand(holds: boolean, measured: string): asserts holds {
 export interface ProbeOptions {
   readonly name: string
   readonly expected: string
-  /** Limit on the whole probe in ms. @default 30,000 */
+  /** Limit on the whole probe in ms. @default 60,000 */
   readonly withinMs?: number
   /** Limit on the server's peak resident memory in MB. @default no limit */
   readonly maxMb?: number
@@ -45,7 +45,7 @@ export interface ProbeOptions {
 export const STALL_MS = 750
 /** Limit on the memory of a server process that the project promises. */
 export const MEMORY_MB = 512
-const PROBE_MS = 30_000
+const PROBE_MS = 60_000
 const IDLE_FACTOR = 5
 
 /** Collects the rows of a run. */

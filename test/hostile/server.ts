@@ -9,7 +9,7 @@ import { buildEdge } from '../../scripts/build-edge.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const NODE_ENTRY = join(ROOT, 'src', 'node.ts')
 const EDGE_ENTRY = join(ROOT, 'test', 'server', 'edge-process.ts')
-const START_MS = 60_000
+const START_MS = 90_000
 const MB = 1024
 
 /** The two runtimes. */

@@ -1,11 +1,12 @@
 /** Point 11, who may do what: scopes on every way in, odd JWTs, the `Host` of published addresses, misses of public codes. */
 import type { JWTPayload } from 'jose'
 import { heatSheet } from '../../server/sheets.ts'
-import { type Answer, batchEnd, call, echo, KEYS, pick, sign, textAt, tokenOf, until } from '../call.ts'
+import { type Answer, batchEnd, call, echo, pick, sign, textAt, tokenOf, until } from '../call.ts'
 import type { Point } from '../points.ts'
 import { sendRaw } from '../raw.ts'
 import { demand, type Report } from '../report.ts'
-import { type Runtime, type Server, Target } from '../server.ts'
+import type { Server, Target } from '../server.ts'
+import { EDGE, GUARDED } from '../targets.ts'
 
 const card = (title: string, privacy = 'PRIVATE') => ({
   title,
@@ -179,22 +180,18 @@ async function misses(server: Server): Promise<string> {
   return told
 }
 
-async function on(report: Report, runtime: Runtime): Promise<void> {
-  await using target = new Target({ runtime, env: KEYS })
+async function on(report: Report, target: Target): Promise<void> {
   await report.probe('11', target, { name: 'scopes on other ways in', expected: 'nothing without the scope' }, scopes)
   await report.probe('11', target, { name: 'odd JWTs', expected: '401 or 403' }, tokens)
   await report.probe('11', target, { name: 'a Host that nobody configured', expected: 'in no published_url' }, hosts)
-  await report.probe(
-    '11',
-    target,
-    { name: `${MISSES} misses of codes from one address`, expected: '429; a valid code 200' },
-    misses,
-  )
+  const guesses = { name: `${MISSES} misses of codes from one address`, expected: '429; a valid code 200' }
+  await report.probe('11', target, guesses, misses)
 }
 
-async function run(report: Report): Promise<void> {
-  await on(report, 'node')
-  await on(report, 'cloudflare')
+export const access: Point = { point: '11', title: 'access', lane: 'functional', run: (report) => on(report, GUARDED) }
+export const edgeAccess: Point = {
+  point: '11',
+  title: 'access on workerd',
+  lane: 'edge',
+  run: (report) => on(report, EDGE),
 }
-
-export const access: Point = { point: '11', title: 'access', lane: 'functional', run }

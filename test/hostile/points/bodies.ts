@@ -2,10 +2,11 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { call, KEYS, pick } from '../call.ts'
+import { call, pick } from '../call.ts'
 import type { Point } from '../points.ts'
 import { demand, Fault, MEMORY_MB, type Report, STALL_MS } from '../report.ts'
-import { type Server, Target } from '../server.ts'
+import type { Server } from '../server.ts'
+import { EDGE, MEASURED } from '../targets.ts'
 
 const MB = 1_000_000
 /** An answer that takes longer is none. */
@@ -271,21 +272,20 @@ async function slices(server: Server): Promise<string> {
 async function run(report: Report): Promise<void> {
   const expected = `answered, ≤ ${MEMORY_MB} MB, /healthz ≤ ${STALL_MS} ms`
   const limits = { expected, maxMb: MEMORY_MB, maxStallMs: STALL_MS }
-  await using node = new Target({ env: { MILLRACE_ALLOW_PRIVATE_URLS: '1' } })
   for (const one of CASES) {
-    await report.probe('2', node, { ...limits, name: `${one.path}: ${one.name}` }, (server) => send(server, one))
+    await report.probe('2', MEASURED, { ...limits, name: `${one.path}: ${one.name}` }, (server) => send(server, one))
   }
   await report.probe(
     '2',
-    node,
+    MEASURED,
     { ...limits, name: '300,001 times one link', expected: 'refused, or fetched once' },
     sameLink,
   )
-  await report.probe('2', node, { ...limits, name: 'forms of 200,000 parts, 80,000 links' }, form)
-  await report.probe('2', node, { ...limits, name: 'slices of an open batch' }, slices)
+  await report.probe('2', MEASURED, { ...limits, name: 'forms of 200,000 parts, 80,000 links' }, form)
+  await report.probe('2', MEASURED, { ...limits, name: 'slices of an open batch' }, slices)
   await report.probe(
     '2',
-    node,
+    MEASURED,
     { ...limits, name: 'every member of every JSON route, filled', withinMs: 60_000 },
     sweep,
   )
@@ -293,13 +293,12 @@ async function run(report: Report): Promise<void> {
 
 /** On the other runtime a few of each kind: an isolate has 128 MB, and what holds it holds every request. */
 async function edgeRun(report: Report): Promise<void> {
-  await using edge = new Target({ runtime: 'cloudflare', env: KEYS })
   const limits = { expected: `answered, /healthz ≤ ${STALL_MS} ms`, maxStallMs: STALL_MS }
   const some = CASES.filter((_, at) => [0, 1, 5, 11, 14, 18, 21, 25].includes(at))
   for (const one of some) {
-    await report.probe('2', edge, { ...limits, name: `${one.path}: ${one.name}` }, (server) => send(server, one))
+    await report.probe('2', EDGE, { ...limits, name: `${one.path}: ${one.name}` }, (server) => send(server, one))
   }
 }
 
 export const bodies: Point = { point: '2', title: 'bodies', lane: 'measured', run }
-export const edgeBodies: Point = { point: '2', title: 'bodies on workerd', lane: 'measured', run: edgeRun }
+export const edgeBodies: Point = { point: '2', title: 'bodies on workerd', lane: 'edge', run: edgeRun }

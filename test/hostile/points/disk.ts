@@ -119,4 +119,4 @@ async function run(report: Report): Promise<void> {
   await report.alone('6', { name: 'a database file that was removed', expected: '/readyz 503' }, removed)
 }
 
-export const disk: Point = { point: '6', title: 'disk', lane: 'disk', run }
+export const disk: Point = { point: '6', title: 'disk', lane: 'storage', run }

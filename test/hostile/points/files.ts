@@ -205,5 +205,5 @@ async function clockRun(report: Report): Promise<void> {
   await report.alone('10', clock, jumped)
 }
 
-export const files: Point = { point: '10', title: 'files and clocks', lane: 'files', run }
+export const files: Point = { point: '10', title: 'files and clocks', lane: 'storage', run }
 export const clocks: Point = { point: '10', title: 'a running clock', lane: 'clock', run: clockRun }

@@ -5,7 +5,8 @@ import { call } from '../call.ts'
 import type { Point } from '../points.ts'
 import { raw } from '../raw.ts'
 import { demand, MEMORY_MB, type Report, STALL_MS } from '../report.ts'
-import { type Server, Target } from '../server.ts'
+import type { Server } from '../server.ts'
+import { MEASURED } from '../targets.ts'
 
 const BYTES = 380 * 1024
 /** CPU time that a server may use in the second after all connections closed, in ms. */
@@ -76,7 +77,6 @@ async function cancelled(server: Server): Promise<string> {
 }
 
 async function run(report: Report): Promise<void> {
-  await using node = new Target()
   const limits = { maxMb: MEMORY_MB, maxStallMs: STALL_MS }
   const expected = `≤ ${MEMORY_MB} MB, idle when they closed`
   const probes: readonly (readonly [string, string, number])[] = [
@@ -88,10 +88,10 @@ async function run(report: Report): Promise<void> {
     ['20 connections with 380 KB of what is refused', get('/nowhere'), 20],
   ]
   for (const [name, request, connections] of probes) {
-    await report.probe('3', node, { name, expected, ...limits }, (server) => unread(server, request, connections))
+    await report.probe('3', MEASURED, { name, expected, ...limits }, (server) => unread(server, request, connections))
   }
-  await report.probe('3', node, { name: 'four requests sent at once', expected: 'answered in order' }, inOrder)
-  await report.probe('3', node, { name: '120 downloads given up', expected: 'no file stays open' }, cancelled)
+  await report.probe('3', MEASURED, { name: 'four requests sent at once', expected: 'answered in order' }, inOrder)
+  await report.probe('3', MEASURED, { name: '120 downloads given up', expected: 'no file stays open' }, cancelled)
 }
 
 export const pipelining: Point = { point: '3', title: 'pipelining', lane: 'measured', run }

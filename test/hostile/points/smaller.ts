@@ -6,7 +6,8 @@ import { batchEnd, call, echo, KEYS, pick, textAt, until } from '../call.ts'
 import type { Point } from '../points.ts'
 import { type Raw, raw } from '../raw.ts'
 import { demand, Fault, type Report } from '../report.ts'
-import { freshFolder, launch, type Runtime, type Server, startServer, Target } from '../server.ts'
+import { freshFolder, launch, type Server, startServer, type Target } from '../server.ts'
+import { EDGE, GUARDED } from '../targets.ts'
 import { task } from './access.ts'
 import { alter } from './logs.ts'
 
@@ -36,16 +37,16 @@ async function spreadsheet(server: Server): Promise<string> {
     privacy_level: 'PRIVATE',
     tags: [text.trim()],
   }))
-  await task(server, 'ann', '/bulk/import', { cards })
-  const exported = await task(server, 'ann', '/bulk/export', { format: 'csv' })
+  await task(server, 'eve', '/bulk/import', { cards })
+  const exported = await task(server, 'eve', '/bulk/export', { format: 'csv' })
   const csv = textAt(exported, 'result', 'export_data')
   const live = [...csv.matchAll(/(?:^|[|;\t\n"])[=+@＝][A-Z0-9]/gm)].map(([found]) => JSON.stringify(found))
   demand(live.length === 0, `formulas after ${[...new Set(live)].join(', ')}`)
   // And what was exported is what was imported.
-  const json = await task(server, 'ann', '/bulk/export', { format: 'json' })
+  const json = await task(server, 'eve', '/bulk/export', { format: 'json' })
   const before = textAt(json, 'result', 'export_data')
   const back = await call(server, '/bulk/import?validate_only=true', {
-    as: 'ann',
+    as: 'eve',
     body: csv,
     headers: { 'Content-Type': 'text/csv' },
   })
@@ -102,8 +103,8 @@ const INVALID = "CAST(x'61ff62c3' AS TEXT)"
 
 /** Rows with text that is no UTF-8, put there from outside, are named and end nothing. */
 async function invalidRows(server: Server): Promise<string> {
-  const as = { as: 'ann' }
-  await task(server, 'ann', '/bulk/import', {
+  const as = { as: 'eve' }
+  await task(server, 'eve', '/bulk/import', {
     cards: [1, 2, 3].map((i) => ({ title: `c${i}`, body: 'b', category: 'IDEAS', privacy_level: 'IDEAS' })),
   })
   await call(server, '/api/chunks', {
@@ -195,12 +196,12 @@ async function invalidCalls(server: Server): Promise<string> {
       'Idempotency-Key': `k${statuses.length}`,
       ...(type === undefined ? {} : { 'Content-Type': type }),
     }
-    const { status } = await call(server, path, { as: 'ann', headers, ...(body === undefined ? {} : { body }) })
+    const { status } = await call(server, path, { as: 'eve', headers, ...(body === undefined ? {} : { body }) })
     statuses.push(status)
   }
   await pause(500)
   for (const path of ['/api/batch', '/api/chunks', '/api/v1/coaching']) {
-    const { status } = await call(server, path, { as: 'ann' })
+    const { status } = await call(server, path, { as: 'eve' })
     demand(status === 200, `afterwards ${path} is answered ${status}`)
   }
   demand(
@@ -246,10 +247,10 @@ async function onThisMachine(): Promise<string> {
       items: links.map((link) => ({ url: link })),
       options: { maxAttempts: 1 },
     }
-    const made = await call({ url }, '/api/batch', { as: 'ann', body })
+    const made = await call({ url }, '/api/batch', { as: 'eve', body })
     const id = textAt(made, 'batchId')
     const jobs = await until('end of the links', 40_000, async () => {
-      const { json } = await call({ url }, `/api/batch/${id}/jobs`, { as: 'ann' })
+      const { json } = await call({ url }, `/api/batch/${id}/jobs`, { as: 'eve' })
       const list = pick(json, 'jobs')
       return Array.isArray(list) && list.every((job) => ['failed', 'completed'].includes(String(pick(job, 'status'))))
         ? list
@@ -266,8 +267,7 @@ async function onThisMachine(): Promise<string> {
   }
 }
 
-async function on(report: Report, runtime: Runtime): Promise<void> {
-  await using target = new Target({ runtime, env: KEYS })
+async function on(report: Report, target: Target): Promise<void> {
   await report.probe(
     '11',
     target,
@@ -280,24 +280,24 @@ async function on(report: Report, runtime: Runtime): Promise<void> {
     { name: 'text that is no UTF-8, sent', expected: 'no 5xx, all served afterwards' },
     invalidCalls,
   )
-  const rows = {
-    name: 'text that is no UTF-8, in rows',
-    expected: 'the process lives, others are served',
-    withinMs: 45_000,
-  }
+  const rows = { name: 'text that is no UTF-8, in rows', expected: 'the process lives, others are served' }
   await report.probe('11', target, rows, invalidRows)
 }
 
 async function run(report: Report): Promise<void> {
-  await on(report, 'node')
-  await on(report, 'cloudflare')
+  await on(report, GUARDED)
   const told = {
     name: 'connections when the server is told to stop',
     expected: 'whole answers, Connection: close, no reset',
   }
   await report.alone('11', told, shutdown)
-  const dev = { name: 'npm run dev:edge under keys', expected: 'no explorer, no name of loopback', withinMs: 120_000 }
+}
+
+async function edgeRun(report: Report): Promise<void> {
+  await on(report, EDGE)
+  const dev = { name: 'npm run dev:edge under keys', expected: 'no explorer, no name of loopback', withinMs: 150_000 }
   await report.alone('11', dev, onThisMachine)
 }
 
 export const smaller: Point = { point: '11', title: 'smaller', lane: 'functional', run }
+export const edgeSmaller: Point = { point: '11', title: 'smaller on workerd', lane: 'edge', run: edgeRun }

@@ -2,11 +2,12 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { batchEnd, call, KEYS, textAt, tokenOf } from '../call.ts'
+import { batchEnd, call, textAt, tokenOf } from '../call.ts'
 import type { Point } from '../points.ts'
 import { raw } from '../raw.ts'
 import { demand, type Report } from '../report.ts'
-import { childrenOf, type Server, Target } from '../server.ts'
+import { childrenOf, type Server } from '../server.ts'
+import { EDGE, OPEN } from '../targets.ts'
 
 const HOST = 'Host: 127.0.0.1\r\n'
 const JSON_TYPE = 'Content-Type: application/json\r\n'
@@ -162,15 +163,18 @@ async function parsers(server: Server): Promise<string> {
 }
 
 async function run(report: Report): Promise<void> {
-  await using node = new Target({ env: { MILLRACE_ALLOW_PRIVATE_URLS: '1' } })
   const alive = 'the process lives'
-  await report.probe('1', node, { name: 'CONNECT, then a reset, 50 times', expected: alive }, tunnels)
-  await report.probe('1', node, { name: 'resets at every stage of every kind of request', expected: alive }, resets)
-  await report.probe('1', node, { name: 'webhook receivers and linked hosts that reset', expected: alive }, receivers)
+  await report.probe('1', OPEN, { name: 'CONNECT, then a reset, 50 times', expected: alive }, tunnels)
+  await report.probe('1', OPEN, { name: 'resets at every stage of every kind of request', expected: alive }, resets)
+  await report.probe('1', OPEN, { name: 'webhook receivers and linked hosts that reset', expected: alive }, receivers)
   const killed = { name: 'parsing processes killed at any moment', expected: alive, withinMs: 45_000 }
-  await report.probe('1', node, killed, parsers)
-  await using edge = new Target({ runtime: 'cloudflare', env: KEYS })
-  await report.probe('1', edge, { name: 'resets at every stage of every kind of request', expected: alive }, resets)
+  await report.probe('1', OPEN, killed, parsers)
 }
 
+async function edgeRun(report: Report): Promise<void> {
+  const options = { name: 'resets at every stage of every kind of request', expected: 'the process lives' }
+  await report.probe('1', EDGE, options, resets)
+}
+
+export const edgeSockets: Point = { point: '1', title: 'sockets on workerd', lane: 'edge', run: edgeRun }
 export const sockets: Point = { point: '1', title: 'sockets', lane: 'functional', run }

@@ -93,4 +93,4 @@ async function run(report: Report): Promise<void> {
   )
 }
 
-export const volume: Point = { point: '8', title: 'two servers', lane: 'disk', run }
+export const volume: Point = { point: '8', title: 'two servers', lane: 'storage', run }
