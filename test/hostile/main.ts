@@ -1,7 +1,7 @@
 /**
  * `npm run hostile`: what a stranger, a neighbour or a full disk can do to a server, tried from outside on real servers, and a table of what
  * it came to. Ends with 1 where a promise of SECURITY.md does not hold. Loopback only, in temporary folders, under five minutes.
- * `npm run hostile -- WORD …` runs the probes of points whose number or title is WORD or holds it.
+ * `npm run hostile -- WORD …` runs the probes of points whose number or title is WORD.
  */
 
 import { POINTS, type Point } from './points.ts'
@@ -26,7 +26,7 @@ process.on('unhandledRejection', (error) => {
 
 function asked(words: readonly string[]): readonly Point[] {
   if (words.length === 0) return POINTS
-  const found = POINTS.filter(({ point, title }) => words.some((word) => point === word || title.includes(word)))
+  const found = POINTS.filter(({ point, title }) => words.includes(point) || words.includes(title))
   if (found.length > 0) return found
   throw new Error(
     `No point is called so. There are: ${POINTS.map(({ point, title }) => `${point} (${title})`).join(', ')}.`,

