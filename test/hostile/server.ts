@@ -217,6 +217,10 @@ export async function runEntry(
 ): Promise<{ code: number | string | null; output: string }> {
   const { child, output } = launch(process.execPath, [NODE_ENTRY, ...args], env)
   const limit = setTimeout(() => endNow(child), limitMs)
+  // A start that was not refused.
+  child.stdout?.on('data', () => {
+    if (output.text.includes('listens on')) endNow(child)
+  })
   await once(child, 'close')
   clearTimeout(limit)
   return { code: child.exitCode ?? child.signalCode, output: output.text }

@@ -158,7 +158,8 @@ async function byHand(
   return (await sendRaw(server.port, `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`)).text
 }
 
-const MISSES = 130
+/** More than twice the limit of an hour. */
+const MISSES = 240
 
 async function misses(server: Server): Promise<string> {
   const form = new FormData()
@@ -169,9 +170,10 @@ async function misses(server: Server): Promise<string> {
   const results = await call(server, `/api/batch/${id}/results`, { as: 'cal' })
   const code = textAt(results, 'sources', 0, 'resultCode')
   const statuses = new Map<number, number>()
-  for (let i = 0; i < MISSES; i++) {
-    const { status } = await call(server, `/results/guess${i}`)
-    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  // An hour that ends meanwhile begins a new limit.
+  for (let i = 0; i < MISSES && !statuses.has(429); i += 10) {
+    const guesses = Array.from({ length: 10 }, (_, at) => call(server, `/results/guess${i + at}`))
+    for (const { status } of await Promise.all(guesses)) statuses.set(status, (statuses.get(status) ?? 0) + 1)
   }
   const valid = await call(server, `/results/${code}`)
   const told = `${[...statuses].map(([status, count]) => `${count} × ${status}`).join(', ')}; the valid code: ${valid.status}`
@@ -184,7 +186,7 @@ async function on(report: Report, target: Target): Promise<void> {
   await report.probe('11', target, { name: 'scopes on other ways in', expected: 'nothing without the scope' }, scopes)
   await report.probe('11', target, { name: 'odd JWTs', expected: '401 or 403' }, tokens)
   await report.probe('11', target, { name: 'a Host that nobody configured', expected: 'in no published_url' }, hosts)
-  const guesses = { name: `${MISSES} misses of codes from one address`, expected: '429; a valid code 200' }
+  const guesses = { name: 'misses of codes from one address', expected: '429; a valid code 200' }
   await report.probe('11', target, guesses, misses)
 }
 

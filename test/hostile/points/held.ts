@@ -171,7 +171,7 @@ async function pages(server: Server): Promise<string> {
   await task(server, 'pam', '/bulk/import', { cards: [card] })
   const exported = await task(server, 'pam', '/bulk/export', { format: 'json' })
   const address = String(pick(JSON.parse(textAt(exported, 'result', 'export_data')), 0, 'published_url'))
-  const page = await call(server, new URL(address).pathname)
+  const page = await call(server, new URL(address, server.url).pathname)
   demand(page.status === 200, `the page is answered ${page.status}`)
   demand(!/<script|<img|href="javascript/i.test(page.text), 'the page holds markup of the card')
   const policy = page.headers.get('Content-Security-Policy') ?? ''
