@@ -112,7 +112,7 @@ const loadOperations = async () => (await import('./operations.ts')).operations
 
 /** What every request, message and object is given. */
 async function portsOf(env: Bindings, ctx: ExecutionContext) {
-  const { allowPrivateUrls, logLevel } = configOf(env)
+  const { allowPrivateUrls, logLevel, maxFetchesPerOwner, maxDocumentCpuSeconds } = configOf(env)
   const log = openLog(logLevel)
   const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
   const openDatabase = await databaseOf(env)
@@ -126,8 +126,8 @@ async function portsOf(env: Bindings, ctx: ExecutionContext) {
     keepAlive,
     operations: await loadOperations(),
     blobs: createR2BlobStore(env.BLOBS),
-    fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls }),
-    compute: createInlineCompute(computeTasks),
+    fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls, perOwner: maxFetchesPerOwner }),
+    compute: createInlineCompute(computeTasks, { documentCpuMs: maxDocumentCpuSeconds * 1_000 }),
     meter: new Meter(),
     dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),
     notifier: createObjectNotifier(env.BATCHES, { keepAlive, log }),

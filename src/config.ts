@@ -54,6 +54,13 @@ const proxies = list.transform((items, ctx): number | readonly string[] => {
   )
   return z.NEVER
 })
+/** `127.0.0.1`, `[::1]:5353`: what c-ares takes. */
+const dnsServers = list.refine(
+  (items) => items.every(isDnsServer),
+  'a list of addresses of DNS servers, with a port where it is not 53, such as 10.0.0.2,127.0.0.1:5353,[::1]:5353',
+)
+const PER_OWNER = 'a whole number from 1 to 1000'
+const CPU_SECONDS = 'a whole number of seconds from 1 to 3600'
 const PLACES = 'a whole number from 1 to 1000'
 const RESERVE = 'a whole number from 0 to 1000'
 const STREAMS = 'a whole number from 1'
@@ -85,6 +92,14 @@ const Variables = z.object({
   D1_QUERIES: z.coerce.number(QUERIES).int(QUERIES).min(50, QUERIES).max(1000, QUERIES).default(1000),
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   CONCURRENCY_RESERVE: z.coerce.number(RESERVE).int(RESERVE).min(0, RESERVE).max(1000, RESERVE).optional(),
+  DNS_SERVERS: dnsServers.default([]),
+  MAX_FETCHES_PER_OWNER: z.coerce.number(PER_OWNER).int(PER_OWNER).min(1, PER_OWNER).max(1000, PER_OWNER).default(16),
+  MAX_DOCUMENT_CPU_SECONDS: z.coerce
+    .number(CPU_SECONDS)
+    .int(CPU_SECONDS)
+    .min(1, CPU_SECONDS)
+    .max(3600, CPU_SECONDS)
+    .default(60),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   // What an `Authorization` header can carry.
   MILLRACE_API_KEY: z
@@ -128,6 +143,12 @@ function isNetwork(text: string): boolean {
   return ipaddr.isValidCIDR(text) || ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
 }
 
+function isDnsServer(text: string): boolean {
+  const [, bracketed, dotted, port] = /^(?:\[([^\]]+)\]|([\d.]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return false
+  return ipaddr.IPv4.isValidFourPartDecimal(dotted ?? '') || ipaddr.IPv6.isValid(bracketed ?? text)
+}
+
 /** Names of all variables that are read. */
 export const VARIABLES: readonly string[] = Object.keys(Variables.shape)
 
@@ -150,6 +171,12 @@ export interface Config {
   readonly concurrency: number
   /** Jobs run beyond that, for owners who run little while others' long jobs hold all places. */
   readonly concurrencyReserve: number
+  /** Who is asked for the addresses of names in callers' URLs; empty for whom the system asks. */
+  readonly dnsServers: readonly string[]
+  /** Downloads and deliveries that an owner has under way at once. */
+  readonly maxFetchesPerOwner: number
+  /** CPU time that one document may take. */
+  readonly maxDocumentCpuSeconds: number
   readonly auth: 'open' | 'keys'
   readonly apiKey: string | null
   readonly allowPrivateUrls: boolean
@@ -235,6 +262,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     d1Queries: v.D1_QUERIES,
     concurrency: v.CONCURRENCY,
     concurrencyReserve: v.CONCURRENCY_RESERVE ?? Math.floor(v.CONCURRENCY / 2),
+    dnsServers: v.DNS_SERVERS,
+    maxFetchesPerOwner: v.MAX_FETCHES_PER_OWNER,
+    maxDocumentCpuSeconds: v.MAX_DOCUMENT_CPU_SECONDS,
     auth,
     apiKey: v.MILLRACE_API_KEY ?? null,
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,

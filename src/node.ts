@@ -15,6 +15,7 @@ import { createProcessCompute } from './drivers/compute-processes.ts'
 import { Connections } from './drivers/connections-node.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
+import { createLookup } from './drivers/dns-lookup.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
 import { listen } from './drivers/listen-node.ts'
 import { createPinoLog } from './drivers/log-pino.ts'
@@ -39,8 +40,6 @@ const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
 /** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
 const COMPUTE_MEMORY_MB = 512
-/** CPU time that one document may take; a dense sheet of 500 pages takes some 8 s. */
-const COMPUTE_CPU_SECONDS = 60
 /** What a collector of traces gets to take the last ones when the server is told to stop. */
 const TRACES_MS = 2_000
 /** What running jobs get to end by themselves when the server is told to stop. */
@@ -84,13 +83,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const openCompute = () =>
+const openCompute = (config: Config) =>
   createProcessCompute({
     tasks: new URL('./compute-tasks.ts', import.meta.url),
     code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
     processes: availableParallelism(),
     memoryMb: COMPUTE_MEMORY_MB,
-    cpuSeconds: COMPUTE_CPU_SECONDS,
+    // A dense sheet of 500 pages takes some 8 s.
+    cpuSeconds: config.maxDocumentCpuSeconds,
   })
 
 /** Starts the server. Resolves when it listens. */
@@ -99,10 +99,14 @@ async function start(config: Config): Promise<void> {
   const log = createPinoLog(config.logLevel, secrets.line)
   const { db, close } = await openDatabase(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
-  const fetcher = createNodeFetcher({ allowPrivate: config.allowPrivateUrls })
+  const fetcher = createNodeFetcher({
+    allowPrivate: config.allowPrivateUrls,
+    lookup: createLookup({ servers: config.dnsServers }),
+    perOwner: config.maxFetchesPerOwner,
+  })
   // Loaded only where it is asked for.
   const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
-  const compute = openCompute()
+  const compute = openCompute(config)
   const ports = {
     db,
     clock,

@@ -58,14 +58,20 @@ export interface Sent {
   readonly retryAfterSeconds: number | null
 }
 
-/** Fetches URLs that a caller named. Refuses private, link-local and metadata addresses in any spelling, at any redirect. */
+/**
+ * Fetches URLs that a caller named. Refuses private, link-local and metadata addresses in any spelling, at any redirect. An owner has only
+ * so many requests under way at once, of both kinds together; what is beyond waits, and its `timeoutMs` begins when its turn comes.
+ */
 export interface Fetcher {
   /**
    * GETs `url`. `maxBytes` bounds the body (decoded), `timeoutMs` the whole exchange, body included.
    * @throws MillraceError URL_NOT_ALLOWED, NOT_FOUND (404, 410), TOO_LARGE, NETWORK_ERROR, TIMEOUT, RATE_LIMIT (429), SERVICE_UNAVAILABLE (5xx);
    * reading `body` throws TOO_LARGE, TIMEOUT, NETWORK_ERROR likewise
    */
-  fetch(url: string, options: { maxBytes: number; timeoutMs: number; signal?: AbortSignal }): Promise<Fetched>
+  fetch(
+    url: string,
+    options: { maxBytes: number; timeoutMs: number; signal?: AbortSignal; owner?: string },
+  ): Promise<Fetched>
   /**
    * POSTs `body` to `url` and hands back the answer's status, whatever it is. Redirects are not followed: they are an answer. What the
    * answer says is read up to a bound and dropped. `timeoutMs` bounds the whole exchange.
@@ -73,7 +79,13 @@ export interface Fetcher {
    */
   send(
     url: string,
-    message: { body: string; headers: Readonly<Record<string, string>>; timeoutMs: number; signal?: AbortSignal },
+    message: {
+      body: string
+      headers: Readonly<Record<string, string>>
+      timeoutMs: number
+      signal?: AbortSignal
+      owner?: string
+    },
   ): Promise<Sent>
 }
 
@@ -87,7 +99,11 @@ export type ComputeTasks = Readonly<Record<string, () => Promise<ComputeTask>>>
 export interface Compute {
   /** True where tasks run in the server's own memory: one that takes more than there is then ends the server, and nobody tells. */
   readonly inPlace?: boolean
+  /** CPU time, in milliseconds, that all tasks about one document may take together. Whoever cuts a document into several tasks keeps count. */
+  readonly documentCpuMs: number
   /**
+   * Runs a task. `owner`: whose turn it takes. `maxCpuMs`: CPU time it may take, where that is less than `documentCpuMs`. `onCpuTime`: told
+   * once, before `run` settles, how much it took in milliseconds, failed or not; where tasks run in place, time that went by.
    * @throws MillraceError as the task threw it (code and message cross over), TOO_LARGE when the task took too much memory or time,
    * UNKNOWN when what it ran in died, SERVICE_UNAVAILABLE when that was none of its doing, CANCELLED when `signal` aborts (the task is
    * ended)
@@ -95,14 +111,22 @@ export interface Compute {
   run(
     task: string,
     input: unknown,
-    options?: { signal?: AbortSignal; onProgress?: (value: unknown) => void; transfer?: readonly ArrayBuffer[] },
+    options?: {
+      signal?: AbortSignal
+      onProgress?: (value: unknown) => void
+      transfer?: readonly ArrayBuffer[]
+      owner?: string
+      maxCpuMs?: number
+      onCpuTime?: (ms: number) => void
+    },
   ): Promise<unknown>
   /**
    * Does `work`, which loads what a task needs and runs it, when it is its turn: as many at once as tasks run at once, so that what waits
-   * holds nothing in memory. Not to be called from inside itself.
+   * holds nothing in memory. Owners take turns: what one of them waits for does not depend on how much another has waiting. Not to be called
+   * from inside itself.
    * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before its turn
    */
-  inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  inTurn<T>(work: () => Promise<T>, options?: { signal?: AbortSignal; owner?: string }): Promise<T>
 }
 
 /** One statement of a commit. */

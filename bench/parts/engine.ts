@@ -49,6 +49,7 @@ export async function openEngine(shared?: string) {
     blobs: createFsBlobStore(join(folder, 'blobs')),
     fetcher: createNodeFetcher({ allowPrivate: false }),
     compute: {
+      documentCpuMs: 60_000,
       run: () => Promise.reject(new Error('a no-op computes nothing')),
       inTurn: <T>(work: () => Promise<T>) => work(),
     },

@@ -5,24 +5,32 @@
 import { MillraceError } from '../errors.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
 import { IsolateTurn } from './compute-isolate-mutex.ts'
-import { Turns } from './compute-turns.ts'
+import { FairSemaphore } from './fair-semaphore.ts'
 
 /** Of all invocations that run in this isolate: they share its memory. */
 const isolateTurn = new IsolateTurn()
 
-/** Makes the Compute of an invocation. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start. */
-export function createInlineCompute(tasks: ComputeTasks): Compute {
+/** What one document may take together unless told, in milliseconds that go by. */
+const DOCUMENT_CPU_MS = 60_000
+
+/**
+ * Makes the Compute of an invocation. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start.
+ * @param options `documentCpuMs`: see the port; default 60,000. Looked at between tasks: one that runs in place can't be ended within
+ */
+export function createInlineCompute(tasks: ComputeTasks, options: { documentCpuMs?: number } = {}): Compute {
   // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
-  const turns = new Turns(1)
+  const turns = new FairSemaphore({ slots: 1 }, cancelled)
   return {
     inPlace: true,
-    inTurn: (work, signal) => turns.take(() => isolateTurn.take(work, signal), signal),
-    async run(name, input, { signal, onProgress, transfer } = {}) {
+    documentCpuMs: options.documentCpuMs ?? DOCUMENT_CPU_MS,
+    inTurn: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, () => isolateTurn.take(work, signal), signal),
+    async run(name, input, { signal, onProgress, transfer, onCpuTime } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined
       if (load === undefined) throw new MillraceError('UNKNOWN', `There is no task "${name}".`)
       const given = structuredClone(input, { transfer: [...(transfer ?? [])] })
       let running = true
+      const began = performance.now()
       const progress = (value: unknown) => {
         // Thrown into the task itself: of what is aborted, no further step is done.
         if (signal?.aborted) throw cancelled(signal)
@@ -38,6 +46,7 @@ export function createInlineCompute(tasks: ComputeTasks): Compute {
         throw asMillraceError(error)
       } finally {
         running = false
+        onCpuTime?.(performance.now() - began)
         signal?.removeEventListener('abort', abort)
       }
     },

@@ -20,6 +20,7 @@ export interface ChildOptions {
 
 /** A task with those who wait for it. */
 export interface Job {
+  readonly owner: string
   readonly order: Order
   readonly options: NonNullable<Parameters<Compute['run']>[2]>
   readonly resolve: (result: unknown) => void
@@ -42,7 +43,12 @@ export class Child {
   readonly #process: ChildProcess
   readonly #on: { onIdle(): void; onGone(): void }
   readonly #ended: Promise<void>
+  #givenAt = 0
   #began = { cpuMs: 0, at: 0 }
+  /** Time that its task took, when it was last looked at, in milliseconds. */
+  #spentMs = 0
+  /** When it was paused; null while it may run. */
+  #pausedAt: number | null = null
   #gone = false
 
   /** @param on `onIdle`: it may be given the next task. `onGone`: it runs nothing any more, though the system may take a moment to end it */
@@ -78,10 +84,17 @@ export class Child {
     return this.#gone ? null : (this.#process.pid ?? null)
   }
 
+  /** How long it has been at its task, in milliseconds; 0 while idle. */
+  get busyMs(): number {
+    return this.job === null ? 0 : performance.now() - this.#givenAt
+  }
+
   /** Begins a task. */
   give(job: Job): void {
     this.job = job
-    this.#began = { cpuMs: this.#cpuMs(), at: performance.now() }
+    this.#givenAt = performance.now()
+    this.#began = { cpuMs: this.#cpuMs(), at: this.#givenAt }
+    this.#spentMs = 0
     try {
       this.#process.send(job.order)
     } catch (error) {
@@ -98,13 +111,25 @@ export class Child {
   look(): void {
     if (this.job === null) return
     const { memoryMb, cpuSeconds } = this.#options
+    const maxCpuMs = Math.min(cpuSeconds * 1_000, this.job.options.maxCpuMs ?? Number.POSITIVE_INFINITY)
+    this.#measure()
     if (this.#residentBytes() > memoryMb * MB) void this.end(tooMuchMemory(memoryMb))
-    else if (this.#spentMs() > cpuSeconds * 1_000) void this.end(tooMuchTime(cpuSeconds))
+    else if (this.#spentMs > maxCpuMs) void this.end(tooMuchTime(maxCpuMs / 1_000))
+  }
+
+  /** Stops what runs, or lets it go on from there. Does nothing where the system can't (Windows). */
+  pause(paused: boolean): void {
+    if (this.#gone || paused === (this.#pausedAt !== null) || process.platform === 'win32') return
+    this.#process.kill(paused ? 'SIGSTOP' : 'SIGCONT')
+    // Where the system does not tell of CPU time, a pause must not count as such.
+    if (this.#pausedAt !== null) this.#began.at += performance.now() - this.#pausedAt
+    this.#pausedAt = paused ? performance.now() : null
   }
 
   /** Kills the process, failing what it runs. Resolves when the system has ended it. */
   async end(error: MillraceError): Promise<void> {
     if (!this.#gone) {
+      this.#measure()
       this.#gone = true
       this.#process.kill('SIGKILL')
       this.#settle((job) => job.reject(error))
@@ -128,7 +153,8 @@ export class Child {
       }
       return
     }
-    this.#settle(() => {
+    this.#measure()
+    this.#settle((job) => {
       if (report.kind === 'completed') job.resolve(report.result)
       else job.reject(errorFrom(report.error))
     })
@@ -142,7 +168,11 @@ export class Child {
   #settle(how: (job: Job) => void): void {
     const { job } = this
     this.job = null
-    if (job !== null) how(job)
+    // It may have said its last just before it was stopped.
+    this.pause(false)
+    if (job === null) return
+    job.options.onCpuTime?.(this.#spentMs)
+    how(job)
   }
 
   /** Only a process that works keeps this one alive. */
@@ -152,9 +182,13 @@ export class Child {
     this.#process.channel?.[verb]()
   }
 
-  #spentMs(): number {
+  /** Once the process is gone, what was seen last is all there is to know. */
+  #measure(): void {
+    if (this.job === null) return
     const cpuMs = this.#cpuMs()
-    return cpuMs > 0 ? cpuMs - this.#began.cpuMs : performance.now() - this.#began.at
+    const spentMs =
+      cpuMs > 0 ? cpuMs - this.#began.cpuMs : this.#pausedAt === null ? performance.now() - this.#began.at : 0
+    this.#spentMs = Math.max(this.#spentMs, spentMs)
   }
 
   /** Swapped-out pages included; 0 where the system does not tell. See proc_pid_status(5). */

@@ -71,5 +71,6 @@ process.on('disconnect', () => process.exit())
 // A task's answer is what it resolves to. What fails beside it unheard, as pdf.js does in damaged documents, is none; in a Worker it is none either.
 process.on('unhandledRejection', () => {})
 const loading = load()
-loading.catch(() => {})
+// Their code as well, before it is asked for: a process may be started ahead. What can't be loaded fails the task that asks for it.
+loading.then((tasks) => Promise.allSettled(Object.values(tasks).map((begin) => begin()))).catch(() => {})
 process.on('message', (order: Order) => void run(order))

@@ -1,7 +1,10 @@
 /**
  * CPU-heavy tasks in a few child processes: Compute on Node. Processes start when they are first needed and are used again; each runs
- * one task at a time, the rest wait in order. A process is killed, and another started in its place, when its task is aborted or takes
- * too much memory or time.
+ * one task at a time, the rest wait, and their owners take turns. A process is killed, and another started in its place, when its task is
+ * aborted or takes too much memory or time.
+ *
+ * An owner's long tasks must not keep another's short one waiting for their end. So there are a few processes more than may be used by one
+ * owner, and while they make for more tasks than processors, those owners that run several have some of theirs paused.
  *
  * Not worker threads, and so neither tinypool nor piscina: a thread shares its process. V8 does not let itself be interrupted in every
  * loop, its limits count no buffers, one allocation that is too large ends the server, and a thread has the rights and secrets of all of
@@ -11,14 +14,19 @@ import { MillraceError } from '../errors.ts'
 import type { Compute } from '../ports.ts'
 import { Child, type ChildOptions, type Job } from './compute-processes-child.ts'
 import { Guard } from './compute-processes-guard.ts'
-import { Turns } from './compute-turns.ts'
+import { FairQueue, FairSemaphore } from './fair-semaphore.ts'
 
 /** How many processes may run, what they run, and what each may take. */
 export interface ProcessComputeOptions extends ChildOptions {
+  /** Processes that one owner may use at once. There are up to two more, each for an owner that uses none. */
   readonly processes: number
 }
 
+/** Processes beyond `processes`, for owners that have none. */
+const SPARE_PROCESSES = 2
 const WATCH_MS = 25
+/** A task that takes longer is not one of a short document. */
+const LONG_TASK_MS = 500
 /** Between looks for processes that have nothing to do; all of them but one are ended then. */
 const SHRINK_MS = 60_000
 
@@ -28,10 +36,11 @@ const SHRINK_MS = 60_000
  */
 export function createProcessCompute(options: ProcessComputeOptions): Compute & { close(): Promise<void> } {
   const pool = new Pool(options)
-  const turns = new Turns(options.processes)
+  const turns = new FairSemaphore({ slots: options.processes, spare: SPARE_PROCESSES }, cancelled)
   return {
+    documentCpuMs: options.cpuSeconds * 1_000,
     run: (task, input, runOptions = {}) => pool.run(task, input, runOptions),
-    inTurn: (work, signal) => turns.take(work, signal),
+    inTurn: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, work, signal),
     close: () => pool.close(),
   }
 }
@@ -39,7 +48,9 @@ export function createProcessCompute(options: ProcessComputeOptions): Compute & 
 class Pool {
   readonly #options: ProcessComputeOptions
   readonly #children = new Set<Child>()
-  readonly #queue = new Set<Job>()
+  readonly #queue: FairQueue<Job>
+  /** Jobs that left the queue and hold a slot. */
+  readonly #begun = new Set<Job>()
   #guard: Guard | null = null
   #watch: NodeJS.Timeout | undefined
   #shrink: NodeJS.Timeout | undefined
@@ -48,63 +59,82 @@ class Pool {
 
   constructor(options: ProcessComputeOptions) {
     this.#options = options
+    this.#queue = new FairQueue({ slots: options.processes, spare: SPARE_PROCESSES })
   }
 
   async run(task: string, input: unknown, options: Job['options']): Promise<unknown> {
-    const { signal } = options
+    const { signal, owner = '' } = options
     if (this.#closed) throw closing()
     if (signal?.aborted) throw cancelled(signal)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    const job: Job = { order: { id: ++this.#lastId, task, input }, options, resolve, reject }
+    const job: Job = { owner, order: { id: ++this.#lastId, task, input }, options, resolve, reject }
     const abort = () => this.#drop(job, cancelled(signal))
     signal?.addEventListener('abort', abort)
-    this.#queue.add(job)
+    this.#queue.add(owner, job)
     this.#advance()
     try {
       return await promise
     } finally {
       signal?.removeEventListener('abort', abort)
+      if (this.#begun.delete(job)) {
+        this.#queue.leave(owner)
+        this.#advance()
+      }
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#shrink)
-    for (const job of this.#queue) job.reject(closing())
-    this.#queue.clear()
+    for (const job of this.#queue.clear()) job.reject(closing())
     await Promise.all([...this.#children].map((child) => child.end(closing())))
     this.#guard?.end()
   }
 
   #drop(job: Job, error: MillraceError): void {
-    if (this.#queue.delete(job)) job.reject(error)
+    if (this.#queue.remove(job.owner, job)) job.reject(error)
     else for (const child of this.#children) if (child.job === job) void child.end(error)
   }
 
-  /** Hands waiting jobs to idle processes, and to new ones while there may be more. */
+  /** Hands jobs whose turn it is to idle processes, and to new ones while there may be more. There are never more jobs than processes. */
   #advance(): void {
-    for (const job of this.#queue) {
-      let child: Child | null
+    for (let next = this.#queue.take(); next !== null; next = this.#queue.take()) {
+      const job = next.item
+      this.#begun.add(job)
       try {
-        child = this.#idle()[0] ?? this.#start()
+        const child = this.#idle()[0] ?? this.#start()
+        child.give(job)
+        this.#watch ??= setInterval(() => this.#look(), WATCH_MS).unref()
       } catch (cause) {
         // The system has no process or memory left; it may have later.
-        this.#drop(job, new MillraceError('SERVICE_UNAVAILABLE', 'No process could be started for this.', { cause }))
-        continue
+        job.reject(new MillraceError('SERVICE_UNAVAILABLE', 'No process could be started for this.', { cause }))
       }
-      if (child === null) return
-      this.#queue.delete(job)
-      child.give(job)
-      this.#watch ??= setInterval(() => this.#look(), WATCH_MS).unref()
     }
+    this.#pauseSurplus()
+  }
+
+  /** While more tasks run than processors are meant for them, pauses the newest of owners that run several; resumes what need not wait. */
+  #pauseSurplus(): void {
+    const busy = [...this.#children].flatMap((child) => (child.job === null ? [] : [{ child, job: child.job }]))
+    const running = new Map<string, typeof busy>()
+    for (const one of busy.toSorted((a, b) => a.job.order.id - b.job.order.id)) {
+      running.set(one.job.owner, [...(running.get(one.job.owner) ?? []), one])
+    }
+    const paused = new Set<Child>()
+    for (let surplus = busy.length - this.#options.processes; surplus > 0; surplus--) {
+      const most = [...running.values()].reduce((a, b) => (b.length > a.length ? b : a))
+      const newest = most.length > 1 ? most.pop() : undefined
+      if (newest === undefined) break
+      paused.add(newest.child)
+    }
+    for (const { child } of busy) child.pause(paused.has(child))
   }
 
   #idle(): Child[] {
     return [...this.#children].filter(({ job }) => job === null)
   }
 
-  #start(): Child | null {
-    if (this.#children.size >= this.#options.processes) return null
+  #start(): Child {
     const child = new Child(this.#options, {
       onIdle: () => {
         this.#advance()
@@ -128,15 +158,32 @@ class Pool {
 
   #look(): void {
     for (const child of this.#children) child.look()
+    this.#startSpare()
     if (this.#idle().length < this.#children.size) return
     clearInterval(this.#watch)
     this.#watch = undefined
   }
 
+  /**
+   * Once all processes that one owner may use are at tasks that are not short, others find one that has started: a start takes longer than a
+   * short document.
+   */
+  #startSpare(): void {
+    const { processes } = this.#options
+    const busy = [...this.#children].filter((child) => child.busyMs > LONG_TASK_MS).length
+    if (this.#closed || busy < processes || this.#children.size >= processes + SPARE_PROCESSES) return
+    try {
+      this.#start()
+    } catch {
+      // The next look tries again; nobody waits for it yet.
+    }
+  }
+
   #endIdle(): void {
     this.#shrink = undefined
     const idle = this.#idle()
-    const kept = idle.length === this.#children.size ? 1 : 0
+    const busy = this.#children.size - idle.length
+    const kept = busy === 0 ? 1 : busy < this.#options.processes ? 0 : SPARE_PROCESSES
     for (const child of idle.slice(kept)) void child.end(closing())
   }
 }

@@ -3,6 +3,7 @@
  * must be closed at its end, and the bound on its body. Runtime-free, so that every Fetcher keeps time and size alike.
  */
 import { MillraceError } from '../errors.ts'
+import { FairSemaphore } from './fair-semaphore.ts'
 import { tooLarge } from './fetch-response.ts'
 
 /** What Fetchers call themselves. */
@@ -28,13 +29,35 @@ export interface Exchange {
   end(): void
 }
 
+/** Requests that an owner has under way at once, unless told. */
+const MAX_PER_OWNER = 16
+
+/** Makes what holds each owner to so many exchanges at once. @param perOwner default 16 */
+export function createFetchSlots(perOwner = MAX_PER_OWNER): FairSemaphore {
+  return new FairSemaphore({ slots: Number.MAX_SAFE_INTEGER, perOwner }, cancellation)
+}
+
 /**
- * Starts the clock.
- * @param limits `timeoutMs` for everything until `end`; `signal` of the caller
- * @throws what the caller's signal stands for, when it is aborted already
+ * Waits for the owner's turn, then starts the clock. The turn is over with the exchange.
+ * @param limits `timeoutMs` for everything from the turn until `end`; `signal` of the caller
+ * @throws what the caller's signal stands for, when it is aborted before
  */
-export function openExchange(limits: { timeoutMs: number; signal?: AbortSignal | undefined }): Exchange {
-  const { timeoutMs, signal } = limits
+export async function openExchange(
+  slots: FairSemaphore,
+  limits: { timeoutMs: number; signal?: AbortSignal | undefined; owner?: string | undefined },
+): Promise<Exchange> {
+  const { timeoutMs, signal, owner = '' } = limits
+  const leave = await slots.acquire(owner, signal)
+  try {
+    return startExchange(timeoutMs, signal, leave)
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
+/** @param onEnd called at the end; may be called again */
+function startExchange(timeoutMs: number, signal: AbortSignal | undefined, onEnd: () => void): Exchange {
   if (signal?.aborted) throw cancellation(signal)
   const stop = new AbortController()
   let closers: (() => void)[] = []
@@ -53,6 +76,7 @@ export function openExchange(limits: { timeoutMs: number; signal?: AbortSignal |
     clearTimeout(timer)
     signal?.removeEventListener('abort', onCallerAbort)
     release()
+    onEnd()
   }
   // Out of time or called off, connections go at once, whether or not anybody is reading.
   stop.signal.addEventListener('abort', end, { once: true })
@@ -125,9 +149,9 @@ export async function* limited(source: AsyncIterable<Uint8Array>, maxBytes: numb
   }
 }
 
-function cancellation(signal: AbortSignal): MillraceError {
-  if (signal.reason instanceof MillraceError) return signal.reason
-  return new MillraceError('CANCELLED', 'The download was called off.', { cause: signal.reason })
+function cancellation(signal: AbortSignal | undefined): MillraceError {
+  if (signal?.reason instanceof MillraceError) return signal.reason
+  return new MillraceError('CANCELLED', 'The download was called off.', { cause: signal?.reason })
 }
 
 function timeout(timeoutMs: number, answered: boolean): MillraceError {

@@ -3,7 +3,6 @@
  * here, every address found is checked, and the socket may go to those addresses alone.
  */
 import type { LookupAddress } from 'node:dns'
-import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { pipeline, type Readable } from 'node:stream'
@@ -11,6 +10,8 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import { MillraceError } from '../errors.ts'
 import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
+import { createLookup, type Lookup } from './dns-lookup.ts'
+import type { FairSemaphore } from './fair-semaphore.ts'
 import {
   bareHost,
   canonicalAddress,
@@ -21,23 +22,32 @@ import {
   privateRefusal,
   type UrlPolicy,
 } from './fetch-address.ts'
-import { type Exchange, limited, limitedBody, MAX_DROPPED, openExchange, USER_AGENT } from './fetch-exchange.ts'
+import {
+  createFetchSlots,
+  type Exchange,
+  limited,
+  limitedBody,
+  MAX_DROPPED,
+  openExchange,
+  USER_AGENT,
+} from './fetch-exchange.ts'
 import { followRedirects } from './fetch-redirects.ts'
 import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
-
-/** Finds all addresses of a name: `lookup` of `node:dns/promises`, or a stand-in for it in tests. */
-export type Lookup = (hostname: string, options: { all: true }) => Promise<LookupAddress[]>
 
 /** How a Node Fetcher is made. */
 export interface NodeFetcherOptions extends UrlPolicy {
   /** Tells how long a Retry-After date is away. */
   readonly clock?: Clock
+  /** Finds the addresses of names; default by the system's DNS servers. */
   readonly lookup?: Lookup
+  /** Requests that an owner has under way at once. @default 16 */
+  readonly perOwner?: number
   /** Whether an address may be connected to, on that port. Tests replace it to have two sides of the fence on one machine. */
   readonly permits?: (address: string, port: number) => boolean
 }
 
-type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate'>> & UrlPolicy
+type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate' | 'perOwner'>> &
+  UrlPolicy & { readonly slots: FairSemaphore }
 
 type Answer = Dispatcher.ResponseData
 
@@ -54,29 +64,27 @@ const GET = {
  * Makes the Fetcher of a Node process. Each request has a connection of its own, closed with it: nothing is shared
  * between callers, and no address is used longer than the look-up it was checked under. No cookies, no proxies from the
  * environment, certificates always checked.
- * @param options `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; the rest is for tests
+ * @param options `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; `clock` and `permits` are for tests
  */
 export function createNodeFetcher(options: NodeFetcherOptions = {}): Fetcher {
   const guard: Guard = {
     allowPrivate: options.allowPrivate,
     clock: options.clock ?? Date,
-    lookup: options.lookup ?? systemLookup,
+    lookup: options.lookup ?? createLookup(),
     permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
+    slots: createFetchSlots(options.perOwner),
   }
   return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
 }
 
-async function get(
-  guard: Guard,
-  raw: string,
-  limits: { maxBytes: number; timeoutMs: number; signal?: AbortSignal },
-): Promise<Fetched> {
-  const exchange = openExchange(limits)
+async function get(guard: Guard, raw: string, limits: Parameters<Fetcher['fetch']>[1]): Promise<Fetched> {
+  const start = checkUrl(raw, guard)
+  const exchange = await openExchange(guard.slots, limits)
   try {
     const { url, answer } = await followRedirects(
       guard,
       exchange,
-      checkUrl(raw, guard),
+      start,
       (at) => hop(guard, exchange, at, GET),
       ({ statusCode, headers }) => ({ status: statusCode, location: one(headers.location) }),
     )
@@ -99,10 +107,11 @@ async function get(
 }
 
 async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send']>[1]): Promise<Sent> {
-  const exchange = openExchange(message)
+  const url = checkUrl(raw, guard)
+  const exchange = await openExchange(guard.slots, message)
   try {
     const headers = { 'user-agent': USER_AGENT, ...message.headers }
-    const answer = await hop(guard, exchange, checkUrl(raw, guard), { method: 'POST', headers, body: message.body })
+    const answer = await hop(guard, exchange, url, { method: 'POST', headers, body: message.body })
     // The status is the answer: an error in what follows it changes nothing.
     await exchange.race(answer.body.dump({ limit: MAX_DROPPED })).catch(() => {})
     const retryAfterSeconds = secondsToWait(one(answer.headers['retry-after']), guard.clock.now())
@@ -142,7 +151,10 @@ async function hop(
 async function resolve(guard: Guard, exchange: Exchange, url: URL): Promise<[LookupAddress, ...LookupAddress[]]> {
   const host = bareHost(url)
   const family = isIP(host)
-  const found = family > 0 ? [{ address: host, family }] : await exchange.race(guard.lookup(host, { all: true }))
+  const found =
+    family > 0
+      ? [{ address: host, family }]
+      : await exchange.race(guard.lookup(host, { all: true, signal: exchange.signal }))
   const [first, ...rest] = found
   if (first === undefined) throw explain({ code: 'ENOTFOUND' })
   if (!found.every(({ address }) => guard.permits(address, portOf(url)))) throw privateRefusal()

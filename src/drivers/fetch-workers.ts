@@ -5,8 +5,16 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
+import type { FairSemaphore } from './fair-semaphore.ts'
 import { checkUrl, type UrlPolicy } from './fetch-address.ts'
-import { type Exchange, limitedBody, MAX_DROPPED, openExchange, USER_AGENT } from './fetch-exchange.ts'
+import {
+  createFetchSlots,
+  type Exchange,
+  limitedBody,
+  MAX_DROPPED,
+  openExchange,
+  USER_AGENT,
+} from './fetch-exchange.ts'
 import { followRedirects } from './fetch-redirects.ts'
 import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
@@ -14,9 +22,11 @@ import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge
 export interface WorkersFetcherOptions extends UrlPolicy {
   /** Tells how long a Retry-After date is away. */
   readonly clock?: Clock
+  /** Requests that an owner has under way at once, among those of this Fetcher. @default 16 */
+  readonly perOwner?: number
 }
 
-type Guard = UrlPolicy & { readonly clock: Clock }
+type Guard = UrlPolicy & { readonly clock: Clock; readonly slots: FairSemaphore }
 type Limits = Parameters<Fetcher['fetch']>[1]
 
 /** Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for. */
@@ -27,17 +37,22 @@ const UNDONE = new Set(['', 'identity', 'gzip', 'br'])
 
 /** Makes the Fetcher of a Worker. `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; for tests. */
 export function createWorkersFetcher(options: WorkersFetcherOptions = {}): Fetcher {
-  const guard: Guard = { allowPrivate: options.allowPrivate, clock: options.clock ?? Date }
+  const guard: Guard = {
+    allowPrivate: options.allowPrivate,
+    clock: options.clock ?? Date,
+    slots: createFetchSlots(options.perOwner),
+  }
   return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
 }
 
 async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> {
-  const exchange = openExchange(limits)
+  const start = checkUrl(raw, guard)
+  const exchange = await openExchange(guard.slots, limits)
   try {
     const { url, answer } = await followRedirects(
       guard,
       exchange,
-      checkUrl(raw, guard),
+      start,
       (at) => hop(exchange, at, GET),
       ({ status, headers }) => ({ status, location: headers.get('location') ?? undefined }),
     )
@@ -59,10 +74,11 @@ async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> 
 }
 
 async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send']>[1]): Promise<Sent> {
-  const exchange = openExchange(message)
+  const url = checkUrl(raw, guard)
+  const exchange = await openExchange(guard.slots, message)
   try {
     const headers = { 'user-agent': USER_AGENT, ...message.headers }
-    const answer = await hop(exchange, checkUrl(raw, guard), { method: 'POST', headers, body: message.body })
+    const answer = await hop(exchange, url, { method: 'POST', headers, body: message.body })
     // The status is the answer: an error in what follows it changes nothing.
     await exchange.race(drop(answer)).catch(() => {})
     const retryAfterSeconds = secondsToWait(answer.headers.get('retry-after') ?? undefined, guard.clock.now())

@@ -22,6 +22,11 @@ export interface OpenPdf {
   close(): Promise<void>
 }
 
+/** Loads pdf.js, which {@link openPdf} does otherwise. */
+export async function preloadPdf(): Promise<void> {
+  await getResolvedPDFJS()
+}
+
 /**
  * Opens a PDF.
  * @param bytes are taken over: empty afterwards

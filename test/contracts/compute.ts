@@ -104,7 +104,9 @@ function turns(made: () => ComputeUnderTest): void {
       return made().compute.run('echo', i)
     }
     const stop = new AbortController()
-    const all = Array.from({ length: 20 }, (_, i) => made().compute.inTurn(work(i), i === 19 ? stop.signal : undefined))
+    const all = Array.from({ length: 20 }, (_, i) =>
+      made().compute.inTurn(work(i), i === 19 ? { signal: stop.signal } : {}),
+    )
     stop.abort()
     const outcomes = await Promise.allSettled(all)
     expect(most).toBe(made().places)

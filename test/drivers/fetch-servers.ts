@@ -4,7 +4,7 @@ import type { LookupAddress } from 'node:dns'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { Server } from 'node:net'
-import type { Lookup } from '../../src/drivers/fetch-node.ts'
+import type { Lookup } from '../../src/drivers/dns-lookup.ts'
 import { MillraceError } from '../../src/errors.ts'
 
 /** A listening server and the number of requests it has had. */

@@ -19,7 +19,7 @@ describe('invocations of one isolate', () => {
       await ended
       seen.push(`${name} ends`)
     }
-    return { end, done: turn.inTurn(work, signal) }
+    return { end, done: turn.inTurn(work, signal === undefined ? {} : { signal }) }
   }
 
   it('work one after the other, whichever Compute they ask', async () => {
@@ -48,7 +48,7 @@ describe('invocations of one isolate', () => {
 
   it('do not wait for one that was ended in the middle, but for one that takes long', async () => {
     const turn = new IsolateTurn(1_500)
-    const asked = { inTurn: turn.take.bind(turn) }
+    const asked = { inTurn: <T>(work: () => Promise<T>) => turn.take(work) }
     const seen: string[] = []
     const long = begin(asked, seen, 'long')
     const next = begin(asked, seen, 'next')

@@ -43,6 +43,7 @@ export async function openWholeApp() {
   const dispatcher = createLocalDispatcher()
   // No document is read here.
   const compute: Compute = {
+    documentCpuMs: 60_000,
     inTurn: (work) => work(),
     run: () => Promise.reject(new Error('nothing is computed in these tests')),
   }

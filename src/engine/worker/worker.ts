@@ -10,6 +10,7 @@ import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from
 import { Committer } from './group-commit.ts'
 import { every } from './interval.ts'
 import { type HeldJob, HeldJobs } from './leased-jobs.ts'
+import { portsOfOwner } from './owner-ports.ts'
 import { ProgressBoard } from './progress.ts'
 import { defaultReserve } from './reserve.ts'
 import { DueAlarm } from './wakeup-timer.ts'
@@ -202,7 +203,7 @@ export class Worker {
 
   #run(held: HeldJob): void {
     const { job, stop } = held
-    const { clock, db, blobs, fetcher, compute } = this.#deps
+    const { clock, db, blobs } = this.#deps
     const progress = (percent: number, message: string, stage?: string) => {
       if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
     }
@@ -222,8 +223,7 @@ export class Worker {
       clock,
       db,
       blobs,
-      fetcher,
-      compute,
+      ...portsOfOwner(this.#deps, job.owner),
     }
     const began = performance.now()
     const beganAt = clock.now()

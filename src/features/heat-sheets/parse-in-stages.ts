@@ -23,6 +23,8 @@ const Reading = z.object({
   pages: z.int(),
   /** Runs that read on from here in the server's own memory and were never heard of again. */
   begun: z.int().default(0),
+  /** CPU time that the runs so far took, in milliseconds. */
+  cpuMs: z.number().default(0),
 })
 export type Reading = z.infer<typeof Reading>
 
@@ -48,7 +50,7 @@ export async function readOn(
   const sheet = await parsePages(ctx, reading)
   if (sheet !== null) return { sheet }
   await ctx.blobs.delete(reading.stretches)
-  return readStretch(ctx, document, null)
+  return readStretch(ctx, document, null, reading.cpuMs)
 }
 
 /** Deletes what the runs before kept for this one, once it is of no more use. What no run deletes is swept, since no row names it. */
@@ -62,50 +64,101 @@ export async function forget(
 /** As often a document may end the server that reads it. Fewer than a job may lose its server: those beside it, which did it no harm, go on. */
 const MOST_BEGUN = 3
 
+/** Runs a task on the document within what is left of its CPU time. */
+type RunTask = (
+  task: 'heat-sheet.parse' | 'heat-sheet.parse-pages',
+  inputOf: (leftMs: number) => object,
+  options: Pick<NonNullable<Parameters<RunContext['compute']['run']>[2]>, 'transfer' | 'onProgress'>,
+) => Promise<unknown>
+
+/** What a document's tasks may take together, over all runs: bounded a stretch alone, heavy pages would hold a reader for hours. */
+class CpuBudget {
+  readonly #ctx: RunContext
+  /** Milliseconds that the document has taken so far. */
+  spentMs: number
+
+  constructor(ctx: RunContext, spentMs: number) {
+    this.#ctx = ctx
+    this.spentMs = spentMs
+  }
+
+  get leftMs(): number {
+    return this.#ctx.compute.documentCpuMs - this.spentMs
+  }
+
+  /** @throws MillraceError TOO_LARGE where nothing is left; as `Compute.run` does */
+  readonly run: RunTask = async (task, inputOf, options) => {
+    const { signal, compute } = this.#ctx
+    const maxCpuMs = this.leftMs
+    if (maxCpuMs <= 0) throw this.exceeded()
+    const onCpuTime = (ms: number) => {
+      this.spentMs += ms
+    }
+    return compute.run(task, inputOf(maxCpuMs), { ...options, signal, maxCpuMs, onCpuTime })
+  }
+
+  exceeded(): MillraceError {
+    const seconds = this.#ctx.compute.documentCpuMs / 1_000
+    const limit = `${seconds} second${seconds === 1 ? '' : 's'} of CPU time that one document may take`
+    return new MillraceError(
+      'TOO_LARGE',
+      `The document takes too long to read: more than the ${limit} (MAX_DOCUMENT_CPU_SECONDS).`,
+    )
+  }
+}
+
 /**
- * Does what may take more memory than there is, when it is its turn. Where that ends the server, nobody is left to say so: what is begun
- * is written down first, and what was begun too often is not begun again.
+ * Does what may take more memory or time than there is, when it is its turn. Where that ends the server, nobody is left to say so: what is
+ * begun is written down first, and what was begun too often is not begun again.
  * @throws MillraceError TOO_LARGE; as `work` does
  */
-function inTurn<T>(ctx: RunContext, place: Reading, work: () => Promise<T>): Promise<T> {
-  return ctx.compute.inTurn(async () => {
-    if (ctx.compute.inPlace !== true) return work()
-    if (place.begun >= MOST_BEGUN) {
+function inTurn<T>(ctx: RunContext, place: Reading, work: (budget: CpuBudget) => Promise<T>): Promise<T> {
+  const inPlace = ctx.compute.inPlace === true
+  const begin = async () => {
+    if (inPlace && place.begun >= MOST_BEGUN) {
       // Whoever tries again by hand begins anew.
       await ctx.checkpoint({ ...place, begun: 0 })
       throw new MillraceError('TOO_LARGE', 'The document needs too much memory: more than this server has.')
     }
-    await ctx.checkpoint({ ...place, begun: place.begun + 1 })
+    if (inPlace) await ctx.checkpoint({ ...place, begun: place.begun + 1 })
+    const budget = new CpuBudget(ctx, place.cpuMs)
     try {
-      return await work()
+      return await work(budget)
     } catch (error) {
-      // What it failed with counts, whether or not this can be written.
-      if (!ctx.signal.aborted) await ctx.checkpoint(place).catch(() => {})
-      throw error
+      const isExceeded = budget.leftMs <= 0
+      const isKept = inPlace || place.cpuMs > 0 || (error instanceof MillraceError && error.transient)
+      // What it failed with counts, whether or not this can be written. Whoever tries again by hand has a new budget.
+      if (isKept && !ctx.signal.aborted) {
+        await ctx.checkpoint({ ...place, cpuMs: isExceeded ? 0 : budget.spentMs }).catch(() => {})
+      }
+      throw isExceeded ? budget.exceeded() : error
     }
-  }, ctx.signal)
+  }
+  return ctx.compute.inTurn(begin, { signal: ctx.signal })
 }
 
 function readStretch(
   ctx: RunContext,
   document: OpenedDocument,
   before: Reading | null,
+  cpuMs = 0,
 ): Promise<{ sheet: Sheet } | { reading: Reading }> {
-  const place = before ?? { document: document.fetched, stretches: [], next: 1, letters: 0, pages: 1, begun: 0 }
-  return inTurn(ctx, place, async () => {
+  const place = before ?? { document: document.fetched, stretches: [], next: 1, letters: 0, pages: 1, begun: 0, cpuMs }
+  return inTurn(ctx, place, async (budget) => {
     const pdf = await document.bytes()
     const from = { page: place.next, letters: place.letters }
-    const answer = await ctx.compute.run(
+    const answer = await budget.run(
       'heat-sheet.parse',
-      { pdf, from, most: STRETCH },
-      { signal: ctx.signal, transfer: [pdf.buffer], onProgress: (value) => tell(ctx, value) },
+      (leftMs) => ({ pdf, from, most: { ...STRETCH, ms: Math.min(STRETCH.ms, leftMs) } }),
+      { transfer: [pdf.buffer], onProgress: (value) => tell(ctx, value) },
     )
     const stretch = Stretch.safeParse(answer)
     if (!stretch.success) return { sheet: Sheet.parse(answer) }
     const { packed, ...read } = stretch.data
     const key = `uploads/${uuidv7()}.pages`
     await ctx.blobs.put(key, packed)
-    return { reading: { document: document.fetched, stretches: [...place.stretches, key], ...read, begun: 0 } }
+    const stretches = [...place.stretches, key]
+    return { reading: { document: document.fetched, stretches, ...read, begun: 0, cpuMs: budget.spentMs } }
   })
 }
 
@@ -117,7 +170,7 @@ function tell(ctx: RunContext, value: unknown): void {
 /** Null where some of the pages are gone. */
 function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
   ctx.progress(95, `Putting ${reading.pages} pages together`)
-  return inTurn(ctx, reading, async () => {
+  return inTurn(ctx, reading, async (budget) => {
     const stretches: Uint8Array<ArrayBuffer>[] = []
     for (const key of reading.stretches) {
       const bytes = await readBlob(ctx, key)
@@ -125,6 +178,6 @@ function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
       stretches.push(bytes)
     }
     const transfer = stretches.map(({ buffer }) => buffer)
-    return Sheet.parse(await ctx.compute.run('heat-sheet.parse-pages', { stretches }, { signal: ctx.signal, transfer }))
+    return Sheet.parse(await budget.run('heat-sheet.parse-pages', () => ({ stretches }), { transfer }))
   })
 }

@@ -8,6 +8,7 @@ import { submit } from '../../../src/engine/transitions/submit.ts'
 import { heatSheet } from '../../../src/features/heat-sheets/operation.ts'
 import { parseSheet } from '../../../src/features/heat-sheets/parser/parse.ts'
 import type { Sheet } from '../../../src/features/heat-sheets/parser/sheet.ts'
+import { MillraceError } from '../../../src/errors.ts'
 import { readPdfText, type TextPage } from '../../../src/formats/pdf-text.ts'
 import { readBatch } from '../../../src/live/state.ts'
 import type { Compute } from '../../../src/ports.ts'
@@ -28,16 +29,21 @@ let engine: Awaited<ReturnType<typeof openEngine>>
 /** Tasks that were run, and what happens before the next. */
 let ran: string[]
 let before: (signal: AbortSignal | undefined) => Promise<void>
+/** CPU time that each task says it took, in milliseconds; null for what it really took. */
+let takes: number | null
 const watched: Compute = {
   ...inline,
+  documentCpuMs: 10_000,
   async run(task, input, options) {
     ran.push(task)
     await before(options?.signal)
-    return inline.run(task, input, options)
+    const onCpuTime = (ms: number) => options?.onCpuTime?.(takes ?? ms)
+    return inline.run(task, input, { ...options, onCpuTime })
   },
 }
 beforeEach(async () => {
   ran = []
+  takes = 0
   before = async () => {}
   engine = await openEngine({ operations: [heatSheet], compute: watched, allowPrivate: true })
 })
@@ -158,4 +164,62 @@ it('one that ends whoever reads it is given up, and may be tried again by hand',
   await retryBatch(engine, batchId)
   expect(await ended()).toMatchObject({ status: 'completed' })
   expect(await keptSheet()).toEqual(whole)
+})
+
+it('one that takes more time than a document may, over all its runs, fails alone; tried again by hand it goes on', {
+  timeout: 300_000,
+}, async () => {
+  const [{ pdf, whole }, beside] = [await print(LONG), await print(1)]
+  takes = 4_000
+  const { md5 } = await engine.blobs.put('uploads/short', beside.pdf)
+  const short = { kind: 'upload', key: 'uploads/short', filename: 'short.pdf', md5 }
+  const request = { swimmer: 'Nobody Atall', documents: [await upload(pdf), short] }
+  const { batchId } = await submit(engine, { owner: 'me', operation: heatSheet, request })
+  await engine.work({ leaseMs: 120_000 })
+  const ended = () =>
+    until(async () => {
+      const state = await readBatch(engine.db, batchId, 'me')
+      return state?.finished ? state : null
+    }, 240_000)
+  expect(await ended()).toMatchObject({ status: 'partial', completed: 1, failed: 1 })
+  const [job] = await engine.db.all(
+    sql`SELECT error_code AS code, error_message AS message, attempt FROM jobs WHERE sequence = 1`,
+  )
+  expect(job).toEqual({
+    code: 'TOO_LARGE',
+    message: expect.stringContaining(
+      'more than the 10 seconds of CPU time that one document may take (MAX_DOCUMENT_CPU_SECONDS)',
+    ),
+    attempt: 1,
+  })
+  // The first three stretches, and the other document.
+  expect(ran).toEqual(Array.from({ length: 4 }, () => 'heat-sheet.parse'))
+  await retryBatch(engine, batchId)
+  expect(await ended()).toMatchObject({ status: 'completed' })
+  expect(ran).toHaveLength(6)
+  const found = await engine.db.all<{ blob_key: string }>(sql`SELECT blob_key FROM documents ORDER BY created_at DESC`)
+  expect(await new Response(await engine.blobs.get(found[0]?.blob_key ?? '')).json()).toEqual(whole)
+})
+
+it('what a run took counts though it failed and was tried again', { timeout: 300_000 }, async () => {
+  const { pdf } = await print(SHORT)
+  takes = 6_000
+  const answer = watched.run
+  const failing: Compute = {
+    ...watched,
+    async run(task, input, options) {
+      await answer(task, input, options)
+      throw new MillraceError('SERVICE_UNAVAILABLE', 'The process that read the document was ended from outside.')
+    },
+  }
+  await engine.close()
+  engine = await openEngine({ operations: [heatSheet], compute: failing })
+  const { md5 } = await engine.blobs.put('uploads/long', pdf)
+  const document = { kind: 'upload', key: 'uploads/long', filename: 'long.pdf', md5 }
+  const request = { swimmer: 'Nobody Atall', documents: [document] }
+  const { batchId } = await submit(engine, { owner: 'me', operation: heatSheet, request })
+  await engine.work({ leaseMs: 120_000 })
+  await until(async () => ((await readBatch(engine.db, batchId, 'me'))?.finished ? true : null), 120_000)
+  const [job] = await engine.db.all(sql`SELECT error_code AS code, attempt FROM jobs`)
+  expect(job).toEqual({ code: 'TOO_LARGE', attempt: 2 })
 })
