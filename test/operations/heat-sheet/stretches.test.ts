@@ -194,9 +194,9 @@ it('one that takes more time than a document may, over all its runs, fails alone
   })
   // The first three stretches, and the other document.
   expect(ran).toEqual(Array.from({ length: 4 }, () => 'heat-sheet.parse'))
+  takes = 0
   await retryBatch(engine, batchId)
   expect(await ended()).toMatchObject({ status: 'completed' })
-  expect(ran).toHaveLength(6)
   const found = await engine.db.all<{ blob_key: string }>(sql`SELECT blob_key FROM documents ORDER BY created_at DESC`)
   expect(await new Response(await engine.blobs.get(found[0]?.blob_key ?? '')).json()).toEqual(whole)
 })
