@@ -14,6 +14,7 @@ import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
 import { Connections } from './drivers/connections-node.ts'
 import { openLibsql } from './drivers/db-libsql.ts'
+import { nameBadText, type OnBadText } from './drivers/db-libsql-text.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createLookup } from './drivers/dns-lookup.ts'
 import { createNodeFetcher } from './drivers/fetch-node.ts'
@@ -47,7 +48,7 @@ const GRACE_MS = 5_000
 /** What stopping may take in all. Less than the ten seconds after which whoever runs servers commonly kills them. */
 const STOP_MS = 9_000
 
-async function openDatabase(config: Config) {
+async function openDatabase(config: Config, onBadText?: OnBadText) {
   try {
     await mkdir(config.dataDir, { recursive: true })
     await access(config.dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
@@ -58,6 +59,7 @@ async function openDatabase(config: Config) {
   return openLibsql(config.databaseUrl ?? file, {
     migrations: fileURLToPath(new URL('../drizzle', import.meta.url)),
     ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
+    ...(onBadText === undefined ? {} : { onBadText }),
   })
 }
 
@@ -97,7 +99,7 @@ const openCompute = (config: Config) =>
 async function start(config: Config): Promise<void> {
   const secrets = redactorOf(config)
   const log = createPinoLog(config.logLevel, secrets.line)
-  const { db, close } = await openDatabase(config)
+  const { db, close } = await openDatabase(config, nameBadText(log))
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createNodeFetcher({
     allowPrivate: config.allowPrivateUrls,

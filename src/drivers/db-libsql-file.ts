@@ -16,6 +16,7 @@ import {
   type Value,
 } from '@libsql/client'
 import Connection from 'libsql'
+import { guardText, type OnBadText, withText } from './db-libsql-text.ts'
 
 /** Statements kept prepared; those used longest ago go first. Few more are ever written in one server. */
 const MOST_PREPARED = 300
@@ -33,6 +34,8 @@ interface Prepared {
   readonly statement: Connection.Statement
   /** Null for a statement that gives no rows. */
   readonly shape: Shape | null
+  /** Whether its text comes as `withText` takes it. */
+  readonly guarded: boolean
 }
 
 /**
@@ -44,8 +47,14 @@ export class FileClient implements Client {
   readonly #db: Connection.Database
   readonly #prepared = new Map<string, Prepared>()
 
-  /** @param url `file:///absolute`, `file:relative` */
-  constructor(url: string) {
+  readonly #onBadText: OnBadText
+
+  /**
+   * @param url `file:///absolute`, `file:relative`
+   * @param onBadText is told of text that is no UTF-8, which another program wrote
+   */
+  constructor(url: string, onBadText: OnBadText = () => {}) {
+    this.#onBadText = onBadText
     const path = url.startsWith('file://') ? fileURLToPath(url) : decodeURIComponent(url.slice('file:'.length))
     this.#db = new Connection(path, { timeout: 0 })
   }
@@ -129,14 +138,14 @@ export class FileClient implements Client {
   #run(sql: string, args: InArgs): ResultSet {
     const values = Array.isArray(args) ? args.map(toSql) : args
     try {
-      const { statement, shape } = this.#prepare(sql)
+      const { statement, shape, guarded } = this.#prepare(sql)
       if (shape === null) {
         const { changes, lastInsertRowid } = statement.run(values)
         return new FileResult({ columns: [], types: [] }, [], changes, BigInt(lastInsertRowid))
       }
       return new FileResult(
         shape,
-        statement.all(values).map((cells) => rowOf(shape, cells)),
+        statement.all(values).map((cells) => rowOf(shape, cells, guarded ? this.#onBadText : null)),
         0,
         undefined,
       )
@@ -160,7 +169,16 @@ export class FileClient implements Client {
 
 function prepare(db: Connection.Database, sql: string): Prepared {
   const statement = db.prepare(sql)
-  return { statement, shape: statement.reader ? shapeOf(statement.raw(true)) : null }
+  if (!statement.reader) return { statement, shape: null, guarded: false }
+  const shape = shapeOf(statement.raw(true))
+  const other = guardText(sql, shape.columns.length)
+  if (other === null) return { statement, shape, guarded: false }
+  try {
+    return { statement: db.prepare(other).raw(true), shape, guarded: true }
+  } catch {
+    // A statement that begins with WITH may write, and is no part of another.
+    return { statement, shape, guarded: false }
+  }
 }
 
 function shapeOf(statement: Connection.Statement): Shape {
@@ -180,7 +198,9 @@ function shapeOf(statement: Connection.Statement): Shape {
 }
 
 /** A row as the client library makes it: names are enumerable, `length` and indices are not. */
-function rowOf({ columns, prototype }: Shape, cells: unknown): Row {
+function rowOf({ columns, prototype }: Shape, raw: unknown, onBadText: OnBadText | null): Row {
+  if (!Array.isArray(raw)) throw new TypeError('A raw statement gives its rows as arrays.')
+  const cells = onBadText === null ? raw : withText(raw, columns, onBadText)
   if (!isCells(cells)) throw new TypeError('A raw statement gives its rows as arrays.')
   const row: Row = Object.create(prototype ?? Object.prototype)
   for (const [index, name] of columns.entries()) {
@@ -201,7 +221,7 @@ function toSql(value: InValue): unknown {
   if (typeof value === 'boolean') return Number(value)
   if (value instanceof Date) return value.valueOf()
   if (value instanceof ArrayBuffer) return Buffer.from(value)
-  if (typeof value === 'string') return value.includes('\\ud') ? withoutHalves(value) : value
+  if (typeof value === 'string') return withoutHalves(value)
   if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
     throw new TypeError(`${value} can't be passed to the database.`)
   }
@@ -213,11 +233,16 @@ function toSql(value: InValue): unknown {
  * reading such bytes ends the process: the library panics. A backslash that is itself escaped begins nothing.
  */
 function withoutHalves(value: string): string {
-  if (!/^[[{"]/.test(value)) return value
-  return value.replace(/(\\+)ud[89a-f][0-9a-f]{2}/g, (whole, slashes: string) =>
-    slashes.length % 2 === 0 ? whole : `${slashes}ufffd`,
-  )
+  if (!/\\ud[89a-f]/i.test(value) || !/^\s*[[{"]/.test(value)) return value
+  return value.replace(HALVES, (whole, slashes: string) => {
+    if (slashes.length % 2 === 0) return whole
+    return PAIR.test(whole) ? whole : `${slashes}ufffd`
+  })
 }
+
+/** An escaped half, together with the one that makes it a character where that follows. */
+const HALVES = /(\\+)u(?:d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})/gi
+const PAIR = /ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}$/i
 
 function partsOf(statement: InStatement | [string, InArgs?]): readonly [string, InArgs] {
   if (typeof statement === 'string') return [statement, []]

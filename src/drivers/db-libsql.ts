@@ -5,6 +5,7 @@ import { migrate } from 'drizzle-orm/libsql/migrator'
 import type { Database } from '../ports.ts'
 import { FileClient } from './db-libsql-file.ts'
 import { PatientClient } from './db-libsql-retry.ts'
+import type { OnBadText } from './db-libsql-text.ts'
 
 /**
  * The file client is synchronous: while SQLite waits for another process's write lock, the event loop stands still. So SQLite itself
@@ -19,12 +20,12 @@ const LONGEST_PAUSE_MS = 20
  */
 export async function openLibsql(
   url: string,
-  options: { migrations: string; authToken?: string },
+  options: { migrations: string; authToken?: string; onBadText?: OnBadText },
 ): Promise<{ db: Database; close(): void }> {
   const { authToken } = options
   const client = new PatientClient(
     url.startsWith('file:')
-      ? new FileClient(url)
+      ? new FileClient(url, options.onBadText)
       : createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
     LONGEST_PAUSE_MS,
   )

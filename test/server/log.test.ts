@@ -1,5 +1,6 @@
 /** What the log holds of requests that carry secrets, and of those that fail: never the secrets, always the request's id. */
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { createClient } from '@libsql/client'
 import { SignJWT } from 'jose'
@@ -163,4 +164,30 @@ describe('an error', () => {
     }
     expect(answers[1]?.requestId).toBe('given-by-a-client')
   })
+})
+
+it('a row with text that is no UTF-8, as another program wrote it, is named and read, and the server goes on', async () => {
+  await using other = await startServer({ env: { MILLRACE_AUTH: 'open' } })
+  const post = (path: string, body: object) =>
+    other.fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+  expect((await post('/api/chunks', { chunks: [{ id: 'k_bad', text: 'é' }] })).status).toBe(201)
+  const activity = { id: 'a-bad', name: 'é', activity_type: 'motor' }
+  expect((await post('/api/v1/activities', { activities: [activity] })).status).toBe(201)
+  const { batchId } = z
+    .object({ batchId: z.string() })
+    .parse(await (await post('/api/batch', { operation: 'echo', items: [{ value: 'x' }] })).json())
+  await until(async () => (await (await other.fetch(`/api/batch/${batchId}`)).text()).includes('"completed"') || null)
+  const db = new DatabaseSync(other.databaseFile, { timeout: 5_000 })
+  db.exec(`UPDATE activities SET name = CAST(x'61ff62' AS TEXT);
+    UPDATE jobs SET label = CAST(x'ff' AS TEXT), result = CAST(x'22ff22' AS TEXT) WHERE batch_id = '${batchId}';
+    UPDATE batches SET idempotency_key = CAST(x'80' AS TEXT) WHERE id = '${batchId}'`)
+  db.close()
+  for (const path of ['/api/v1/activities/a-bad', '/api/v1/activities', `/api/batch/${batchId}/jobs`]) {
+    const response = await other.fetch(path)
+    expect([path, response.status, await response.text()]).toEqual([path, 200, expect.stringContaining('\ufffd')])
+  }
+  for (const path of [`/api/batch/${batchId}`, `/api/batch/${batchId}/results`, '/api/batch', '/healthz']) {
+    expect([path, (await other.fetch(path)).status]).toEqual([path, 200])
+  }
+  await until(async () => /text_not_utf8.*a-bad/.test(other.output) || null)
 })
