@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../../ports.ts'
 import { jobs } from '../../schema/jobs.ts'
 import type { StopCode } from './bulk-transitions.ts'
-import { changeTurns, makeReady, nextTurns } from './fair-queue.ts'
+import { type Bound, changeTurns, makeReady, nextTurns, plainBound } from './fair-queue.ts'
 import { firstOfOthers, othersAreReady } from './pass-over.ts'
 
 /** A job held under a lease. */
@@ -50,14 +50,15 @@ interface BatchRow {
 /** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link claimed}. */
 export function claimStatements(db: Database, now: number, { lease, limit, leaseMs, passedOwners }: ClaimOrder) {
   const until = now + leaseMs
-  const next = passedOwners === undefined ? nextTurns(limit) : firstOfOthers(passedOwners, limit)
+  const next = (bound: Bound) =>
+    passedOwners === undefined ? nextTurns(bound(limit)) : firstOfOthers(passedOwners, limit, bound)
   const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
     changeTurns(db, next),
     db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
-      WHERE rowid IN (SELECT job FROM (${next}))`),
+      WHERE rowid IN (SELECT job FROM (${next(plainBound)}))`),
     // Half as dear as to have the update return them.
     db.all<JobRow>(sql`
       SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job

@@ -29,20 +29,35 @@ export function placeOf(owner: SQL, turn: SQL, priority: SQL): SQL {
   return sql`CASE WHEN ${priority} <> 0 OR ${ranked} THEN ${turn} - ${priority} END`
 }
 
-/** The jobs with the next turns, as `job, owner, turn, place`. */
-export function nextTurns(limit: number): SQL {
-  return sql`SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${limit}`
+/** Bounds how many ready jobs a SELECT looks at. */
+export type Bound = (jobs: number) => SQL
+
+/** Bounds by the number alone. */
+export const plainBound: Bound = (jobs) => sql`${jobs}`
+
+/** Looks at no job where nobody uses priorities. In a LIMIT, because SQLite would make a join of an EXISTS in a WHERE and walk all ready jobs. */
+const boundByPlaces: Bound = (jobs) =>
+  sql`(SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE status = 'ready' AND place IS NOT NULL) THEN ${jobs} ELSE 0 END)`
+
+/**
+ * The ready jobs with the next turns, as `job, owner, turn, place`.
+ * @param condition what else must hold of them
+ */
+export function nextTurns(limit: SQL, condition: SQL = sql`true`): SQL {
+  return sql`
+    SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs
+    WHERE status = 'ready' AND ${condition} ORDER BY turn LIMIT ${limit}`
 }
 
 /**
  * Lets each owner's jobs with the lowest places have those of the turns about to be claimed that are the owner's: they change turns with
  * the jobs that had them. Looks at no more jobs than it is about, and at none where nobody uses priorities.
- * @param claimed a SELECT of `job, owner, turn, place` from ready jobs: those that the claim would take
+ * @param claimed a SELECT of `job, owner, turn, place` from ready jobs within a bound: those that the claim would take
  */
-export function changeTurns(db: Database, claimed: SQL): Statement {
+export function changeTurns(db: Database, claimed: (bound: Bound) => SQL): Statement {
   return db.run(sql`
     WITH slots AS MATERIALIZED (
-      SELECT job, owner, turn, place FROM (${claimed}) WHERE EXISTS (SELECT 1 FROM jobs WHERE status = 'ready' AND place IS NOT NULL)
+      SELECT job, owner, turn, place FROM (${claimed(boundByPlaces)})
     ), shares AS MATERIALIZED (
       SELECT owner, count(*) AS n FROM slots GROUP BY owner
     ), candidates AS (

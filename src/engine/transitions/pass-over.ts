@@ -8,24 +8,25 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../ports.ts'
+import { type Bound, nextTurns, plainBound } from './fair-queue.ts'
 
 /** Turns looked at by one claim. */
-const WINDOW = 1_000
+const WINDOW = 200
 
 const listed = (owners: readonly string[]) => sql`(SELECT value FROM json_each(${JSON.stringify(owners)}))`
 
 /** The next turns; none beyond the last turn that anyone else has, so that nothing is looked at where nobody else has a job. */
-const nextTurns = (passed: readonly string[]) => sql`
-  SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs
-  WHERE status = 'ready' AND turn <= (
-    SELECT o.last_turn FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_turn DESC LIMIT 1)
-  ORDER BY turn LIMIT ${WINDOW}`
+const windowOf = (passed: readonly string[], bound = plainBound) =>
+  nextTurns(
+    bound(WINDOW),
+    sql`turn <= (SELECT o.last_turn FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_turn DESC LIMIT 1)`,
+  )
 
-/** The next job of each other owner, `limit` at most, as `job, owner, turn, place`. */
-export function firstOfOthers(passed: readonly string[], limit: number): SQL {
+/** The next job of each other owner, `limit` at most, as {@link nextTurns} gives those of all. */
+export function firstOfOthers(passed: readonly string[], limit: number, bound?: Bound): SQL {
   return sql`
     SELECT job, owner, turn, place FROM (
-      SELECT w.*, row_number() OVER (PARTITION BY w.owner ORDER BY w.turn) AS nth FROM (${nextTurns(passed)}) w
+      SELECT w.*, row_number() OVER (PARTITION BY w.owner ORDER BY w.turn) AS nth FROM (${windowOf(passed, bound)}) w
       WHERE w.owner NOT IN ${listed(passed)})
     WHERE nth = 1 ORDER BY turn LIMIT ${limit}`
 }
@@ -38,7 +39,7 @@ export function firstOfOthers(passed: readonly string[], limit: number): SQL {
 export async function othersAreReady(db: Database, passed: readonly string[]): Promise<boolean> {
   for (;;) {
     const row = await db.get<{ seen: number; others: number | null }>(
-      sql`SELECT count(*) AS seen, max(owner NOT IN ${listed(passed)}) AS others FROM (${nextTurns(passed)})`,
+      sql`SELECT count(*) AS seen, max(owner NOT IN ${listed(passed)}) AS others FROM (${windowOf(passed)})`,
     )
     if (row.others === 1) return true
     if (row.seen < WINDOW) return false
@@ -48,7 +49,7 @@ export async function othersAreReady(db: Database, passed: readonly string[]): P
 
 /** Moves the jobs of the next turns behind the last turns of their owners, unless someone else's is among them. */
 async function moveBack(db: Database, passed: readonly string[]): Promise<void> {
-  const turns = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.turn) OVER () AS top FROM (${nextTurns(passed)}) w`
+  const turns = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.turn) OVER () AS top FROM (${windowOf(passed)}) w`
   await db.batch([
     db.run(sql`
       UPDATE owners SET last_turn = max(last_turn, m.top) + m.n
