@@ -47,6 +47,7 @@ const SERVED = [
     'open-batches',
     'results',
     'refusals',
+    'early-refusals',
     'stream',
     'auth',
     'scopes',

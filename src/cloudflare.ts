@@ -28,6 +28,7 @@ import { createConsoleLog } from './drivers/log-console.ts'
 import { createGatheringNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
 import { BatchObject } from './drivers/notify-durable-object-batch.ts'
 import { workersPeerAddress } from './drivers/peer-workers.ts'
+import { answerReadingOn } from './drivers/request-body-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
 import { Meter } from './engine/meter.ts'
 import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
@@ -261,7 +262,7 @@ export class MillraceTimer extends TimerObject {
 export default {
   async fetch(request: Request, env: Bindings, ctx: ExecutionContext): Promise<Response> {
     try {
-      return await respond(request, env, ctx)
+      return await answerReadingOn(request, (readable) => respond(readable, env, ctx))
     } catch (error) {
       // What a route throws is answered by the app; this is a start that failed.
       const message = error instanceof ConfigError ? error.message : 'The server could not start.'

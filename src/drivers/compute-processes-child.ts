@@ -95,6 +95,8 @@ export class Child {
     this.#givenAt = performance.now()
     this.#began = { cpuMs: this.#cpuMs(), at: this.#givenAt }
     this.#spentMs = 0
+    // It could not be started, which its `error` event is about to say: without file descriptors it has no channel to send on.
+    if (this.#process.pid === undefined) return
     try {
       this.#process.send(job.order)
     } catch (error) {

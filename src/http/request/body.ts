@@ -92,8 +92,7 @@ const MAX_LINE_BYTES = 1_000_000
 const LF = 10
 
 /**
- * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted. Whoever stops
- * early has the rest read and dropped.
+ * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted.
  * @returns each value with the number of its line, from 1, and the bytes of that
  * @throws MillraceError INVALID_REQUEST naming the line
  */
@@ -108,35 +107,21 @@ export async function* readNdjson(
     if (bytes > MAX_LINE_BYTES) throw badLine(line, 'is longer than 1 MB')
     held.push(piece)
   }
-  try {
-    for await (const chunk of body.values({ preventCancel: true })) {
-      let start = 0
-      for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
-        hold(chunk.subarray(start, end))
-        const text = decodeLine(line, held)
-        if (text.trim() !== '') yield { line, value: parseLine(line, text), bytes }
-        start = end + 1
-        line++
-        held = []
-        bytes = 0
-      }
-      hold(chunk.subarray(start))
+  for await (const chunk of body) {
+    let start = 0
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+      hold(chunk.subarray(start, end))
+      const text = decodeLine(line, held)
+      if (text.trim() !== '') yield { line, value: parseLine(line, text), bytes }
+      start = end + 1
+      line++
+      held = []
+      bytes = 0
     }
-    const last = decodeLine(line, held)
-    if (last.trim() !== '') yield { line, value: parseLine(line, last), bytes }
-  } finally {
-    await drain(body)
+    hold(chunk.subarray(start))
   }
-}
-
-/** Reads what is left, for nothing: a connection with a request on it that was not read is closed, with the client's next one on it. */
-async function drain(body: ReadableStream<Uint8Array>): Promise<void> {
-  const reader = body.getReader()
-  try {
-    while (!(await reader.read()).done);
-  } catch {
-    // It broke off, which whoever reads has heard.
-  }
+  const last = decodeLine(line, held)
+  if (last.trim() !== '') yield { line, value: parseLine(line, last), bytes }
 }
 
 function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
