@@ -59,7 +59,7 @@ beforeAll(async () => {
   expect(made.status).toBe(202)
   file = join(await freshFolder(), 'body')
   await writeFile(file, Buffer.alloc(40 * MB, 'x'))
-})
+}, 240_000)
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
   await limited[Symbol.asyncDispose]()

@@ -16,7 +16,7 @@ beforeAll(async () => {
     body: JSON.stringify({ operation: 'echo', open: true }),
   })
   streamPath = `/api/batch/${BatchAccepted.parse(await made.json()).batchId}/stream`
-})
+}, 240_000)
 afterAll(() => server[Symbol.asyncDispose]())
 
 const HOST = 'Host: 127.0.0.1'
