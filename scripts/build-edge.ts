@@ -23,10 +23,11 @@ const SMALL_BYTES = 5 * 1024
 const LAZY = [
   'node_modules/unpdf/',
   'src/operations.ts',
-  'src/features/batches/',
-  'src/features/cards/',
-  'src/features/heat-sheets/',
-  'src/features/resources/',
+  'src/features/batches/routes.ts',
+  'src/features/cards/routes.ts',
+  'src/features/heat-sheets/parser/',
+  'src/features/heat-sheets/routes.ts',
+  'src/features/resources/routes.ts',
 ]
 
 /** A built Worker: what esbuild says of each file, by its path. */

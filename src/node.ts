@@ -31,7 +31,7 @@ import type { MillraceError } from './errors.ts'
 import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
-import { errorBody } from './http/response/errors.ts'
+import { surfaces } from './surfaces.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
@@ -174,7 +174,7 @@ async function start(config: Config): Promise<void> {
 function refusal(log: Log, error: MillraceError, path = '/'): object {
   const requestId = randomUUID()
   log.info({ requestId, code: error.code, cause: messageOf(error.cause) }, 'a request that is none')
-  return errorBody(path, error, requestId)
+  return surfaces.errorsOf(path).body(error, requestId)
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -23,7 +23,7 @@ const FLOORS: Record<string, number> = {
   features: 4,
   'operations.ts': 5,
   'compute-tasks.ts': 5,
-  'openapi.ts': 5,
+  'surfaces.ts': 5,
   'settings.ts': 5,
   'app.ts': 6,
   'commands.ts': 6,

@@ -39,6 +39,8 @@ export interface Env {
   Variables: {
     caller: Caller
     requestId: string
+    /** Words of the server's paths that stand where an id does. */
+    reservedIds: ReadonlySet<string>
     /** Counts what the request is about to make, where that is limited. */
     admit?: Admit
   }

@@ -6,11 +6,12 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Env } from '../../src/http/context.ts'
 import { boundRequests } from '../../src/http/middleware/request-limits.ts'
 import { errorHandler } from '../../src/http/response/errors.ts'
+import { surfaces } from '../../src/surfaces.ts'
 import { quietLog } from '../engine/rig.ts'
 
 const log = quietLog()
 const app = new Hono<Env>()
-app.onError(errorHandler(log))
+app.onError(errorHandler(log, surfaces))
 app.use(boundRequests({ maxBytes: 1_000, maxMs: 1_500 }))
 app.post('/api/v1/read', async (c) => c.json({ length: (await c.req.text()).length }))
 app.post('/api/chunks/read', async (c) => c.json({ length: (await c.req.text()).length }))

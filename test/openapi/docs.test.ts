@@ -1,7 +1,7 @@
 /** The page at `/docs` in a real browser: it shows every operation, says nothing in the console, and asks nobody but its server. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { CHROMIUM, launchChromium } from '../live/chromium.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { Contract } from './contract.ts'
@@ -51,7 +51,7 @@ describe.skipIf(CHROMIUM === null)('in Chromium', () => {
 
   it('shows every operation of every surface', () =>
     shown(async (page) => {
-      const { operations } = new Contract(openApiDocument({}))
+      const { operations } = new Contract(await loadOpenApiDocument({}))
       await page
         .locator('.opblock')
         .nth(operations.length - 1)

@@ -1,12 +1,12 @@
 /** Every operation on a server whose database has gone away: what nobody foresaw is told in the surface's shape, without what only the log should know. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { openWholeApp } from './app.ts'
 import { type Answer, Contract, type Operation, read } from './contract.ts'
 import { withoutExample } from './kept.ts'
 import type { Send } from './world.ts'
 
-const contract = new Contract(openApiDocument({}))
+const contract = new Contract(await loadOpenApiDocument({}))
 /** What needs no database. */
 const WELL = new Set(['isAlive', 'readOpenApi', 'showDocs', 'readDocsFile', 'readRobots', 'linkAll'])
 const cases = contract.operations.filter(({ operationId }) => !WELL.has(operationId))

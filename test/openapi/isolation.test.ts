@@ -4,13 +4,13 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { until } from '../engine/rig.ts'
 import { openWholeApp } from './app.ts'
 import { Contract, read } from './contract.ts'
 import { type Send, World } from './world.ts'
 
-const contract = new Contract(openApiDocument({}))
+const contract = new Contract(await loadOpenApiDocument({}))
 
 let app: Awaited<ReturnType<typeof openWholeApp>>
 let alice: Send

@@ -1,7 +1,7 @@
 /** The routes of the app and the operations of the document are the same; what routes have in common holds for each. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { openWholeApp } from './app.ts'
 import { Contract, read } from './contract.ts'
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-const contract = new Contract(openApiDocument({}))
+const contract = new Contract(await loadOpenApiDocument({}))
 const ORIGIN = 'https://app.example.com'
 /** Paths as a caller writes them, with an id that nothing has. */
 const paths = Object.entries(contract.document.paths).map(([template, methods]): [string, string[]] => [

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { sign } from 'hono/jwt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { openApiDocument } from '../../src/openapi.ts'
 import { RATE_CLASSES } from '../../src/rate-classes.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { curl, startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, type Operation, read } from './contract.ts'
 import { withoutExample } from './kept.ts'
@@ -14,7 +14,7 @@ import { type Send, World } from './world.ts'
 
 const JWT_SECRET = 'a secret for the sweep over every route'
 const MB = 1024 * 1024
-const contract = new Contract(openApiDocument({}))
+const contract = new Contract(await loadOpenApiDocument({}))
 
 let server: TestServer
 let limited: TestServer

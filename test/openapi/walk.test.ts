@@ -1,6 +1,6 @@
 /** Every operation of the document, called with each of its examples on a real server: what comes back is what the document states. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { startServer, type TestServer } from '../server/harness.ts'
 import { type Answer, Contract, read } from './contract.ts'
 import { keptNames, withoutExample } from './kept.ts'
@@ -48,7 +48,7 @@ function bodyOf(type: string, value: unknown): { body?: unknown; headers?: Recor
   return { body: form }
 }
 
-const operations = new Contract(openApiDocument({})).operations
+const operations = new Contract(await loadOpenApiDocument({})).operations
 const calls = operations.flatMap(({ operationId, parameters, requestBody }): [string, string, Call][] =>
   requestBody === undefined
     ? [[operationId, 'as it is', parameters.some(({ name }) => name === 'limit') ? { query: '?limit=2' } : {}]]

@@ -1,7 +1,6 @@
 /** Described: batches of any operation, and heat sheets, which are made of documents. */
 import * as z from 'zod'
-import { type Endpoint, json, jsonBody, NOT_MODIFIED, type Surface } from '../../http/openapi/endpoint.ts'
-import { ErrorBody } from '../../http/response/error-bodies.ts'
+import { type Endpoint, json, jsonBody, NOT_MODIFIED } from '../../http/openapi/endpoint.ts'
 import {
   BatchEvent,
   BatchStatus,
@@ -223,14 +222,9 @@ const steering: readonly Endpoint[] = [
 ]
 
 /**
- * Describes the surface of batches.
- * @param added the endpoints that operations add to it, and what they merge the results of their jobs to
+ * Lists the routes of batches.
+ * @param merged what operations merge the results of their jobs to
  */
-export function batchSurface(added: { endpoints: readonly Endpoint[]; merged: readonly z.ZodType[] }): Surface {
-  return {
-    name: 'Batch',
-    description: 'Heat sheets and batches of any operation: made, followed live, steered.',
-    error: ErrorBody,
-    endpoints: [...added.endpoints, ...making, ...following(added.merged), ...steering],
-  }
+export function endpoints(merged: readonly z.ZodType[]): readonly Endpoint[] {
+  return [...making, ...following(merged), ...steering]
 }

@@ -1,7 +1,6 @@
 /** Described: cards in bulk, and their tasks. */
 import * as z from 'zod'
-import { type Content, type Endpoint, json, jsonBody, type Surface } from '../../http/openapi/endpoint.ts'
-import { CardErrorBody } from '../../http/response/error-bodies.ts'
+import { type Content, type Endpoint, json, jsonBody } from '../../http/openapi/endpoint.ts'
 import {
   DeleteRequest,
   ExportRequest,
@@ -60,64 +59,59 @@ const change = (verb: 'delete' | 'restore', summary: string, schema: z.ZodType):
   errors: [400, 409, 413, 415],
 })
 
-export const cards: Surface = {
-  name: 'Cards',
-  description: 'Import, export, delete and restore of cards, each a task that goes on by itself.',
-  error: CardErrorBody,
-  endpoints: [
-    {
-      route: 'POST /bulk/import',
-      id: 'importCards',
-      summary: 'Import cards',
-      description:
-        'A card that is wrong fails alone. A JSON object holds at most 10,000 cards and 64 MB; a JSON array, NDJSON and CSV hold up to 1,000,000. Options may stand in the query, whatever the body.',
-      query: ImportQuery,
-      headers: ['Idempotency-Key', 'Content-Encoding'],
-      body: intake,
-      answers: ACCEPTED,
-      errors: [400, 409, 413, 415],
-    },
-    {
-      route: 'POST /bulk/export',
-      id: 'exportCards',
-      summary: 'Export cards to a file',
-      headers: ['Idempotency-Key'],
-      body: jsonBody(ExportRequest, { csv: { format: 'csv', privacy_levels: ['BUSINESS'] }, all: {} }),
-      answers: ACCEPTED,
-      errors: [400, 409, 413, 415],
-    },
-    change('delete', 'Delete cards', DeleteRequest),
-    change('restore', 'Bring back cards that were softly deleted', RestoreRequest),
-    {
-      route: 'GET /bulk/status/:task_id',
-      id: 'readTask',
-      summary: 'Where a task stands, and what it came to',
-      path: ID,
-      answers: { 200: json('The task.', TaskStatus) },
-      errors: [404],
-    },
-    {
-      route: 'POST /bulk/import/:task_id/resume',
-      id: 'resumeImport',
-      summary: 'Import what an import that has ended did not',
-      path: ID,
-      answers: { 200: json('It goes on.', TaskResumed) },
-      errors: [404, 409],
-    },
-    {
-      route: 'GET /bulk/tokens',
-      id: 'listTokens',
-      summary: 'Tokens earned, newest first, and their sum',
-      query: ListTokens,
-      answers: { 200: json('A page.', Tokens) },
-      errors: [400],
-    },
-    {
-      route: 'GET /bulk/health',
-      id: 'readCardHealth',
-      summary: 'Whether workers answer',
-      access: 'public',
-      answers: { 200: json('Healthy, or degraded.', Health) },
-    },
-  ],
-}
+export const endpoints: readonly Endpoint[] = [
+  {
+    route: 'POST /bulk/import',
+    id: 'importCards',
+    summary: 'Import cards',
+    description:
+      'A card that is wrong fails alone. A JSON object holds at most 10,000 cards and 64 MB; a JSON array, NDJSON and CSV hold up to 1,000,000. Options may stand in the query, whatever the body.',
+    query: ImportQuery,
+    headers: ['Idempotency-Key', 'Content-Encoding'],
+    body: intake,
+    answers: ACCEPTED,
+    errors: [400, 409, 413, 415],
+  },
+  {
+    route: 'POST /bulk/export',
+    id: 'exportCards',
+    summary: 'Export cards to a file',
+    headers: ['Idempotency-Key'],
+    body: jsonBody(ExportRequest, { csv: { format: 'csv', privacy_levels: ['BUSINESS'] }, all: {} }),
+    answers: ACCEPTED,
+    errors: [400, 409, 413, 415],
+  },
+  change('delete', 'Delete cards', DeleteRequest),
+  change('restore', 'Bring back cards that were softly deleted', RestoreRequest),
+  {
+    route: 'GET /bulk/status/:task_id',
+    id: 'readTask',
+    summary: 'Where a task stands, and what it came to',
+    path: ID,
+    answers: { 200: json('The task.', TaskStatus) },
+    errors: [404],
+  },
+  {
+    route: 'POST /bulk/import/:task_id/resume',
+    id: 'resumeImport',
+    summary: 'Import what an import that has ended did not',
+    path: ID,
+    answers: { 200: json('It goes on.', TaskResumed) },
+    errors: [404, 409],
+  },
+  {
+    route: 'GET /bulk/tokens',
+    id: 'listTokens',
+    summary: 'Tokens earned, newest first, and their sum',
+    query: ListTokens,
+    answers: { 200: json('A page.', Tokens) },
+    errors: [400],
+  },
+  {
+    route: 'GET /bulk/health',
+    id: 'readCardHealth',
+    summary: 'Whether workers answer',
+    access: 'public',
+    answers: { 200: json('Healthy, or degraded.', Health) },
+  },
+]

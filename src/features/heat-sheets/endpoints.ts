@@ -2,7 +2,7 @@
 import { type Endpoint, json } from '../../http/openapi/endpoint.ts'
 import { ExtractAccepted, ExtractForm } from './schemas.ts'
 
-export const heatSheets: readonly Endpoint[] = [
+export const endpoints: readonly Endpoint[] = [
   {
     route: 'POST /api/batch/extract',
     id: 'extractHeatSheets',

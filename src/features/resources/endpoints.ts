@@ -1,15 +1,7 @@
 /** Described: resources in batches, recommendations, and the collections they are made in. */
 import * as z from 'zod'
-import {
-  type Endpoint,
-  type ErrorStatus,
-  json,
-  jsonBody,
-  NOT_MODIFIED,
-  type Surface,
-} from '../../http/openapi/endpoint.ts'
+import { type Endpoint, type ErrorStatus, json, jsonBody, NOT_MODIFIED } from '../../http/openapi/endpoint.ts'
 import { list } from '../../http/request/fields.ts'
-import { DetailBody } from '../../http/response/error-bodies.ts'
 import {
   Activity,
   CoachingNote,
@@ -130,41 +122,36 @@ function collection(of: {
   ]
 }
 
-export const reads: Surface = {
-  name: 'Reads',
-  description: 'Resources by id, many at once; recommendations; writes in batches.',
-  error: DetailBody,
-  endpoints: [
-    ...inBatches,
-    ...collection({
-      path: '/api/v1/activities',
-      key: 'activities',
-      names: { many: 'Activities', one: 'Activity' },
-      created: NewActivity,
-      row: Activity,
-      example: {
-        id: 'my-activity',
-        name: 'Sorting leaves',
-        activity_type: 'cognitive',
-        duration_minutes: 25,
-        age_range: { min_months: 24, max_months: 60 },
-      },
-    }),
-    ...collection({
-      path: '/api/v1/participations',
-      key: 'participations',
-      names: { many: 'Participations', one: 'Participation' },
-      created: NewParticipation,
-      row: Participation,
-      example: { child_id: 'child-1', activity_id: 'shared-sock-pairs', participated_at: '2026-02-16T10:00:00Z' },
-    }),
-    ...collection({
-      path: '/api/v1/coaching',
-      key: 'notes',
-      names: { many: 'CoachingNotes', one: 'CoachingNote' },
-      created: NewCoachingNote,
-      row: CoachingNote,
-      example: { id: 'my-note', child_id: 'child-1', author: 'Ines', text: 'Asked for the blue one.' },
-    }),
-  ],
-}
+export const endpoints: readonly Endpoint[] = [
+  ...inBatches,
+  ...collection({
+    path: '/api/v1/activities',
+    key: 'activities',
+    names: { many: 'Activities', one: 'Activity' },
+    created: NewActivity,
+    row: Activity,
+    example: {
+      id: 'my-activity',
+      name: 'Sorting leaves',
+      activity_type: 'cognitive',
+      duration_minutes: 25,
+      age_range: { min_months: 24, max_months: 60 },
+    },
+  }),
+  ...collection({
+    path: '/api/v1/participations',
+    key: 'participations',
+    names: { many: 'Participations', one: 'Participation' },
+    created: NewParticipation,
+    row: Participation,
+    example: { child_id: 'child-1', activity_id: 'shared-sock-pairs', participated_at: '2026-02-16T10:00:00Z' },
+  }),
+  ...collection({
+    path: '/api/v1/coaching',
+    key: 'notes',
+    names: { many: 'CoachingNotes', one: 'CoachingNote' },
+    created: NewCoachingNote,
+    row: CoachingNote,
+    example: { id: 'my-note', child_id: 'child-1', author: 'Ines', text: 'Asked for the blue one.' },
+  }),
+]

@@ -29,12 +29,12 @@ const START = `SwaggerUIBundle({
 const ROBOTS = 'User-agent: *\nAllow: /cards/\nAllow: /results/\nDisallow: /\n'
 
 /** `GET /openapi.json`, `GET /docs`, `GET /docs/:file`, `GET /robots.txt`. None needs a key. */
-export function docsRoutes(deps: Pick<AppDeps, 'assets'>, makeDocument: () => Promise<string>): Hono<Env> {
+export function docsRoutes(deps: Pick<AppDeps, 'assets'>, loadDocument: () => Promise<object>): Hono<Env> {
   /** Bytes that all answers share. */
   let document: { readonly bytes: Uint8Array<ArrayBuffer>; readonly etag: string } | undefined
   return new Hono<Env>()
     .get('/openapi.json', async (c) => {
-      document ??= await encode(await makeDocument())
+      document ??= await encode(JSON.stringify(await loadDocument()))
       return answerTagged(c, document.etag, document.bytes)
     })
     .get('/docs', (c) => {

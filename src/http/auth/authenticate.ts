@@ -4,34 +4,28 @@ import { MillraceError } from '../../errors.ts'
 import { SHARED } from '../../rows/owned-rows.ts'
 import { covers, type Scope } from '../../scopes.ts'
 import type { AppDeps, Caller, Env } from '../context.ts'
+import type { Surfaces } from '../surface.ts'
 import { createJwtVerifier, type JwtRefusal, looksLikeJwt, type VerifyJwt } from './jwt.ts'
 import { findKey, looksLikeKey } from './keys.ts'
-import { scopeOf } from './required-scope.ts'
 import { sha256 } from './secrets.ts'
 import type { Credential } from './stream-auth-monitor.ts'
 import { openedBy } from './tokens.ts'
 
 /** Owner of what is done without a key on a laptop. */
 const LOCAL = 'local'
-/** Paths that need no key. */
-const PUBLIC_PATHS = new Set(['/healthz', '/readyz', '/bulk/health', '/openapi.json', '/docs', '/robots.txt'])
-/** Pages for everybody: published cards, heat-sheet results whose code is known, what the page at /docs is made of. */
-const PUBLIC_PAGES = ['/cards/', '/results/', '/docs/']
-
 /** Of what has no end: no key at all, and the key of the environment. */
 const LASTING: Credential = { keyId: null, endsAt: null }
 
 type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 
 /** Lets a request in as its caller, or refuses it: 401 without a valid key or token, 403 with one that lacks the scope. */
-export function authenticate(deps: Deps): MiddlewareHandler<Env> {
+export function authenticate(deps: Deps, surfaces: Surfaces): MiddlewareHandler<Env> {
   const verifyJwt = createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) })
   return async (c, next) => {
-    const isPublic = PUBLIC_PATHS.has(c.req.path) || PUBLIC_PAGES.some((prefix) => c.req.path.startsWith(prefix))
-    if (!isPublic) {
+    if (!surfaces.isPublic(c.req.path)) {
       const caller = await identify(c, deps, verifyJwt)
       c.set('caller', caller)
-      demandScope(c, scopeOf(c.req.method, c.req.path))
+      demandScope(c, surfaces.scopeFor(c.req.method, c.req.path))
     }
     await next()
   }

@@ -5,32 +5,10 @@ import { MillraceError } from '../../errors.ts'
 import type { Clock, Database } from '../../ports.ts'
 import type { RateClass } from '../../rate-classes.ts'
 import { batches } from '../../schema/batches.ts'
-import { isUnder, readsOnly } from '../auth/required-scope.ts'
 import type { Env } from '../context.ts'
+import type { Surfaces } from '../surface.ts'
 import type { MethodsOf } from './methods.ts'
 import type { Quotas, Standing } from './quotas.ts'
-
-/** Of these, what is made is counted, not what is asked: a creation that is refused, or sent again under its key, costs nothing. */
-const CREATIONS: ReadonlyMap<string, RateClass> = new Map([
-  ['/api/batch', 'batch.create'],
-  ['/api/batch/extract', 'batch.create'],
-  ['/api/v1/batch/update', 'resources.write'],
-  ['/api/v1/batch/delete', 'resources.write'],
-  ['/bulk/import', 'bulk.import'],
-  ['/bulk/export', 'bulk.export'],
-  ['/bulk/delete', 'bulk.delete'],
-  ['/bulk/restore', 'bulk.delete'],
-])
-
-/** Of the rest, each request is counted, when it comes. */
-const SURFACES: readonly (readonly [prefix: string, read: RateClass, write: RateClass])[] = [
-  ['/api/batch', 'batch.read', 'batch.write'],
-  ['/api/chunks', 'chunks.read', 'chunks.write'],
-  ['/api/v1', 'resources.read', 'resources.write'],
-  ['/api/webhooks', 'webhooks.read', 'webhooks.write'],
-  ['/bulk', 'bulk.read', 'bulk.import'],
-  ['/exports', 'exports.read', 'exports.read'],
-]
 
 /**
  * Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. What is asked of no route
@@ -40,18 +18,16 @@ export function limitRequests(
   deps: { db: Database; clock: Clock },
   quotas: Quotas,
   methods: MethodsOf,
+  surfaces: Surfaces,
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
     const owner = c.get('caller')?.owner
     const { method, path } = c.req
     if (owner === undefined || methods(path) === undefined) return next()
-    const created = method === 'POST' ? CREATIONS.get(path) : undefined
-    if (created !== undefined && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
-    const surface = created === undefined ? SURFACES.find(([prefix]) => isUnder(path, prefix)) : undefined
-    if (surface !== undefined) {
-      const [, read, write] = surface
-      pass(c, deps.clock, await quotas.take(readsOnly(method, path) ? read : write, owner))
-    }
+    const created = surfaces.creationClass(method, path)
+    if (created !== null && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
+    const counted = created === null ? surfaces.rateClass(method, path) : null
+    if (counted !== null) pass(c, deps.clock, await quotas.take(counted, owner))
     return next()
   }
 }

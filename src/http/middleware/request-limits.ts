@@ -6,8 +6,16 @@ import { timeout } from 'hono/timeout'
 import { MillraceError } from '../../errors.ts'
 import type { Env } from '../context.ts'
 
-/** What the batch-read and chunk surfaces allow. */
-export const READ_BOUNDS = { maxBytes: 10 * 1024 * 1024, maxMs: 30_000 }
+/** Bounds on a request. */
+export interface RequestLimits {
+  /** Of its body. */
+  readonly maxBytes: number
+  /** Until it is answered, from when its headers are read. */
+  readonly maxMs: number
+}
+
+/** Bounds of surfaces that answer a batch of look-ups at once: 10 MB, 30 s. */
+export const LOOKUP_LIMITS: RequestLimits = { maxBytes: 10 * 1024 * 1024, maxMs: 30_000 }
 
 /** Of a body that is too large, so many times its bound is read and dropped: a client that is still sending reads no answer. */
 const DRAINED = 8
@@ -16,7 +24,7 @@ const DRAINED = 8
  * Bounds requests; the time counts from when the headers are read, so that a body that never ends counts too.
  * @throws MillraceError TOO_LARGE, and an HTTPException of status 504 that `asMillraceError` makes TIMEOUT
  */
-export function boundRequests({ maxBytes, maxMs }: typeof READ_BOUNDS): MiddlewareHandler<Env> {
+export function boundRequests({ maxBytes, maxMs }: RequestLimits): MiddlewareHandler<Env> {
   const seconds = Math.round(maxMs / 100) / 10
   return every(
     timeout(

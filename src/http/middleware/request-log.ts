@@ -2,19 +2,17 @@
 import type { MiddlewareHandler } from 'hono'
 import type { Clock, Log } from '../../ports.ts'
 import type { Env } from '../context.ts'
-
-/** Asked every few seconds by whatever watches the server; a line each would bury the rest. */
-const UNLOGGED = new Set(['/healthz', '/readyz', '/metrics'])
+import type { Surfaces } from '../surface.ts'
 
 /**
  * Logs method, path, status, milliseconds and owner of every request. The query string is left out: it may hold a token. A stream is
  * logged when it begins.
  */
-export function logRequests(log: Log, clock: Clock): MiddlewareHandler<Env> {
+export function logRequests(log: Log, clock: Clock, surfaces: Surfaces): MiddlewareHandler<Env> {
   return async (c, next) => {
     const began = clock.now()
     await next()
-    if (UNLOGGED.has(c.req.path)) return
+    if (!surfaces.isLogged(c.req.path)) return
     const fields = {
       requestId: c.get('requestId'),
       method: c.req.method,

@@ -1,16 +1,33 @@
 /** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
 import * as z from 'zod'
+import type { Surface } from '../surface.ts'
 import {
   type Answer,
   type Content,
+  type DescribedSurface,
   type Endpoint,
   ERRORS,
   type ErrorStatus,
   REQUEST_HEADERS,
   RESPONSE_HEADERS,
-  type Surface,
 } from './endpoint.ts'
 import { type JsonSchema, jsonSchemas } from './schemas.ts'
+
+/** Loads the descriptions of surfaces; those of one name become one. */
+export async function describeSurfaces(surfaces: Iterable<Surface>): Promise<DescribedSurface[]> {
+  const described = await Promise.all(
+    [...surfaces].map(async ({ name, description, errors, describe }) => ({
+      name,
+      description,
+      error: errors.schema,
+      endpoints: await describe(),
+    })),
+  )
+  const byName = Map.groupBy(described, ({ name }) => name)
+  return [...byName.values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : [{ ...first, endpoints: [first, ...others].flatMap(({ endpoints }) => endpoints) }],
+  )
+}
 
 const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surface. Every answer carries \`X-Request-Id\`, and, where
 its class of requests is limited, \`X-RateLimit-*\`, \`RateLimit\` and \`RateLimit-Policy\`. A method that a path does not have is answered
@@ -25,7 +42,7 @@ const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500]
  * @param surfaces in the order in which the document tells of them
  * @param examples real answers, by operation and status (`createBatch 202`), and errors by surface and status (`Batch 404`)
  */
-export function makeDocument(surfaces: readonly Surface[], examples: Readonly<Record<string, unknown>>) {
+export function makeDocument(surfaces: readonly DescribedSurface[], examples: Readonly<Record<string, unknown>>) {
   const requests = jsonSchemas(
     surfaces.flatMap(({ endpoints }) => endpoints.flatMap(sent)),
     'input',
@@ -94,7 +111,7 @@ const sent = ({ query, body = {} }: Endpoint): z.ZodType[] => [
 const came = ({ content = {} }: Answer): z.ZodType[] =>
   Object.values(content).flatMap(({ schema, eventData }) => (eventData === undefined ? [schema] : [schema, eventData]))
 
-function operation(surface: Surface, endpoint: Endpoint, make: Make) {
+function operation(surface: DescribedSurface, endpoint: Endpoint, make: Make) {
   const { id, summary, description, access, body, answers } = endpoint
   const anywhere = access === 'public' ? ANYWHERE_PUBLIC : ANYWHERE
   const errors = [...anywhere, ...(endpoint.errors ?? [])]
@@ -173,7 +190,7 @@ function present({ description, content, headers = [] }: Answer, make: Make, nam
 }
 
 /** The errors of a surface, by its name and their status. */
-function errorAnswers({ name, error, endpoints }: Surface, make: Make) {
+function errorAnswers({ name, error, endpoints }: DescribedSurface, make: Make) {
   const headers: Partial<Record<string, Answer['headers']>> = { 401: ['WWW-Authenticate'], 429: ['Retry-After'] }
   const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap(({ errors = [] }) => errors)])
   const described = Object.entries(ERRORS).filter(([status]) => used.has(Number(status)))

@@ -40,8 +40,8 @@ export interface Endpoint {
   readonly errors?: readonly ErrorStatus[]
 }
 
-/** Routes that word errors alike. */
-export interface Surface {
+/** A surface as the document describes it. */
+export interface DescribedSurface {
   /** One upper-case word; names its errors. */
   readonly name: string
   readonly description: string

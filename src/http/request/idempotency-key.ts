@@ -6,8 +6,8 @@ import type { Env } from '../context.ts'
 /** Ids that callers bring are free strings of these. */
 const CALLERS_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
-/** Words that stand where ids do, and the segments that no client sends as they are (RFC 3986, section 5.2.4). */
-const TAKEN: ReadonlySet<string> = new Set(['.', '..', 'stream', 'stream-token', 'extract'])
+/** Segments that no client sends as they are (RFC 3986, section 5.2.4). */
+const DOT_SEGMENTS: ReadonlySet<string> = new Set(['.', '..'])
 
 /**
  * Reads the key of a create.
@@ -24,7 +24,7 @@ export function idempotencyKey(c: Context<Env>, content: unknown): { key: string
       details: { field: 'Idempotency-Key' },
     })
   }
-  if (TAKEN.has(key)) {
+  if (DOT_SEGMENTS.has(key) || c.get('reservedIds').has(key)) {
     throw new MillraceError(
       'INVALID_REQUEST',
       `Idempotency-Key: "${key}" can't be one, because a key may stand in a path where an id does, and this word is a path of its own. Use another, such as a UUID.`,

@@ -24,3 +24,4 @@ export type ChunkErrorBody = z.infer<typeof ChunkErrorBody>
 
 /** The error body of the card surface. */
 export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardSurfaceError' })
+export type CardErrorBody = z.infer<typeof CardErrorBody>
