@@ -31,11 +31,11 @@ import type { MillraceError } from './errors.ts'
 import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
-import { surfaces } from './surfaces.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
 import { settingsOf } from './settings.ts'
+import { surfaces } from './surfaces.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
