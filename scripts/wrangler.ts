@@ -18,6 +18,9 @@ const QUIET = {
   CLOUDFLARE_CF_FETCH_ENABLED: 'false',
   CLOUDFLARE_TELEMETRY_DISABLED: '1',
   DO_NOT_TRACK: '1',
+  // It shows and changes what D1, R2 and the objects hold to whoever asks, without a key.
+  X_LOCAL_EXPLORER: 'false',
+  X_LOCAL_OBSERVABILITY: 'false',
   // Questions would wait for answers.
   CI: '1',
 }

@@ -93,6 +93,15 @@ describe('the edge on this machine', { timeout: LONG_MS }, () => {
     expect(done.completedJobs).toBe(2)
   })
 
+  it.each(['/cdn-cgi/explorer/', '/cdn-cgi/explorer/api/d1/database', '/cdn-cgi/local/explorer/api/d1/database'])(
+    'shows no database to whoever asks at %s',
+    async (path) => {
+      const response = await fetch(`${url}${path}`)
+      expect([path, response.status]).toEqual([path, expect.toSatisfy((status: number) => status >= 400)])
+      expect(await response.text()).not.toMatch(/uuid|<!doctype/i)
+    },
+  )
+
   it('serves the files of its pages as it serves all else', async () => {
     const style = new URL('/docs/swagger-ui.css', url)
     const { status, headers } = await fetch(style)
