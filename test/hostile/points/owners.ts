@@ -145,7 +145,7 @@ async function sendSheet(server: Server, owner: string, bytes: Uint8Array, name:
 }
 
 /** Pieces of text in a document that takes some seconds to read. */
-const SLOW_WEIGHT = 150_000
+const SLOW_WEIGHT = 70_000
 
 /** Ten documents that take seconds each. Nobody is interrupted within a stretch, so that others wait for one of them at most. */
 async function documents(server: Server): Promise<string> {
