@@ -1,8 +1,9 @@
 /**
- * Asks servers for `/healthz` from a process of its own, so that what is measured is theirs: the longest wait of each, and beside it that of
- * an idle server, which tells how much of the wait is the machine's. Steered over IPC.
+ * Asks servers for `/healthz` from a process of its own, so that what is measured is theirs: the longest wait of each, the most CPU time that
+ * it used during one, and beside it the wait for an idle server, which tells how much of it is the machine's. Steered over IPC.
  */
 import { fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { Agent, createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -14,13 +15,18 @@ const EVERY_MS = 15
 /** Asks an address again and again until it is stopped. */
 class Poll {
   readonly #url: string
+  readonly #cpuMs: () => number
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #sentAt: number | null = null
+  #cpuAt = 0
   #worst = 0
+  #worstCpu = 0
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  constructor(url: string) {
+  /** @param cpuMs tells the CPU time that the server has used */
+  constructor(url: string, cpuMs: () => number) {
+    this.#cpuMs = cpuMs
     this.#url = new URL('/healthz', url).href
     this.#ask()
   }
@@ -28,9 +34,11 @@ class Poll {
   #ask(): void {
     if (this.#stopped) return
     this.#sentAt = performance.now()
+    this.#cpuAt = this.#cpuMs()
     const done = () => {
       if (this.#sentAt === null) return
       this.#worst = Math.max(this.#worst, performance.now() - this.#sentAt)
+      this.#worstCpu = Math.max(this.#worstCpu, this.#cpuMs() - this.#cpuAt)
       this.#sentAt = null
       this.#timer = setTimeout(() => this.#ask(), EVERY_MS)
     }
@@ -38,12 +46,24 @@ class Poll {
   }
 
   /** Ends it. A question that is still open counts as long as it has waited. */
-  stop(): number {
+  stop(): { ms: number; cpuMs: number } {
     this.#stopped = true
     clearTimeout(this.#timer)
     this.#agent.destroy()
     const waiting = this.#sentAt === null ? 0 : performance.now() - this.#sentAt
-    return Math.round(Math.max(this.#worst, waiting))
+    const used = this.#sentAt === null ? 0 : this.#cpuMs() - this.#cpuAt
+    return { ms: Math.round(Math.max(this.#worst, waiting)), cpuMs: Math.round(Math.max(this.#worstCpu, used)) }
+  }
+}
+
+/** CPU time that a process has used, in ms: of Node, that of the thread of its event loop; 0 where the system does not tell. */
+function cpuMsOf(pid: number, isNode: boolean): number {
+  try {
+    if (isNode) return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) * 10
+  } catch {
+    return 0
   }
 }
 
@@ -65,21 +85,23 @@ async function watch(): Promise<void> {
   })
   const polls = new Map<number, readonly [Poll, Poll]>()
   process.on('message', (message) => {
-    const { id, url } = WatchCommand.parse(message)
+    const { id, url, pid, isNode } = WatchCommand.parse(message)
     const open = polls.get(id)
     if (open === undefined) {
-      polls.set(id, [new Poll(url), new Poll(`http://127.0.0.1:${port}`)])
+      const ours = new Poll(url, () => cpuMsOf(pid, isNode))
+      polls.set(id, [ours, new Poll(`http://127.0.0.1:${port}`, () => 0)])
       return
     }
-    const [stallMs = 0, idleMs = 0] = open.map((poll) => poll.stop())
+    const [watched, idle] = open
     polls.delete(id)
-    process.send?.({ id, stallMs, idleMs })
+    const { ms: stallMs, cpuMs } = watched.stop()
+    process.send?.({ id, stallMs, cpuMs, idleMs: idle.stop().ms })
   })
   process.on('disconnect', () => {
     idle.kill()
     process.exit()
   })
-  process.send?.({ id: 0, stallMs: 0, idleMs: 0 })
+  process.send?.({ id: 0, stallMs: 0, cpuMs: 0, idleMs: 0 })
 }
 
 if (process.argv[2] === 'idle') beIdle()

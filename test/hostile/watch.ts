@@ -3,18 +3,21 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { children } from './server.ts'
+import { children, type Server } from './server.ts'
 
 /** Begins to watch an address under a number, or ends what was begun. */
-export const WatchCommand = z.object({ id: z.int(), url: z.string() })
+export const WatchCommand = z.object({ id: z.int(), url: z.string(), pid: z.int(), isNode: z.boolean() })
 
-const Watched = z.object({ id: z.int(), stallMs: z.number(), idleMs: z.number() })
+const Watched = z.object({ id: z.int(), stallMs: z.number(), cpuMs: z.number(), idleMs: z.number() })
 type Watched = z.infer<typeof Watched>
 
 /** Watches servers, several at once. */
 export interface Watch {
-  /** Watches a server until `close`, which answers the longest waits in ms: of this server, and of an idle one. */
-  open(url: string): { close(): Promise<Pick<Watched, 'stallMs' | 'idleMs'>> }
+  /**
+   * Watches a server until `close`, which answers in ms the longest wait, the most CPU time the server used during one, and the longest wait
+   * for an idle server.
+   */
+  open(server: Pick<Server, 'url' | 'pid' | 'runtime'>): { close(): Promise<Omit<Watched, 'id'>> }
   end(): Promise<void>
 }
 
@@ -31,14 +34,15 @@ export async function startWatch(): Promise<Watch> {
     waiting.delete(watched.id)
   })
   return {
-    open(url) {
+    open({ url, pid, runtime }) {
       const id = ++last
-      child.send({ id, url })
+      const command = { id, url, pid, isNode: runtime === 'node' }
+      child.send(command)
       return {
         close: () =>
           new Promise((resolve) => {
             waiting.set(id, resolve)
-            child.send({ id, url })
+            child.send(command)
           }),
       }
     },
