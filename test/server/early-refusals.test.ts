@@ -1,6 +1,6 @@
 /** Refusals of requests whose body is still being sent: they arrive at every client, whatever it does first. */
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -46,7 +46,7 @@ for _ in range(${TRIES}):
 
 let server: TestServer
 let limited: TestServer
-let file: string
+let folder: string
 beforeAll(async () => {
   const env = { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: KEY }
   server = await startServer({ env })
@@ -57,10 +57,10 @@ beforeAll(async () => {
     body: '{"operation":"echo","items":[{}]}',
   })
   expect(made.status).toBe(202)
-  file = join(await freshFolder(), 'body')
-  await writeFile(file, Buffer.alloc(40 * MB, 'x'))
+  folder = await freshFolder()
 }, 240_000)
 afterAll(async () => {
+  await rm(folder, { recursive: true })
   await server[Symbol.asyncDispose]()
   await limited[Symbol.asyncDispose]()
 })
@@ -88,6 +88,8 @@ describe.each(CASES)('%d to %s %s', (status, method, path, headers) => {
   })
 
   it('arrives at curl', { timeout: 240_000 }, async () => {
+    const file = join(folder, 'body')
+    await writeFile(file, Buffer.alloc(sizeOf(status), 'x'))
     const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
     const args = ['-X', method, ...given, '-H', 'Expect:', '--data-binary', `@${file}`, '-w', '\n%{http_code}']
     const answer = await curl([...args, urlOf(status, path)])
