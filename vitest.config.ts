@@ -82,6 +82,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['test/edge/**', ...OF_THE_EDGE],
+          globalSetup: ['test/server/node-build.ts'],
           ...SHARED,
         },
       },

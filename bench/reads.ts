@@ -73,7 +73,7 @@ async function makeKey(dataDir: string): Promise<string> {
   const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [join(ROOT, 'src/node.ts'), 'keys', 'create', 'bench'],
+    [join(ROOT, 'scripts/start.js'), 'keys', 'create', 'bench'],
     { env },
   )
   const key = /mr_\S+/.exec(stdout)?.[0]
@@ -197,7 +197,7 @@ export async function run(): Promise<string> {
   const targets: Target[] = []
   try {
     const key = await makeKey(dataDir)
-    const server = await start('src/node.ts', key, { DATA_DIR: dataDir, MILLRACE_AUTH: 'keys' })
+    const server = await start('scripts/start.js', key, { DATA_DIR: dataDir, MILLRACE_AUTH: 'keys' })
     targets.push(server)
     const bare = await start('bench/reads-bare.ts', key, { DATA_DIR: dataDir })
     targets.push(bare)

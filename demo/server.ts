@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DemoError } from './client.ts'
 
-const ENTRY = join(import.meta.dirname, '..', 'src', 'node.ts')
+const ENTRY = join(import.meta.dirname, '..', 'scripts', 'start.js')
 const USUAL_PORT = 8000
 const START_MS = 30_000
 const POLL_MS = 50
@@ -54,7 +54,7 @@ async function isFree(port: number): Promise<boolean> {
   }
 }
 
-/** Starts `src/node.ts` on this machine alone. */
+/** Starts the server on this machine alone. */
 export async function startServer(dataDir: string): Promise<DemoServer> {
   const child = spawn(process.execPath, [ENTRY], {
     env: {

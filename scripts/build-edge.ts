@@ -6,7 +6,8 @@ import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build, type Metafile, type Plugin } from 'esbuild'
+import { build, type Metafile } from 'esbuild'
+import { englishOnly } from './build-node.ts'
 import { measureStart } from './edge-start.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -34,16 +35,6 @@ const LAZY = [
 export interface EdgeBuild {
   readonly folder: string
   readonly outputs: Metafile['outputs']
-}
-
-/** zod brings its messages in fifty languages, which is half of what would be read at each start. Ours are English. */
-const englishOnly: Plugin = {
-  name: 'english-only',
-  setup({ onLoad }) {
-    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
-      contents: "export { default as en } from './en.js'",
-    }))
-  },
 }
 
 /** Bundles the Worker, `src/cloudflare.ts` unless a test has another, into a folder, which is emptied first. */

@@ -1,173 +1,105 @@
-/** The Node home: one process, one libSQL file, blobs in a folder. Reads the environment and chooses the drivers. */
+/**
+ * The Node entry: one process, one libSQL file, blobs in a folder. It listens at once and loads the rest while it does: until the server is
+ * open, `/healthz` is answered and every other request waits.
+ */
 import { randomUUID } from 'node:crypto'
-import { access, constants, mkdir } from 'node:fs/promises'
-import { availableParallelism, hostname } from 'node:os'
-import { join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { createApp } from './app.ts'
-import { keysCommand } from './commands.ts'
+import { Hono } from 'hono'
+import { requestId } from 'hono/request-id'
+import { secureHeaders } from 'hono/secure-headers'
 import { type Config, ConfigError, readConfig } from './config.ts'
-import { createNodeAssets } from './drivers/assets-node.ts'
-import { BackupError, backUp, holdsDatabase, restore } from './drivers/backup-fs.ts'
-import { createFsBlobStore } from './drivers/blob-fs.ts'
-import { createProcessCompute } from './drivers/compute-processes.ts'
 import { Connections } from './drivers/connections-node.ts'
-import { openLibsql } from './drivers/db-libsql.ts'
-import { nameBadText, type OnBadText } from './drivers/db-libsql-text.ts'
-import { createLocalDispatcher } from './drivers/dispatch-local.ts'
-import { createLookup } from './drivers/dns-lookup.ts'
-import { createNodeFetcher } from './drivers/fetch-node.ts'
+import { prepareDataFolder } from './drivers/data-folder.ts'
+import { IS_BUILT } from './drivers/files-node.ts'
 import { listen } from './drivers/listen-node.ts'
 import { createPinoLog } from './drivers/log-pino.ts'
-import { createMemoryNotifier } from './drivers/notify-memory.ts'
-import { nodePeerAddress } from './drivers/peer-node.ts'
 import { breakNodeAnswer, openNodeSink } from './drivers/sink-node.ts'
-import { Meter } from './engine/meter.ts'
-import { knownWorkers, signOut, sweepLeases } from './engine/transitions/sweep.ts'
-import { Worker } from './engine/worker/worker.ts'
-import { WORKER_TIMES } from './engine/worker/worker-options.ts'
+import { mapStackTraces } from './drivers/source-maps-node.ts'
 import type { MillraceError } from './errors.ts'
+import { livenessRoutes } from './features/server/liveness-routes.ts'
 import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
-import { loadSigningKey } from './http/auth/secrets.ts'
-import { Hub } from './live/hub.ts'
-import { operations } from './operations.ts'
-import type { Clock, Database, Log, Notifier } from './ports.ts'
-import { settingsOf } from './settings.ts'
+import type { Env } from './http/context.ts'
+import { setFirst } from './http/middleware/apply-headers-early.ts'
+import type { RunningServer, ServerDeps } from './node-server.ts'
+import type { Log } from './ports.ts'
 import { surfaces } from './surfaces.ts'
 
-const clock: Clock = { now: Date.now }
-const DAY_MS = 24 * 60 * 60 * 1_000
-/** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
-const COMPUTE_MEMORY_MB = 512
-/** What a collector of traces gets to take the last ones when the server is told to stop. */
-const TRACES_MS = 2_000
 /** What running jobs get to end by themselves when the server is told to stop. */
 const GRACE_MS = 5_000
 /** What stopping may take in all. Less than the ten seconds after which whoever runs servers commonly kills them. */
 const STOP_MS = 9_000
 
-async function openDatabase(config: Config, onBadText?: OnBadText) {
-  try {
-    await mkdir(config.dataDir, { recursive: true })
-    await access(config.dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
-  } catch (error) {
-    throw new ConfigError(`DATA_DIR=${config.dataDir} is no folder that can be written to: ${messageOf(error)}.`)
-  }
-  const file = pathToFileURL(resolve(config.dataDir, 'millrace.db')).href
-  return openLibsql(config.databaseUrl ?? file, {
-    migrations: fileURLToPath(new URL('../drizzle', import.meta.url)),
-    ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
-    ...(onBadText === undefined ? {} : { onBadText }),
-  })
-}
+/** Wait for a first request before the rest is loaded: who starts a server often asks at once whether it lives. */
+const FIRST_REQUEST_MS = 50
 
-/** Takes back at once what processes of this machine held that are gone; without this their leases would have to run out. */
-async function succeed(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }): Promise<void> {
-  const gone = (await knownWorkers(deps.db)).filter(({ host, pid }) => host === hostname() && !isAlive(pid))
-  const ids = gone.map(({ id }) => id)
-  for (let taken = 1; ids.length > 0 && taken > 0; ) {
-    taken = await sweepLeases(deps, ids)
-    if (taken > 0) deps.log.info({ jobs: taken }, 'took back jobs of a process that is gone')
-  }
-  await signOut(deps.db, ids)
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // Someone else's process is there, but not ours to signal.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
-const openCompute = (config: Config) =>
-  createProcessCompute({
-    tasks: new URL('./compute-tasks.ts', import.meta.url),
-    code: ['./', '../node_modules/', '../package.json'].map((path) => new URL(path, import.meta.url)),
-    processes: availableParallelism(),
-    memoryMb: COMPUTE_MEMORY_MB,
-    // A dense sheet of 500 pages takes some 8 s.
-    cpuSeconds: config.maxDocumentCpuSeconds,
-  })
-
-/** Starts the server. Resolves when it listens. */
+/** Starts the server. Resolves when it works. */
 async function start(config: Config): Promise<void> {
   const secrets = redactorOf(config)
   const log = createPinoLog(config.logLevel, secrets.line)
-  const { db, close } = await openDatabase(config, nameBadText(log))
-  const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
-  const fetcher = createNodeFetcher({
-    allowPrivate: config.allowPrivateUrls,
-    lookup: createLookup({ servers: config.dnsServers }),
-    perOwner: config.maxFetchesPerOwner,
-  })
-  // Loaded only where it is asked for.
-  const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
-  const compute = openCompute(config)
-  const ports = {
-    db,
-    clock,
-    blobs,
-    fetcher,
-    compute,
-    log,
-    meter: new Meter(),
-    dispatcher: createLocalDispatcher(),
-    notifier: createMemoryNotifier(),
-  }
-  await succeed(ports)
-  const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
-  const worker = new Worker(
-    { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
-    {
-      ...identity,
-      ...WORKER_TIMES,
-      concurrency: config.concurrency,
-      reserve: config.concurrencyReserve,
-      keepMs: config.retentionDays * DAY_MS,
-    },
-  )
-  const hub = new Hub(
-    { ...ports, operations },
-    { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner },
-  )
-  const signingKey = config.signingKey ?? (await loadSigningKey(db))
-  secrets.add(signingKey)
+  await prepareDataFolder(config.dataDir)
+  const opening = Promise.withResolvers<RunningServer>()
+  // A start that fails is reported by whom it is thrown to.
+  opening.promise.catch(() => {})
   const connections = new Connections(config)
-  const app = await createApp({
-    ...ports,
-    connections,
-    operations,
-    hub,
-    openSink: openNodeSink,
-    breakOff: breakNodeAnswer,
-    ...(tracing === null ? {} : { traceRequests: tracing.requests }),
-    assets: createNodeAssets(),
-    peerAddress: nodePeerAddress,
-    limits: { perHour: config.rateLimits, blocks: true },
-    ...settingsOf(config, { db, clock, signingKey }),
-  })
-  // First, so that a start that fails at a port has claimed nothing.
-  const servers = await listen({
-    ...config,
-    connections,
-    fetch: app.fetch,
-    body: (error, path) => refusal(log, error, path),
-  })
-  await worker.start()
+  let listening: Awaited<ReturnType<typeof listen>> = []
   onStopSignal(async () => {
-    const drained = connections.drain(servers, GRACE_MS)
-    hub.close()
-    await Promise.all([worker.stop(GRACE_MS), drained])
-    await compute.close()
-    await tracing?.close(TRACES_MS)
-    close()
+    const drained = connections.drain(listening, GRACE_MS)
+    const server = await opening.promise
+    await server.stop(GRACE_MS, drained)
   }, log)
+  // First, so that a start that fails at a port has claimed nothing.
+  const body = (error: MillraceError, path?: string) => refusal(log, error, path)
+  const asked = Promise.withResolvers<void>()
+  listening = await listen({ ...config, connections, fetch: answerFrom(opening.promise, asked.resolve), body })
+  await Promise.race([asked.promise, sleep(FIRST_REQUEST_MS)])
+  // The sink is loaded by now: its module makes a Response, which must not be of the kind that @hono/node-server puts in place of Node's.
+  opening.resolve(
+    await openInParts(config, { log, secrets, connections, openSink: openNodeSink, breakOff: breakNodeAnswer }),
+  )
+  await opening.promise
+}
+
+/** Loads the server and opens it. Loads in parts, so that requests are looked at in between. */
+async function openInParts(config: Config, deps: ServerDeps): Promise<RunningServer> {
+  const parts = [
+    () => import('./drivers/db-libsql.ts'),
+    () => import('./operations.ts'),
+    () => import('./app.ts'),
+    () => import('./node-server.ts'),
+  ]
+  for (const load of parts) {
+    await nextTurn()
+    await load()
+  }
+  const { openServer } = await import('./node-server.ts')
+  return openServer(config, deps)
+}
+
+/**
+ * Answers by the server once it is open.
+ * @param onAsked is called at each request before
+ */
+function answerFrom(opening: Promise<RunningServer>, onAsked: () => void): RunningServer['fetch'] {
+  let server: RunningServer | null = null
+  const opened = opening.then((it) => {
+    server = it
+    return it
+  })
+  opened.catch(() => {})
+  const early = new Hono<Env>().use(requestId()).use(setFirst(secureHeaders())).route('/', livenessRoutes())
+  return (request, binding) => {
+    if (server !== null) return server.fetch(request, binding)
+    onAsked()
+    if (asksForLife(request)) return early.fetch(request)
+    return opened.then((it) => it.fetch(request, binding))
+  }
+}
+
+/** Tells a monitor's question by its path; what a browser asks from elsewhere is for the server to judge. */
+function asksForLife(request: Request): boolean {
+  return request.method === 'GET' && new URL(request.url).pathname === '/healthz' && !request.headers.has('Origin')
 }
 
 /** What somebody is told whose request is none that the app can be asked; in the log under the same id. */
@@ -211,42 +143,14 @@ const redactorOf = ({ apiKey, jwtSecret, signingKey, databaseAuthToken }: Config
 async function main([command, ...args]: readonly string[]): Promise<void> {
   const config = readConfig(process.env)
   if (command === undefined) return start(config)
-  console.log(command === 'restore' ? await restoreCommand(config, args) : await withDatabase(config, command, args))
+  const { runCommand } = await import('./node-commands.ts')
+  console.log(await runCommand(config, command, args))
 }
 
-/** Runs a command that needs the database, beside a server that may be running on it. */
-async function withDatabase(config: Config, command: string, args: readonly string[]): Promise<string> {
-  const [folder] = args
-  if (command === 'backup' && (folder === undefined || config.databaseUrl !== null)) {
-    throw new ConfigError(
-      'Usage: npm run backup -- FOLDER   (of the database in DATA_DIR; a libSQL server has its own backups)',
-    )
-  }
-  const isNew = config.databaseUrl === null && !(await holdsDatabase(config.dataDir))
-  if (command === 'backup' && isNew) {
-    throw new ConfigError(`DATA_DIR=${config.dataDir} holds no database: there is nothing to back up.`)
-  }
-  const { db, close } = await openDatabase(config)
-  if (isNew) console.error(`DATA_DIR=${config.dataDir} held no database: made one.`)
-  try {
-    if (command === 'keys') return await keysCommand({ db, clock, called: 'npm run keys --' }, args)
-    if (command !== 'backup' || folder === undefined) throw new ConfigError(`There is no command "${command}".`)
-    await backUp(db, config.dataDir, resolve(folder))
-    return `Backed up ${config.dataDir} to ${folder}. "npm run restore -- ${folder}" makes a data folder of it.`
-  } finally {
-    close()
-  }
-}
-
-async function restoreCommand(config: Config, [folder]: readonly string[]): Promise<string> {
-  if (folder === undefined) throw new ConfigError('Usage: DATA_DIR=new-folder npm run restore -- FOLDER')
-  await restore(resolve(folder), config.dataDir)
-  return `Restored ${folder} to ${config.dataDir}. Start the server, and what was under way goes on.`
-}
-
+if (IS_BUILT) mapStackTraces()
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const foreseen = error instanceof ConfigError || error instanceof BackupError
-  const told = foreseen ? error.message : inspect(error instanceof Error ? describeError(error) : error)
+  const told =
+    error instanceof ConfigError ? error.message : inspect(error instanceof Error ? describeError(error) : error)
   console.error(new Redactor().text(told))
   process.exit(1)
 })

@@ -27,11 +27,13 @@ const FLOORS: Record<string, number> = {
   'settings.ts': 5,
   'app.ts': 6,
   'commands.ts': 6,
-  'node.ts': 7,
-  'cloudflare.ts': 7,
+  'node-commands.ts': 7,
+  'node-server.ts': 7,
+  'node.ts': 8,
+  'cloudflare.ts': 8,
 }
-/** What may name a runtime: drivers and the two entries. */
-const NAMES_A_RUNTIME = (file: string) => file.startsWith('drivers/') || file === 'node.ts' || file === 'cloudflare.ts'
+/** What may name a runtime: drivers and the two entries, of which Node's has its parts. */
+const NAMES_A_RUNTIME = (file: string) => file.startsWith('drivers/') || /^(node(-\w+)?|cloudflare)\.ts$/.test(file)
 
 function files(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {

@@ -71,7 +71,7 @@ export class Server {
   }
 
   static async start(folder: string): Promise<Server> {
-    const child = spawn(process.execPath, [join(ROOT, 'src', 'node.ts')], {
+    const child = spawn(process.execPath, [join(ROOT, 'scripts', 'start.js')], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, LOG_LEVEL: 'error', PORT: '0', DATA_DIR: folder },
       stdio: ['ignore', 'pipe', 'inherit'],

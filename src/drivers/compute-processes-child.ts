@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { isErrorCode, MillraceError } from '../errors.ts'
 import type { Compute } from '../ports.ts'
 import type { Order, Report, ReportedError } from './compute-processes-entry.ts'
+import { COMPUTE_ENTRY } from './files-node.ts'
 
 /** What processes run, and what each may take. */
 export interface ChildOptions {
@@ -28,8 +29,6 @@ export interface Job {
 }
 
 const MB = 1024 * 1024
-// Built for publishing, both modules end in .js.
-const ENTRY = new URL(`./compute-processes-entry${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 /** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
 const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
 /** How Node ends itself when the heap is full (SIGABRT), or when V8 can't make so large a thing (the others, by machine). */
@@ -55,7 +54,7 @@ export class Child {
   constructor(options: ChildOptions, on: { onIdle(): void; onGone(): void }) {
     this.#options = options
     this.#on = on
-    this.#process = fork(ENTRY, [options.tasks.href], {
+    this.#process = fork(COMPUTE_ENTRY, [options.tasks.href], {
       execArgv: flags(options),
       // No secret of the server's gets in.
       env: { TZ: 'UTC' },
@@ -233,7 +232,7 @@ function flags({ code, memoryMb }: ChildOptions): string[] {
     `--max-old-space-size=${Math.floor(memoryMb / 2)}`,
     '--max-semi-space-size=8',
     '--permission',
-    ...[ENTRY, ...code].flatMap(readable).map((path) => `--allow-fs-read=${path}`),
+    ...[COMPUTE_ENTRY, ...code].flatMap(readable).map((path) => `--allow-fs-read=${path}`),
     '--no-addons',
     '--disable-proto=delete',
     '--disallow-code-generation-from-strings',

@@ -1,6 +1,8 @@
 /** What runs inside a process of compute-processes.ts: loads the tasks, runs one at a time, tells of it by messages. */
 import { MillraceError } from '../errors.ts'
 import type { ComputeTasks } from '../ports.ts'
+import { IS_BUILT } from './files-node.ts'
+import { mapStackTraces } from './source-maps-node.ts'
 
 /** A task to run. `id` is said again in every message about it. */
 export interface Order {
@@ -22,6 +24,7 @@ export interface ReportedError {
   readonly stack: string | undefined
 }
 
+if (IS_BUILT) mapStackTraces()
 const tasksUrl = String(process.argv[2])
 
 async function load(): Promise<ComputeTasks> {

@@ -14,7 +14,7 @@ import {
   type Row,
   type TransactionMode,
   type Value,
-} from '@libsql/client'
+} from '@libsql/core/api'
 import Connection from 'libsql'
 import { guardText, type OnBadText, withText } from './db-libsql-text.ts'
 

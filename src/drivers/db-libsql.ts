@@ -1,5 +1,4 @@
 /** The Database port on one libSQL file (or a libSQL server by URL), with migrations applied at start. */
-import { createClient } from '@libsql/client'
 import { drizzle } from 'drizzle-orm/libsql'
 import { migrate } from 'drizzle-orm/libsql/migrator'
 import type { Database } from '../ports.ts'
@@ -26,7 +25,8 @@ export async function openLibsql(
   const client = new PatientClient(
     url.startsWith('file:')
       ? new FileClient(url, options.onBadText)
-      : createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
+      : // Loaded only where it is asked for: it brings clients for HTTP and WebSockets.
+        (await import('@libsql/client')).createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
     LONGEST_PAUSE_MS,
   )
   if (url.startsWith('file:')) {

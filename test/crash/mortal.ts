@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 
-const ENTRY = join(import.meta.dirname, '..', '..', 'src', 'node.ts')
+const ENTRY = join(import.meta.dirname, '..', '..', 'scripts', 'start.js')
 /** What is kept of what the process says, in characters. */
 const OUTPUT_KEPT = 4_000
 
@@ -19,7 +19,7 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** `node src/node.ts`, started anew after every death. */
+/** `node scripts/start.js`, started anew after every death. */
 export class MortalServer {
   readonly url: string
   readonly #environment: NodeJS.ProcessEnv

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { buildEdge } from '../../scripts/build-edge.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const NODE_ENTRY = join(ROOT, 'src', 'node.ts')
+const NODE_ENTRY = join(ROOT, 'scripts', 'start.js')
 const EDGE_ENTRY = join(ROOT, 'test', 'server', 'edge-process.ts')
 const START_MS = 90_000
 const MB = 1024

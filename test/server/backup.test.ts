@@ -59,7 +59,7 @@ it('a backup taken under load restores to a server that finishes what was under 
   {
     await using server = await startServer({ dataDir: restored, env: { CONCURRENCY: '60' } })
     // The snapshot was taken in the middle: some were done, two ran in a process that is no more, the others waited.
-    expect(server.output).toContain('took back jobs of a process that is gone')
+    await server.says('took back jobs of a process that is gone')
     for (const id of ids) {
       const follower = new Follower(`${server.url}/api/batch/${id}/stream`)
       await follower.completed()

@@ -111,7 +111,7 @@ describe('kill -9', () => {
 
     link.release()
     const second = await start({ dataDir, port: first.port })
-    expect(second.output).toContain('took back jobs of a process that is gone')
+    await second.says('took back jobs of a process that is gone')
     // The same client: it comes back by itself, with the number of the last event it had.
     await follower.completed()
     expect(await follower.closed).toBe(204)

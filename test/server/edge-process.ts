@@ -1,6 +1,6 @@
 /**
  * The built Worker as a server process. Takes `PORT`, `DATA_DIR` and `EDGE_BUILD` (the folder of the build) from the environment, hands the
- * rest to the Worker, and says where it listens as `src/node.ts` does.
+ * rest to the Worker, and says where it listens as Node's entry does.
  */
 import { keysCommand } from '../../src/commands.ts'
 import { openD1 } from '../../src/drivers/db-d1.ts'

@@ -1,5 +1,5 @@
 /**
- * A real server for tests as a child process on a free loopback port, with a data folder of its own: `src/node.ts`, or, for suites that run
+ * A real server for tests as a child process on a free loopback port, with a data folder of its own: the built one, or, for suites that run
  * in the project `edge`, the Worker in the platform's own runtime.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
@@ -14,7 +14,7 @@ import { EdgeAnswer, type EdgeQuestion } from './edge-questions.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 /** Where these tests run: set by the project in vitest.config.ts. */
 export const ON_EDGE = process.env.MILLRACE_TEST_HOME === 'edge'
-const ENTRY = ON_EDGE ? join(import.meta.dirname, 'edge-process.ts') : join(ROOT, 'src', 'node.ts')
+const ENTRY = ON_EDGE ? join(import.meta.dirname, 'edge-process.ts') : join(ROOT, 'scripts', 'start.js')
 
 /** Servers at the edge by their folders: what Node does by command, they are asked to do. */
 const edgeServers = new Map<string, TestServer>()
@@ -72,6 +72,18 @@ export class TestServer {
   /** What it has said so far, on both outputs. */
   get output(): string {
     return this.#output.text
+  }
+
+  /** Waits until it has said a text, on either output. */
+  async says(text: string): Promise<void> {
+    const ended = this.#exit.then((): never => {
+      throw new Error(`The server ended and had not said "${text}": ${this.output}`)
+    })
+    // It may end later, when nobody waits for a text any more.
+    ended.catch(() => {})
+    while (!this.output.includes(text)) {
+      await Promise.race([ended, ...this.#child.stdio.slice(1, 3).map((stream) => stream && once(stream, 'data'))])
+    }
   }
 
   /** Sends a signal and waits until the process has ended. At the edge whatever signal ends the runtime at once. */
@@ -164,7 +176,7 @@ function launch(args: readonly string[], env: Readonly<Record<string, string>>) 
   return { child, stdout, output, exit }
 }
 
-/** Starts a server and waits until it listens. */
+/** Starts a server and waits until it works: it listens before it has opened its database. */
 export async function startServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await freshFolder())
   const { child, stdout, output, exit } = launch([], {
@@ -179,6 +191,7 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     })
     void exit.then(({ code }) => reject(new Error(`The server ended with code ${code}: ${output.text}`)))
   })
+  if (!ON_EDGE) await Promise.race([exit, fetch(new URL('/readyz', url)).then((response) => response.body?.cancel())])
   const server = new TestServer({ url, dataDir, ownsFolder: options.dataDir === undefined, child, exit, output })
   if (ON_EDGE) edgeServers.set(dataDir, server)
   return server

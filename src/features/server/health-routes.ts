@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { livenessRoutes } from './liveness-routes.ts'
 
 /** A server whose database needs longer than this for nothing is of no use to anybody. */
 const PATIENCE_MS = 2_000
@@ -11,20 +12,18 @@ const PATIENCE_MS = 2_000
  * a key.
  */
 export function healthRoutes(deps: Pick<AppDeps, 'db' | 'log'>): Hono<Env> {
-  return new Hono<Env>()
-    .get('/healthz', (c) => c.json({ status: 'ok' }))
-    .get('/readyz', async (c) => {
-      try {
-        // Changes nothing, but waits for its turn to write as everything else has to.
-        await inTime(deps.db.run(sql`UPDATE workers SET seen_at = seen_at WHERE false`))
-        return c.json({ status: 'ready' })
-      } catch (error) {
-        deps.log.error({ err: error }, 'the database does not answer')
-        const database =
-          error instanceof Late ? `did not answer within ${PATIENCE_MS / 1_000} seconds` : 'does not answer'
-        return c.json({ status: 'unavailable', database }, 503)
-      }
-    })
+  return new Hono<Env>().route('/', livenessRoutes()).get('/readyz', async (c) => {
+    try {
+      // Changes nothing, but waits for its turn to write as everything else has to.
+      await inTime(deps.db.run(sql`UPDATE workers SET seen_at = seen_at WHERE false`))
+      return c.json({ status: 'ready' })
+    } catch (error) {
+      deps.log.error({ err: error }, 'the database does not answer')
+      const database =
+        error instanceof Late ? `did not answer within ${PATIENCE_MS / 1_000} seconds` : 'does not answer'
+      return c.json({ status: 'unavailable', database }, 503)
+    }
+  })
 }
 
 class Late extends Error {}

@@ -1,0 +1,40 @@
+/** The database of a data folder, or of the libSQL server that is used in its place. */
+import { access, constants, mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Config, ConfigError } from '../config.ts'
+import type { Database } from '../ports.ts'
+import type { OnBadText } from './db-libsql-text.ts'
+import { MIGRATIONS_FOLDER } from './files-node.ts'
+
+/**
+ * Makes the folder where there is none.
+ * @throws ConfigError when it cannot be written to
+ */
+export async function prepareDataFolder(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true })
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ConfigError(`DATA_DIR=${dataDir} is no folder that can be written to: ${reason}.`)
+  }
+}
+
+/**
+ * Opens the database and brings its schema up to date. The folder must be there.
+ * @param onBadText learns of text in a file that is not UTF-8
+ */
+export async function openDatabase(
+  config: Pick<Config, 'dataDir' | 'databaseUrl' | 'databaseAuthToken'>,
+  onBadText?: OnBadText,
+): Promise<{ db: Database; close(): void }> {
+  // Of what a server loads it is among the largest; a server that only just listens goes without it.
+  const { openLibsql } = await import('./db-libsql.ts')
+  const file = pathToFileURL(resolve(config.dataDir, 'millrace.db')).href
+  return openLibsql(config.databaseUrl ?? file, {
+    migrations: MIGRATIONS_FOLDER,
+    ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
+    ...(onBadText === undefined ? {} : { onBadText }),
+  })
+}

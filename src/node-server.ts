@@ -1,0 +1,154 @@
+/** Everything a Node server does beside listening: its database, its worker, its streams and its app. */
+import { randomUUID } from 'node:crypto'
+import { availableParallelism, hostname } from 'node:os'
+import { join } from 'node:path'
+import { createApp } from './app.ts'
+import type { Config } from './config.ts'
+import { createNodeAssets } from './drivers/assets-node.ts'
+import { createFsBlobStore } from './drivers/blob-fs.ts'
+import { createProcessCompute } from './drivers/compute-processes.ts'
+import { openDatabase } from './drivers/data-folder.ts'
+import { nameBadText } from './drivers/db-libsql-text.ts'
+import { createLocalDispatcher } from './drivers/dispatch-local.ts'
+import { createLookup } from './drivers/dns-lookup.ts'
+import { createLazyFetcher } from './drivers/fetch-lazy.ts'
+import { COMPUTE_CODE, COMPUTE_TASKS } from './drivers/files-node.ts'
+import { createMemoryNotifier } from './drivers/notify-memory.ts'
+import { nodePeerAddress } from './drivers/peer-node.ts'
+import { Meter } from './engine/meter.ts'
+import { knownWorkers, signOut, sweepLeases } from './engine/transitions/sweep.ts'
+import { Worker } from './engine/worker/worker.ts'
+import { WORKER_TIMES } from './engine/worker/worker-options.ts'
+import type { Redactor } from './formats/redact.ts'
+import { loadSigningKey } from './http/auth/secrets.ts'
+import type { AppDeps } from './http/context.ts'
+import { Hub } from './live/hub.ts'
+import { operations } from './operations.ts'
+import type { Clock, Database, Log, Notifier } from './ports.ts'
+import { settingsOf } from './settings.ts'
+
+const clock: Clock = { now: Date.now }
+const DAY_MS = 24 * 60 * 60 * 1_000
+/** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
+const COMPUTE_MEMORY_MB = 512
+/** What a collector of traces gets to take the last ones when the server is told to stop. */
+const TRACES_MS = 2_000
+
+/** A server that works. */
+export interface RunningServer {
+  readonly fetch: (request: Request, binding: unknown) => Response | Promise<Response>
+  /**
+   * Ends streams, hands back what runs for longer than `ms`, and closes the database.
+   * @param drained resolves when no request is under way any more
+   */
+  stop(ms: number, drained: Promise<unknown>): Promise<void>
+}
+
+/** Takes back at once what processes of this machine held that are gone; without this their leases would have to run out. */
+async function succeed(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }): Promise<void> {
+  const gone = (await knownWorkers(deps.db)).filter(({ host, pid }) => host === hostname() && !isAlive(pid))
+  const ids = gone.map(({ id }) => id)
+  for (let taken = 1; ids.length > 0 && taken > 0; ) {
+    taken = await sweepLeases(deps, ids)
+    if (taken > 0) deps.log.info({ jobs: taken }, 'took back jobs of a process that is gone')
+  }
+  await signOut(deps.db, ids)
+}
+
+function isAlive(pid: number): boolean {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Someone else's process is there, but not ours to signal.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+const openCompute = (config: Config) =>
+  createProcessCompute({
+    tasks: COMPUTE_TASKS,
+    code: COMPUTE_CODE,
+    processes: availableParallelism(),
+    memoryMb: COMPUTE_MEMORY_MB,
+    // A dense sheet of 500 pages takes some 8 s.
+    cpuSeconds: config.maxDocumentCpuSeconds,
+  })
+
+/** What whoever listens gives the server. */
+export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'breakOff'>> {
+  /** Learns the secrets that the database holds. */
+  readonly secrets: Redactor
+}
+
+/** Opens the database, takes over what processes that are gone held, and starts the worker. */
+export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
+  const { log, secrets, connections, openSink, breakOff } = deps
+  const { db, close } = await openDatabase(config, nameBadText(log))
+  const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
+  const fetcher = createLazyFetcher(async () => {
+    const { createNodeFetcher } = await import('./drivers/fetch-node.ts')
+    return createNodeFetcher({
+      allowPrivate: config.allowPrivateUrls,
+      lookup: createLookup({ servers: config.dnsServers }),
+      perOwner: config.maxFetchesPerOwner,
+    })
+  })
+  // Loaded only where it is asked for.
+  const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
+  const compute = openCompute(config)
+  const ports = {
+    db,
+    clock,
+    blobs,
+    fetcher,
+    compute,
+    log,
+    meter: new Meter(),
+    dispatcher: createLocalDispatcher(),
+    notifier: createMemoryNotifier(),
+  }
+  await succeed(ports)
+  const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
+  const worker = new Worker(
+    { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
+    {
+      ...identity,
+      ...WORKER_TIMES,
+      concurrency: config.concurrency,
+      reserve: config.concurrencyReserve,
+      keepMs: config.retentionDays * DAY_MS,
+    },
+  )
+  const hub = new Hub(
+    { ...ports, operations },
+    { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner },
+  )
+  const signingKey = config.signingKey ?? (await loadSigningKey(db))
+  secrets.add(signingKey)
+  const app = await createApp({
+    ...ports,
+    connections,
+    operations,
+    hub,
+    openSink,
+    breakOff,
+    ...(tracing === null ? {} : { traceRequests: tracing.requests }),
+    assets: createNodeAssets(),
+    peerAddress: nodePeerAddress,
+    limits: { perHour: config.rateLimits, blocks: true },
+    ...settingsOf(config, { db, clock, signingKey }),
+  })
+  await worker.start()
+  return {
+    fetch: (request, binding) => app.fetch(request, binding),
+    async stop(ms, drained) {
+      hub.close()
+      await Promise.all([worker.stop(ms), drained])
+      await compute.close()
+      await tracing?.close(TRACES_MS)
+      close()
+    },
+  }
+}
