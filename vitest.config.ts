@@ -13,6 +13,7 @@ const SHARED = {
 const BOTH = [
   'engine/control',
   'engine/steering',
+  'engine/staged',
   'engine/engine',
   'engine/running',
   'engine/reserve',

@@ -285,9 +285,12 @@ export interface Operation {
   /**
    * Makes the request of what the native surface was sent; null where this operation has only its own surface.
    * @param input what holds for the whole batch: as a caller sent it, or as an earlier plan of the same batch kept it
+   * @param whole whether these are all items of the batch, so that equal ones may become one; else each has a place of its own
    * @throws MillraceError naming the field and what would be right
    */
-  readonly fromItems: ((input: unknown, items: readonly unknown[]) => unknown) | null
+  readonly fromItems: ((input: unknown, items: readonly unknown[], whole?: boolean) => unknown) | null
+  /** Most jobs that a batch made of items may have; absent: as many as anybody sends. */
+  readonly maxJobs?: number
   /** The scope that its items and results take beside `batch:read`, where another surface has them too; absent: none. */
   readonly contentScope?: Scope
   /** Statements that delete what the operation keeps of these batches; `ids` is a JSON array. */

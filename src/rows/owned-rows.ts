@@ -27,7 +27,7 @@ export const LONGEST_ID = 128
 const LOOKUP_IDS = 1_000
 
 /** Lets what else is waiting have its turn. */
-const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
+export const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 /** A row as it looks on the wire. */
 export type Row = Readonly<Record<string, unknown>>

@@ -37,7 +37,7 @@ export const batches = sqliteTable(
     cutOpen: integer('cut_open', { mode: 'boolean' }).notNull().default(false),
     pausedAt: integer('paused_at'),
     /** What was asked of the whole batch and is not done yet to all of its jobs; null while nothing is. See `engine/steering.ts`. */
-    steering: text({ enum: ['stop', 'pause', 'resume', 'supersede', 'retry'] }),
+    steering: text({ enum: ['begin', 'stop', 'pause', 'resume', 'supersede', 'retry'] }),
     /** The last sequence that it is done up to; of a `supersede`, the last event. */
     steeredTo: integer('steered_to'),
     /** When what is left of it is failed. */
@@ -59,7 +59,7 @@ export const batches = sqliteTable(
     fingerprint: text(),
     /** Who is told what becomes of it; null for nobody. */
     webhookId: text('webhook_id'),
-    /** Its rows are being swept; nobody sees it any more. */
+    /** Nobody sees it: its rows are swept from this time on. A time to come hides a batch whose jobs are still being written. */
     deletedAt: integer('deleted_at'),
   },
   (t) => [

@@ -6,6 +6,7 @@ import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { D1_LIMITS, openD1 } from '../../src/drivers/db-d1.ts'
 import { createLocalDispatcher } from '../../src/drivers/dispatch-local.ts'
+import { createMemoryNotifier } from '../../src/drivers/notify-memory.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { MillraceError } from '../../src/errors.ts'
 import { echo } from '../../src/features/echo/operation.ts'
@@ -125,7 +126,12 @@ describe('what D1 fails at in passing', () => {
 
   it('is no second batch where a create was kept and its answer lost', async () => {
     const { d1, calls } = failing('Network connection lost.', 1, { kept: true, on: /batch/ })
-    const deps = { ...openD1(d1, at), clock: Date, dispatcher: createLocalDispatcher() }
+    const deps = {
+      ...openD1(d1, at),
+      clock: Date,
+      dispatcher: createLocalDispatcher(),
+      notifier: createMemoryNotifier(),
+    }
     const create = (content: string) =>
       submit(deps, {
         owner: 'me',

@@ -9,6 +9,7 @@ import type { Clock, Database, Dispatcher, Notifier, Statement } from '../../por
 import { inSlices, thenRest } from '../chunked-work.ts'
 import { closeBatches } from './complete-batch.ts'
 import { release } from './concurrency-limit.ts'
+import { makeReady } from './fair-queue.ts'
 
 export interface SteerDeps {
   readonly db: Database
@@ -34,10 +35,11 @@ const LAST = Number.MAX_SAFE_INTEGER
 /** Batches gone on with in one go. */
 const AT_ONCE = 20
 
-type Steering = 'stop' | 'pause' | 'resume' | 'supersede' | 'retry'
+type Steering = 'begin' | 'stop' | 'pause' | 'resume' | 'supersede' | 'retry'
 
 /** Which jobs each changes; `supersede` changes events. */
 const CHANGED: Readonly<Record<Steering, SQL>> = {
+  begin: sql.raw(`status = 'held'`),
   stop: sql.raw(`status IN ('ready', 'scheduled', 'held')`),
   pause: sql.raw(`status IN ('ready', 'scheduled')`),
   resume: sql.raw(`status = 'held'`),
@@ -125,6 +127,8 @@ async function lastOfSlice(db: Database, batchId: string, from: number, changed:
 /** What a slice changes, but for that of a `stop`. */
 function change(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
   switch (slice.steering) {
+    case 'begin':
+      return begin(deps, slice)
     case 'pause':
       return [deps.db.run(sql`UPDATE jobs SET status = 'held', run_at = NULL WHERE ${slice.jobs}`)]
     case 'supersede':
@@ -173,6 +177,14 @@ async function endWaiting(deps: SteerDeps, slice: Slice): Promise<void> {
   ])
   const seq = rows[0]?.last_seq
   if (seq !== undefined) deps.notifier.publish(batchId, { seq })
+}
+
+/** Makes jobs of a batch that was written in stages ready, or scheduled where its time is still to come. */
+function begin(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
+  const { db, clock } = deps
+  const isDue = sql`(SELECT coalesce(run_at, 0) <= ${clock.now()} FROM batches WHERE id = ${slice.batchId})`
+  const waiting = sql`SELECT id, owner, sequence AS place FROM jobs WHERE ${slice.jobs} AND ${isDue}`
+  return [...makeReady(db, waiting), letGo(deps, slice)]
 }
 
 /** Of a batch without a bound; one with a bound lets go as many as it has places for when it is asked to. */

@@ -35,7 +35,7 @@ export async function sweepRetention(deps: Deps, keepMs: number, goOn: () => boo
       UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
         SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${now - keepMs} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
     const gone = await db.all<Gone>(
-      sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at IS NOT NULL LIMIT ${BATCHES_AT_ONCE}`,
+      sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at <= ${now} LIMIT ${BATCHES_AT_ONCE}`,
     )
     for (const [operation, ids] of groupsOf(gone)) {
       if (!goOn() || !(await purge(deps, ids, operation, goOn))) return purged

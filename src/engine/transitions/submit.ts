@@ -3,12 +3,16 @@ import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { MillraceError } from '../../errors.ts'
 import { jsonArrays } from '../../formats/json-arrays.ts'
-import type { Clock, Database, Dispatcher, JobPlan, Operation, Statement } from '../../ports.ts'
+import type { BatchPlan, Clock, Database, Dispatcher, JobPlan, Notifier, Operation, Statement } from '../../ports.ts'
 import { batches } from '../../schema/batches.ts'
 import { events } from '../../schema/events.ts'
-import { jsonLists } from '../json.ts'
+import { fingerprintOf } from '../fingerprint.ts'
+import { jsonLists, type Piece } from '../json.ts'
 import { makeWebhook, type WebhookOptions } from '../webhooks.ts'
+import { steerOn } from './bulk-transitions.ts'
+import { PLACED_WHILE_PAUSED, release } from './concurrency-limit.ts'
 import { placeOf, takeTurns } from './fair-queue.ts'
+import { commitsOf, createStaged } from './staged.ts'
 
 /** A file that was stored for a batch before the batch was submitted. */
 export interface Upload {
@@ -46,6 +50,8 @@ export interface Submission {
   readonly operation: Operation
   /** Checked by the operation's `plan`. */
   readonly request: unknown
+  /** Plans the request in place of the operation's `plan`, for one so large that it is planned in slices. */
+  readonly plan?: () => Promise<BatchPlan>
   readonly uploads?: readonly Upload[]
   readonly options?: BatchOptions
   /** The caller's own id for it. `content` is what was asked, in a form that is the same whenever the same is asked. */
@@ -68,14 +74,19 @@ export interface Accepted {
   readonly created: boolean
 }
 
-type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher }
+type Deps = {
+  db: Database
+  clock: Clock
+  dispatcher: Dispatcher
+  notifier: Notifier
+}
 
 /**
  * Accepts a submission and wakes the workers. Under an idempotency key, the same content answers the batch it made the first time.
  * @throws MillraceError as the operation's `plan` and `admit` do; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
  */
 export async function submit(deps: Deps, submission: Submission): Promise<Accepted> {
-  const fingerprint = submission.idempotency === undefined ? null : await sha256(submission.idempotency.content)
+  const fingerprint = submission.idempotency === undefined ? null : await fingerprintOf(submission.idempotency.content)
   const earlier = await findEarlier(deps.db, submission, fingerprint)
   if (earlier !== null) return earlier
   let takeBack: Awaited<ReturnType<Admit>> | undefined
@@ -121,12 +132,12 @@ async function create(
   fingerprint: string | null,
   admit: () => Promise<void>,
 ): Promise<Accepted> {
-  const { db } = deps
-  const { owner, operation, options = {} } = submission
-  const plan = operation.plan(submission.request)
+  const { operation, options = {} } = submission
+  const plan = await (submission.plan?.() ?? operation.plan(submission.request))
   const total = plan.jobs.length
-  const open = options.openUntil !== undefined
-  if (total === 0 && !open) throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  if (total === 0 && options.openUntil === undefined) {
+    throw new MillraceError('INVALID_REQUEST', 'The request holds nothing to do.')
+  }
   const now = deps.clock.now()
   // Only now: what was accepted before its deadline is answered after it as well.
   if (options.deadlineAt !== undefined && options.deadlineAt <= now) {
@@ -135,20 +146,86 @@ async function create(
     })
   }
   await admit()
-  const batchId = uuidv7()
-  const webhook = options.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
-  const concurrency = leastOf(operation.concurrency, options.concurrency ?? null)
-  const first: Statement = db.insert(batches).values({
+  const made = { batchId: uuidv7(), plan, now, fingerprint }
+  const pieces = commitsOf(plan.jobs)
+  const first = pieces.next()
+  const isWhole = first.done === true || first.value.rows === total
+  if (isWhole) await createAtOnce(deps, submission, made, first.done === true ? [] : [first.value])
+  else await createLarge(deps, submission, made, chain(first.value, pieces))
+  deps.dispatcher.wake()
+  return { batchId: made.batchId, totalJobs: total, created: true }
+}
+
+function* chain<T>(first: T, rest: Iterable<T>): Generator<T> {
+  yield first
+  yield* rest
+}
+
+/** A batch that is about to be written. */
+interface Made {
+  readonly batchId: string
+  readonly plan: BatchPlan
+  readonly now: number
+  readonly fingerprint: string | null
+}
+
+async function createAtOnce({ db }: Deps, submission: Submission, made: Made, pieces: readonly Piece[]): Promise<void> {
+  const { owner } = submission
+  const { batchId, now, plan } = made
+  const webhook = webhookOf(db, submission, made)
+  await db.batch([
+    db
+      .insert(batches)
+      .values({ ...rowOf(submission, made), ...keyOf(submission, made), webhookId: webhook?.id ?? null }),
+    ...insertBeside(db, submission, made),
+    ...insertPieces(db, { batchId, owner, now, pieces, count: plan.jobs.length, firstSequence: 1 }),
+    ...(webhook?.statements ?? []),
+  ])
+}
+
+/** Writes a batch whose jobs are too many for one commit, then makes the first of them ready; workers go on with the others. */
+async function createLarge(deps: Deps, submission: Submission, made: Made, pieces: Iterable<Piece>): Promise<void> {
+  const { db } = deps
+  const { batchId, now } = made
+  const webhook = webhookOf(db, submission, made)
+  const { idempotencyKey, fingerprint } = keyOf(submission, made)
+  const row = rowOf(submission, made)
+  const unbounded = row.concurrency === null
+  await createStaged(deps, {
+    batchId,
+    // Its deadline comes with its jobs: nobody is to stop what is not there.
+    head: (hiddenUntil) =>
+      db.insert(batches).values({ ...row, deadlineAt: null, deletedAt: hiddenUntil, pausedAt: now }),
+    pieces,
+    tail: [
+      db.run(sql`
+        UPDATE batches SET deleted_at = NULL, paused_at = NULL, idempotency_key = ${idempotencyKey}, fingerprint = ${fingerprint},
+          deadline_at = ${row.deadlineAt}, webhook_id = ${webhook?.id ?? null}, steering = ${unbounded ? 'begin' : null},
+          steered_to = ${unbounded ? 0 : null}
+        WHERE id = ${batchId}`),
+      ...insertBeside(db, submission, made),
+      ...(webhook?.statements ?? []),
+      // Jobs take their owner's turns when they are made ready, and an owner may have none yet.
+      takeTurns(db, submission.owner, 0),
+      release(db, batchId, now, sql`true`, PLACED_WHILE_PAUSED),
+    ],
+  })
+  // The first of them; workers are woken for the rest.
+  await steerOn(deps, batchId)
+}
+
+function rowOf({ owner, operation, options = {} }: Submission, { batchId, plan, now }: Made) {
+  return {
     id: batchId,
     owner,
     operation: operation.name,
     status: 'pending',
     input: plan.input,
     facts: plan.facts,
-    total,
+    total: plan.jobs.length,
     tallies: {},
     lastSeq: 1,
-    concurrency,
+    concurrency: leastOf(operation.concurrency, options.concurrency ?? null),
     createdAt: now,
     priority: options.priority ?? 0,
     maxAttempts: options.maxAttempts ?? operation.maxAttempts,
@@ -156,21 +233,28 @@ async function create(
     deadlineAt: options.deadlineAt ?? deadlineBy(options, now),
     limitMs: options.limitMs ?? null,
     openUntil: options.openUntil ?? null,
-    idempotencyKey: submission.idempotency?.key ?? null,
-    fingerprint,
-    webhookId: webhook?.id ?? null,
-  })
-  const started = { totalJobs: total, ...(open ? { open } : {}), ...plan.facts }
-  await db.batch([
-    first,
+  } satisfies typeof batches.$inferInsert
+}
+
+const keyOf = ({ idempotency }: Submission, { fingerprint }: Made) => ({
+  idempotencyKey: idempotency?.key ?? null,
+  fingerprint,
+})
+
+function webhookOf(db: Database, { owner, options }: Submission, { batchId, now }: Made) {
+  return options?.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
+}
+
+/** What is written with a batch beside its jobs: its first event, its labels, its uploads. */
+function insertBeside(db: Database, submission: Submission, { batchId, plan, now }: Made): Statement[] {
+  const { owner, options = {}, uploads = [] } = submission
+  const open = options.openUntil !== undefined
+  const started = { totalJobs: plan.jobs.length, ...(open ? { open } : {}), ...plan.facts }
+  return [
     db.insert(events).values({ batchId, seq: 1, type: 'batch_started', at: now, data: started }),
     ...insertLabels(db, { batchId, owner, labels: options.labels ?? [] }),
-    ...insertJobs(db, { batchId, owner, now, jobs: plan.jobs, firstSequence: 1 }),
-    ...insertUploads(db, { batchId, owner, now, uploads: submission.uploads ?? [] }),
-    ...(webhook?.statements ?? []),
-  ])
-  deps.dispatcher.wake()
-  return { batchId, totalJobs: total, created: true }
+    ...insertUploads(db, { batchId, owner, now, uploads }),
+  ]
 }
 
 /**
@@ -191,16 +275,25 @@ export function insertJobs(
     later?: boolean
   },
 ): Statement[] {
-  const { batchId, owner, now, jobs, firstSequence } = add
-  if (jobs.length === 0) return []
+  const { jobs } = add
   const rows = jobs.map(({ input, label }) => (label === undefined ? [uuidv7(), input] : [uuidv7(), input, label]))
+  return insertPieces(db, { ...add, pieces: jsonLists(rows), count: jobs.length })
+}
+
+/** Likewise, of rows that are JSON already; `count` is how many they are together. */
+function insertPieces(
+  db: Database,
+  add: Omit<Parameters<typeof insertJobs>[1], 'jobs'> & { pieces: readonly Piece[]; count: number },
+): Statement[] {
+  const { batchId, owner, now, pieces, count, firstSequence } = add
+  if (count === 0) return []
   return [
-    takeTurns(db, owner, jobs.length),
-    ...jsonLists(rows).map(({ json, first }) => {
+    takeTurns(db, owner, count),
+    ...pieces.map(({ json, first }) => {
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
       const taken = add.later === true ? sql`b.concurrency IS NOT NULL` : sql`${sequence} > b.concurrency`
-      const turn = sql`(o.last_turn - ${jobs.length - first - 1} + r.key)`
+      const turn = sql`(o.last_turn - ${count - first - 1} + r.key)`
       return db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, place, run_at, max_attempts, created_at)
         SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
@@ -246,15 +339,4 @@ function deadlineBy({ limitMs, runAt }: BatchOptions, now: number): number | nul
 
 function leastOf(a: number | null, b: number | null): number | null {
   return a === null ? b : b === null ? a : Math.min(a, b)
-}
-
-/** SHA-256 of a JSON value with the keys of its objects sorted, as hex. */
-async function sha256(value: unknown): Promise<string> {
-  const text = JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  )
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -73,6 +73,8 @@ export class Worker {
         // A wake-up may tell of ready jobs, or of scheduled ones that are due at once.
         this.#pump()
         this.#due.look()
+        // Or of a large batch, whose jobs are made ready some at a time.
+        this.#steer()
       }),
       every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),

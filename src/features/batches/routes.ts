@@ -8,10 +8,10 @@ import { readWebhookSecret } from '../../engine/webhooks.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import { streamToken } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { readJson, readQuery } from '../../http/request/body.ts'
+import { readJsonSized, readQuery } from '../../http/request/body.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
 import { readJobItems } from '../../live/state.ts'
-import { appendItems, checkItems, checkSize, findOperation, sealItems } from './items.ts'
+import { appendItems, checkItems, checkSize, findOperation, planItems, sealItems } from './items.ts'
 import { findBatch } from './load-batch.ts'
 import { listBatches } from './queries.ts'
 import { type BatchAccepted, CreateBatch, ListBatches, ListJobs } from './schemas.ts'
@@ -25,6 +25,15 @@ const limitBody = bodyLimit({
       'TOO_LARGE',
       'A body may hold 32 MB. Make the batch with "open": true and send its items in slices.',
     )
+  },
+})
+
+/** Of a route whose body is a few fields. */
+const MAX_SMALL_BYTES = 65_536
+const limitSmallBody = bodyLimit({
+  maxSize: MAX_SMALL_BYTES,
+  onError: () => {
+    throw new MillraceError('TOO_LARGE', 'A body of this kind may hold 64 KB.')
   },
 })
 
@@ -42,7 +51,7 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
     .get('/', (c) => list(c, deps))
     .get('/:id/jobs', (c) => listJobs(c, deps))
     .post('/:id/items', limitBody, (c) => appendItems(c, deps))
-    .post('/:id/seal', limitBody, (c) => sealItems(c, deps))
+    .post('/:id/seal', limitSmallBody, (c) => sealItems(c, deps))
     .post(
       '/:id/cancel',
       steer((d, id) => stopBatch(d, id, 'CANCELLED')),
@@ -57,19 +66,20 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
 }
 
 async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
-  const body = await readJson(c, CreateBatch)
+  const { body, largest } = await readJsonSized(c, CreateBatch)
   const operation = findOperation(deps, body.operation)
   if (body.open === true && body.items !== undefined)
     throw invalidRequest('items', 'An open batch takes its items later: leave "items" out.')
   if (body.open !== true && body.items === undefined)
     throw invalidRequest('items', 'Expected an array with one item a job, or "open": true.')
-  checkItems(body.items ?? [], Number(c.req.header('Content-Length') ?? MAX_BODY_BYTES))
+  await checkItems(body.items ?? [], largest('items'))
   checkSize(body.input, 'input')
   const { owner, authenticated } = c.get('caller')
   const { batchId, totalJobs, created } = await submit(deps, {
     owner,
     operation,
-    request: operation.fromItems(body.input ?? {}, body.items ?? []),
+    request: null,
+    plan: () => planItems(operation, body.input ?? {}, body.items ?? []),
     options: optionsOf(body, deps.clock.now()),
     idempotency: idempotencyKey(c, body),
     admit: c.get('admit'),

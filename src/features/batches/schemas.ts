@@ -1,5 +1,6 @@
 /** The native surface, `/api/batch`: batches of any operation. */
 import * as z from 'zod'
+import { list } from '../../http/request/fields.ts'
 import { WebhookRequest } from '../../http/request/webhook-request.ts'
 
 const Label = z
@@ -19,12 +20,17 @@ function wholeNumber({ min, max }: { min: number; max: number }) {
     .pipe(z.int().min(min, expected).max(max, expected))
 }
 
-const Json = z.json()
+/** Whatever JSON holds: what was parsed as JSON need not be walked to know that it is some. */
+const Json = z.unknown()
 // Not by `meta`, which would name a copy: the original is what it holds again.
 z.globalRegistry.add(Json, { id: 'Json' })
 
 /** Items that a batch can hold. */
 const MOST_ITEMS = 100_000_000
+
+/** Items that one request makes; more come in slices. docs/batches.md states it. */
+export const MAX_ITEMS = 100_000
+const TOO_MANY = `Expected at most ${MAX_ITEMS.toLocaleString('en')} items. Make the batch with "open": true and send them in slices.`
 
 /** A point in time as the options of a batch take it. */
 const Time = z.iso.datetime({ offset: true, error: 'Expected a time with its zone, such as 2030-01-01T08:00:00Z.' })
@@ -46,7 +52,7 @@ export const BatchOptions = z.strictObject({
     .optional()
     .describe('Jobs run at once; never more than the operation allows.'),
   deadline: Time.optional().describe('When what is left of it is failed.'),
-  labels: z.array(Label).max(10).optional(),
+  labels: list(Label, 10).optional(),
   webhook: WebhookRequest.optional().describe('Told what becomes of it.'),
 })
 
@@ -55,7 +61,7 @@ export const CreateBatch = z
   .strictObject({
     operation: z.string(),
     input: Json.optional().describe('What holds for the whole batch; its operation says which.'),
-    items: z.array(Json).optional().describe('One a job. Left out with `open`.'),
+    items: list(Json, MAX_ITEMS, { tooLong: TOO_MANY }).optional().describe('One a job. Left out with `open`.'),
     open: z.boolean().optional().describe('Takes items later, by `POST /api/batch/:id/items`, until it is sealed.'),
     options: BatchOptions.optional(),
   })

@@ -1,6 +1,6 @@
 /** The card surface, `/bulk`: what its requests and answers hold. */
 import * as z from 'zod'
-import { Instant, optional, text, withDefault } from '../../http/request/fields.ts'
+import { Instant, list, optional, text, withDefault } from '../../http/request/fields.ts'
 import { WebhookRequest } from '../../http/request/webhook-request.ts'
 
 /** Cards that one JSON body imports, and ids that one delete, restore or export names. */
@@ -42,7 +42,10 @@ export const NewCard = z
     category: text({ min: 1, max: 200 }),
     privacy_level: word({ min: 1, max: 100 }).describe('Without blanks around it, as tags.'),
     tags: withDefault(
-      z.array(word({ max: 200 }), 'Input should be an array of texts').max(200, 'Input should have at most 200 items'),
+      list(word({ max: 200 }), 200, {
+        notAList: 'Input should be an array of texts',
+        tooLong: 'Input should have at most 200 items',
+      }),
       [],
     )
       .transform((tags) => tags.filter((tag) => tag !== ''))
@@ -100,15 +103,18 @@ const CardId = z
   .min(1, CARD_ID)
   .max(128, CARD_ID)
   .refine((id) => id.isWellFormed(), CARD_ID)
-const words = z
-  .array(text({ min: 1, max: 200 }), 'Input should be an array of texts')
-  .max(1_000, 'Input should have at most 1000 items')
+const words = list(text({ min: 1, max: 200 }), 1_000, {
+  notAList: 'Input should be an array of texts',
+  tooLong: 'Input should have at most 1000 items',
+})
+/** One more than there may be is let through, for the route to say so in the words that clients of the seed know. */
+const cardIds = list(CardId, MOST_CARDS, { notAList: 'Input should be an array of card ids', cut: true })
 
 /** `POST /bulk/export`. */
 export const ExportRequest = z.object({
-  card_ids: optional(z.array(CardId).min(1, 'Input should name a card; leave it out to export all cards')).describe(
-    'Null or left out: all.',
-  ),
+  card_ids: optional(
+    cardIds.refine((ids) => ids.length > 0, 'Input should name a card; leave it out to export all cards'),
+  ).describe('Null or left out: all.'),
   privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
   categories: optional(words),
   published_only: withDefault(z.boolean(FLAGS), false),
@@ -121,10 +127,14 @@ export const ExportRequest = z.object({
 })
 export type ExportRequest = z.infer<typeof ExportRequest>
 
-const ids = withDefault(z.array(CardId, 'Input should be an array of card ids'), [])
+const ids = withDefault(cardIds, [])
 
 /** `POST /bulk/delete`. */
-export const DeleteRequest = z.object({ card_ids: ids, soft_delete: withDefault(z.boolean(FLAGS), true), ...TASK })
+export const DeleteRequest = z.object({
+  card_ids: ids,
+  soft_delete: withDefault(z.boolean(FLAGS), true),
+  ...TASK,
+})
 
 /** `POST /bulk/restore`. */
 export const RestoreRequest = z.object({ card_ids: ids, ...TASK })

@@ -1,5 +1,6 @@
 /** The chunk surface, `/api/chunks`: chunks by reference, many at once or one. */
 import { type Context, Hono } from 'hono'
+import { nextTurn } from '../../engine/chunked-work.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readBody } from '../../http/request/fastapi-validation.ts'
@@ -13,6 +14,13 @@ import { type ChunksLoaded, ListChunks } from './schemas.ts'
 /** Bytes that one chunk may have as JSON; a database takes 2 MB a value. */
 const MAX_CHUNK_BYTES = 1_000_000
 
+/** References of one request, doubles included. */
+const MAX_REFERENCES = 100_000
+/** Chunks that one request loads. */
+const MAX_LOADED = 20_000
+/** Chunks that are looked at between two turns of everything else. */
+const TURN_CHUNKS = 200
+
 /** `POST /bulk`, `GET /:id`, `POST /` (loads), `GET /` (lists). */
 export function chunkRoutes(deps: AppDeps): Hono<Env> {
   const { chunks } = deps
@@ -24,7 +32,7 @@ export function chunkRoutes(deps: AppDeps): Hono<Env> {
     })
     .post('/', async (c) => {
       const store = storeOf(c, chunks)
-      const documents = readDocuments(await readBody(c), chunks)
+      const documents = await readDocuments(await readBody(c), chunks)
       await store.load(c.get('caller').owner, documents)
       const answer: ChunksLoaded = { loaded: documents.length, ids: documents.map(({ id }) => id) }
       return c.json(answer, 201)
@@ -50,6 +58,10 @@ export function chunkRoutes(deps: AppDeps): Hono<Env> {
     })
 }
 
+function tooMany(field: string, limit: number): MillraceError {
+  return invalid(`${field} can have at most ${limit.toLocaleString('en')} items`)
+}
+
 function invalid(message: string): MillraceError {
   return new MillraceError('INVALID_REQUEST', message)
 }
@@ -73,16 +85,24 @@ function readReferences(body: unknown): unknown[] {
   const references = member(body, 'chunk_references')
   if (!Array.isArray(references)) throw invalid('chunk_references must be an array')
   if (references.length === 0) throw invalid('chunk_references cannot be empty')
+  if (references.length > MAX_REFERENCES) throw tooMany('chunk_references', MAX_REFERENCES)
   return references
 }
 
+type Document = Readonly<Record<string, unknown>> & { id: string }
+
 /** What is loaded is kept as it is, so it is looked at rather than parsed: a schema would drop keys such as `__proto__`. */
-function readDocuments(body: unknown, { prefixes }: Chunks): (Readonly<Record<string, unknown>> & { id: string })[] {
+async function readDocuments(body: unknown, { prefixes }: Chunks): Promise<Document[]> {
   const documents = member(body, 'chunks')
   if (!Array.isArray(documents)) throw invalid('chunks must be an array')
   if (documents.length === 0) throw invalid('chunks cannot be empty')
+  if (documents.length > MAX_LOADED) throw tooMany('chunks', MAX_LOADED)
   const seen = new Set<string>()
-  return documents.map((document: unknown, place) => {
+  const read: Document[] = []
+  const utf8 = new TextEncoder()
+  const entries: Iterable<[number, unknown]> = documents.entries()
+  for (const [place, document] of entries) {
+    if (place % TURN_CHUNKS === TURN_CHUNKS - 1) await nextTurn()
     const name = `chunks[${place}]`
     if (typeof document !== 'object' || document === null || Array.isArray(document)) {
       throw invalid(`${name} must be an object`)
@@ -95,9 +115,10 @@ function readDocuments(body: unknown, { prefixes }: Chunks): (Readonly<Record<st
     if (seen.has(id.data)) throw invalid(`${name}.id: ${id.data} is given twice`)
     seen.add(id.data)
     if (typeof member(document, 'text') !== 'string') throw invalid(`${name}.text must be a string`)
-    if (new TextEncoder().encode(JSON.stringify(document)).byteLength > MAX_CHUNK_BYTES) {
+    if (utf8.encode(JSON.stringify(document)).byteLength > MAX_CHUNK_BYTES) {
       throw invalid(`${name} is larger than 1 MB`)
     }
-    return { ...document, id: id.data }
-  })
+    read.push({ ...document, id: id.data })
+  }
+  return read
 }

@@ -1,14 +1,17 @@
 /** The operation `echo`: gives back what it is given, after waiting and failing as it is told. For trying the engine, and for its tests. */
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
-import { safeParse, text } from '../../http/request/fields.ts'
+import { list, safeParse, text } from '../../http/request/fields.ts'
 import type { Operation } from '../../ports.ts'
+
+/** Items of one request, as the native surface takes them. */
+const MAX_ITEMS = 100_000
 
 const MOST_AMOUNT = 1e15
 
 const Item = z.strictObject({
   /** Given back as the job's result. */
-  value: z.json().default(null),
+  value: z.unknown().default(null),
   /** How long the job takes, in milliseconds; at most a minute. */
   waitMs: z.int().min(0).max(60_000).default(0),
   /** How often it reports progress while it waits. */
@@ -20,7 +23,7 @@ const Item = z.strictObject({
   /** A number added up over the batch; bounded, so that every sum is a number that JSON holds. */
   amount: z.number().min(-MOST_AMOUNT).max(MOST_AMOUNT).default(1),
 })
-const Request = z.object({ items: z.array(Item) })
+const Request = z.object({ items: list(Item, MAX_ITEMS) })
 /** Jobs are kept as they were sent: what is left out of them is filled in when they run. */
 const Sent = z.object({ items: z.array(z.unknown()) })
 

@@ -1,7 +1,7 @@
 /** The operation `heat-sheet`: finds one swimmer's events in meet documents. A job is a document. */
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
-import { safeParse } from '../../http/request/fields.ts'
+import { list, safeParse } from '../../http/request/fields.ts'
 import type { Attempt, CompletedJob, Operation, RunContext, RunResult } from '../../ports.ts'
 import { Cache, forgetResults, type KeptSheet, newResultCode } from './cache.ts'
 import { DocumentInput, type OpenedDocument, openDocument } from './document.ts'
@@ -9,13 +9,15 @@ import { forget, type Reading, readingOf, readOn } from './parse-in-stages.ts'
 import { findSwimmer } from './parser/match.ts'
 import { normalizeSwimmer } from './parser/names.ts'
 import type { Sheet } from './parser/sheet.ts'
-import { Extraction, type MergedResults } from './schemas.ts'
+import { Extraction, MAX_DOCUMENTS, MAX_URL_CHARACTERS, type MergedResults, plainUrl } from './schemas.ts'
 
 const Request = z.object({ swimmer: z.string(), documents: z.array(DocumentInput) })
+/** Items of one request, the same link given twice counted twice. */
+const MAX_LINKS = 10 * MAX_DOCUMENTS
 /** By the native surface only links can be given: a blob's key is nobody's to name. */
 const NativeRequest = z.object({
   swimmer: z.string().trim().min(1).max(200),
-  items: z.array(z.object({ url: z.url() })),
+  items: list(z.object({ url: z.url().max(MAX_URL_CHARACTERS).transform(plainUrl) }), MAX_LINKS),
 })
 const BatchInput = z.object({ swimmer: z.string() })
 const Summary = z.object({ resultCode: z.string() })
@@ -51,10 +53,16 @@ export const heatSheet: Operation = {
     }
   },
 
-  fromItems(input, items) {
+  maxJobs: MAX_DOCUMENTS,
+
+  fromItems(input, items, whole = false) {
     const parsed = safeParse(NativeRequest, { ...asObject(input), items })
-    if (parsed.success)
-      return { swimmer: parsed.data.swimmer, documents: parsed.data.items.map(({ url }) => ({ kind: 'url', url })) }
+    if (parsed.success) {
+      const urls = parsed.data.items.map(({ url }) => url)
+      const distinct = whole ? [...new Set(urls)] : urls
+      if (distinct.length > MAX_DOCUMENTS) throw tooManyDocuments()
+      return { swimmer: parsed.data.swimmer, documents: distinct.map((url) => ({ kind: 'url', url })) }
+    }
     const issue = parsed.error.issues[0]
     const field = issue?.path.join('.') ?? 'items'
     throw new MillraceError(
@@ -87,6 +95,9 @@ export const heatSheet: Operation = {
 
   merge: (batchInput, jobs) => merge(BatchInput.parse(batchInput).swimmer, jobs),
 }
+
+const tooManyDocuments = () =>
+  new MillraceError('BATCH_TOO_LARGE', `One batch takes at most ${MAX_DOCUMENTS} documents. Send the rest in another.`)
 
 const asObject = (value: unknown) => (typeof value === 'object' && value !== null ? value : {})
 

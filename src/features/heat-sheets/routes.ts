@@ -8,12 +8,13 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
 import { readMultipart } from '../../http/request/multipart.ts'
 import type { BlobStore } from '../../ports.ts'
-import type { ExtractAccepted } from './schemas.ts'
+import { type ExtractAccepted, MAX_DOCUMENTS, MAX_URL_CHARACTERS, plainUrl } from './schemas.ts'
 
 const LIMITS = {
-  documents: 100,
   fileBytes: 50 * 1024 * 1024,
   fieldBytes: 1024 * 1024,
+  /** Links in one field, doubles included: they are counted before they are looked at. */
+  links: 10 * MAX_DOCUMENTS,
   /** Room for fields that are not ours; more is no form a person filled in. */
   parts: 1_000,
 }
@@ -158,10 +159,10 @@ class ExtractForm {
   }
 
   #countDocument(): void {
-    if (++this.#documents > LIMITS.documents) {
+    if (++this.#documents > MAX_DOCUMENTS) {
       throw new MillraceError(
         'BATCH_TOO_LARGE',
-        `One request takes at most ${LIMITS.documents} documents. Send the rest in another.`,
+        `One request takes at most ${MAX_DOCUMENTS} documents. Send the rest in another.`,
       )
     }
   }
@@ -184,12 +185,22 @@ function parseUrls(text: string): string[] {
     throw invalidRequest('urls', shape)
   }
   if (!Array.isArray(list)) throw invalidRequest('urls', shape)
+  if (list.length > LIMITS.links) {
+    throw new MillraceError(
+      'BATCH_TOO_LARGE',
+      `The field "urls" takes at most ${LIMITS.links} links, doubles included.`,
+      {
+        details: { field: 'urls' },
+      },
+    )
+  }
   return list.map((item: unknown, index) => {
     if (typeof item !== 'string') throw invalidRequest('urls', shape)
+    if (item.length > MAX_URL_CHARACTERS) {
+      throw invalidRequest('urls', `urls[${index}] is longer than ${MAX_URL_CHARACTERS} characters.`)
+    }
     try {
-      const url = new URL(item)
-      url.hash = ''
-      return url.href
+      return plainUrl(item)
     } catch {
       throw invalidRequest(
         'urls',

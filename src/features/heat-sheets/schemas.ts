@@ -30,6 +30,18 @@ export const SwimEvent = z.object({
 })
 export type SwimEvent = z.infer<typeof SwimEvent>
 
+/** Documents of one batch, files and links together; the same one given twice counts once. */
+export const MAX_DOCUMENTS = 100
+/** Characters that a link to a document may have. */
+export const MAX_URL_CHARACTERS = 8_192
+
+/** A link without what is after its `#`, which no server sees, in one spelling. @throws TypeError when it is none */
+export function plainUrl(text: string): string {
+  const url = new URL(text)
+  url.hash = ''
+  return url.href
+}
+
 /** The answer to `POST /api/batch/extract`. */
 export const ExtractAccepted = z.object({
   success: z.literal(true),
@@ -45,7 +57,7 @@ export type ExtractAccepted = z.infer<typeof ExtractAccepted>
 export const ExtractForm = z.object({
   swimmer: z.string().min(1).max(200).describe('Whose events to look for, in either order of the names.'),
   urls: z.string().optional().describe('A JSON array of links to PDFs.'),
-  pdfs: z.array(z.file()).max(100).optional().describe('PDF files.'),
+  pdfs: z.array(z.file()).max(MAX_DOCUMENTS).optional().describe('PDF files.'),
 })
 
 /** What one document gave for one swimmer; kept as the result of its job. */

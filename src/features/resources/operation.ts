@@ -1,7 +1,7 @@
 /** The operation `resources.write`: updates and deletes that are too many to be answered at once. A job is a slice of them. */
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
-import type { JobPlan, Operation } from '../../ports.ts'
+import type { BatchPlan, JobPlan, Operation } from '../../ports.ts'
 import { ItemResult } from './schemas.ts'
 import { check, present, statements, Write, whose, writable } from './write.ts'
 
@@ -23,7 +23,7 @@ export const resourceWrite: Operation = {
   plan(request) {
     const { items, ...input } = Write.parse(request)
     writable(input.resource_type, input.action)
-    return { input, facts: input, jobs: cut(items) }
+    return { input, facts: input, jobs: cut(items, 0) }
   },
 
   fromItems: null,
@@ -68,21 +68,39 @@ export const resourceWrite: Operation = {
   },
 }
 
-/** Cuts items into jobs, in order. */
-function cut(items: Write['items']): JobPlan[] {
+/** Items that are cut into jobs between two turns of everything else; a multiple of those of a job. */
+const TURN_ITEMS = 10 * SLICE.items
+
+/**
+ * Plans as the operation does, for a request that was checked and may hold many items, without holding the event loop.
+ * @param pause lets everything else have its turn
+ */
+export async function planWrite({ items, ...input }: Write, pause: () => Promise<void>): Promise<BatchPlan> {
+  writable(input.resource_type, input.action)
+  const jobs: JobPlan[] = []
+  for (let first = 0; first < items.length; first += TURN_ITEMS) {
+    await pause()
+    jobs.push(...cut(items.slice(first, first + TURN_ITEMS), first))
+  }
+  return { input, facts: input, jobs }
+}
+
+/** Cuts items into jobs, in order. @param first place of the first of them in the request */
+function cut(items: Write['items'], first: number): JobPlan[] {
   const jobs: JobPlan[] = []
   let slice: Write['items'] = []
   let bytes = 0
   const close = (end: number) => {
-    if (slice.length > 0) jobs.push({ input: { items: slice }, label: `${end - slice.length + 1}–${end}` })
+    if (slice.length > 0)
+      jobs.push({ input: { items: slice }, label: `${first + end - slice.length + 1}–${first + end}` })
     slice = []
     bytes = 0
   }
   for (const [place, item] of items.entries()) {
     const size = new TextEncoder().encode(JSON.stringify(item)).byteLength
     if (size > SLICE.bytes) {
-      throw new MillraceError('INVALID_REQUEST', `items.${place} is larger than ${SLICE.bytes / 1_000} KB.`, {
-        details: { field: `items.${place}` },
+      throw new MillraceError('INVALID_REQUEST', `items.${first + place} is larger than ${SLICE.bytes / 1_000} KB.`, {
+        details: { field: `items.${first + place}` },
       })
     }
     if (slice.length === SLICE.items || bytes + size > SLICE.bytes) close(place)

@@ -1,28 +1,31 @@
 /** The batch-read surface, `/api/v1/batch`: many resources, or recommendations for many children, in one round trip. */
 import { type Context, Hono } from 'hono'
+import { nextTurn } from '../../engine/chunked-work.ts'
 import { submit } from '../../engine/transitions/submit.ts'
 import { readWebhookSecret } from '../../engine/webhooks.ts'
 import { MillraceError } from '../../errors.ts'
 import { demandScope, hasScope } from '../../http/auth/authenticate.ts'
 import { streamToken } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { readFields } from '../../http/request/fastapi-validation.ts'
+import { readFields, readLongList } from '../../http/request/fastapi-validation.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
 import type { WebhookRequest } from '../../http/request/webhook-request.ts'
 import { tagged, taggedJson } from '../../http/response/etag.ts'
 import type { ReadableResource } from '../../rows/readable-resource.ts'
-import { resourceWrite } from './operation.ts'
+import { planWrite, resourceWrite } from './operation.ts'
 import { parseFields, presentFound, readableTables } from './queries/batch-get.ts'
 import { recommend } from './queries/recommend.ts'
 import {
-  BatchDeleteRequest,
+  BatchDeleteFrame,
   BatchGetRequest,
   type BatchResults,
-  BatchUpdateRequest,
+  BatchUpdateFrame,
+  LooseId,
   type ItemResult,
   MOST_IDS,
   type RecommendationResults,
   RecommendationsRequest,
+  UpdateItem,
   type WriteAccepted,
 } from './schemas.ts'
 import type { Write } from './write.ts'
@@ -38,11 +41,13 @@ export function batchReadRoutes(deps: AppDeps, others: readonly ReadableResource
     .post('/get', (c) => get(c, deps, resources))
     .post('/activities/recommendations', (c) => recommendations(c, deps))
     .post('/update', async (c) => {
-      const { resource_type, items, webhook } = await readFields(c, BatchUpdateRequest)
+      const { body, items } = await readLongList(c, BatchUpdateFrame, 'items', UpdateItem)
+      const { resource_type, webhook } = body
       return write(c, deps, { resource_type, action: 'update', items }, webhook)
     })
     .post('/delete', async (c) => {
-      const { resource_type, ids, webhook } = await readFields(c, BatchDeleteRequest)
+      const { body, items: ids } = await readLongList(c, BatchDeleteFrame, 'ids', LooseId)
+      const { resource_type, webhook } = body
       return write(c, deps, { resource_type, action: 'delete', items: ids.map((id) => ({ id })) }, webhook)
     })
 }
@@ -124,6 +129,7 @@ async function writeLater(c: Context<Env>, deps: AppDeps, request: Write, webhoo
     owner,
     operation: resourceWrite,
     request,
+    plan: () => planWrite(request, nextTurn),
     options: webhook === undefined ? {} : { webhook },
     idempotency: idempotencyKey(c, { ...request, webhook }),
     admit: c.get('admit'),

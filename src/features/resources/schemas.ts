@@ -32,12 +32,14 @@ export const RecommendationsRequest = z.object({
 })
 
 /** Ids that can't exist are answered one by one; only one that is no id at all is refused. */
-const LooseId = z.string().max(1_000)
+export const LooseId = z.string().max(1_000)
+
+export const UpdateItem = z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) })
 
 /** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
-  items: list(z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) }), MOST_WRITES),
+  items: list(UpdateItem, MOST_WRITES),
   webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
 })
 
@@ -47,6 +49,10 @@ export const BatchDeleteRequest = z.object({
   ids: list(LooseId, MOST_WRITES),
   webhook: optional(WebhookRequest),
 })
+
+/** The same, with items that are not looked at yet, because they may be many. */
+export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MOST_WRITES) })
+export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MOST_WRITES) })
 
 /** What became of one id. */
 export const ItemResult = z

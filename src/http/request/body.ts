@@ -1,20 +1,29 @@
 /** Reading what a request says: bodies and query strings, checked against their schema. */
 import type { Context } from 'hono'
 import type * as z from 'zod'
-import { MillraceError } from '../../errors.ts'
+import { nextTurn } from '../../engine/chunked-work.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
+import { countNodes } from '../../formats/json-body.ts'
 import type { Env } from '../context.ts'
 import { safeParse } from './fields.ts'
 import { findTooLarge, parseJson } from './json.ts'
+import { JSON_BOUNDS, type JsonBody, readJsonBody } from './json-body.ts'
 
 /** The first thing that is wrong, by the name of its field. */
 function invalid(error: z.ZodError): MillraceError {
   const issue = error.issues[0]
   const path = issue?.path.map(String).join('.') ?? ''
-  const field = path === '' && issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : path
-  return new MillraceError('INVALID_REQUEST', field === '' ? `${issue?.message}` : `${field}: ${issue?.message}`, {
-    details: { field },
-  })
+  const isUnknown = path === '' && issue?.code === 'unrecognized_keys'
+  const field = shorten(isUnknown ? issue.keys.slice(0, MAX_KEYS).join(', ') : path)
+  const message = shorten(`${issue?.message}`)
+  return invalidRequest(field, field === '' ? message : `${field}: ${message}`)
 }
+
+/** Unknown fields that an answer names, and characters that it says of one thing that is wrong: both may be as long as the body. */
+const MAX_KEYS = 20
+const MAX_MESSAGE = 1_000
+
+const shorten = (text: string) => (text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE).toWellFormed()}…`)
 
 const JSON_TYPE = /^application\/([\w.+-]+\+)?json\s*(;|$)/i
 const NDJSON_TYPE = /^application\/(x-)?(ndjson|jsonl|jsonlines)\s*(;|$)/i
@@ -42,38 +51,52 @@ export function demandNdjson(c: Context<Env>): void {
  * @throws MillraceError INVALID_REQUEST naming the field, UNSUPPORTED_MEDIA_TYPE when the body is sent as something else
  */
 export async function readJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
-  demandJson(c)
-  return parseBody(await c.req.text(), schema)
+  return (await readJsonSized(c, schema)).body
 }
 
-/** Likewise, a body that may be left out: it is `{}` then. */
+/**
+ * Likewise, with what it takes to know how large its parts are.
+ * @returns `largest`: bytes of the largest element of the array of that name, or somewhat more
+ */
+export async function readJsonSized<T>(
+  c: Context<Env>,
+  schema: z.ZodType<T>,
+): Promise<{ body: T; largest: (name: string) => number }> {
+  demandJson(c)
+  let read: JsonBody
+  try {
+    read = await readJsonBody(c)
+  } catch (error) {
+    throw notJson(error)
+  }
+  return { body: check(read, schema), largest: read.largest }
+}
+
+/** Likewise, a body that may be left out: it is `{}` then. Only for routes whose body is small. */
 export async function readOptionalJson<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<T> {
   const text = await c.req.text()
-  if (text.trim() === '') return parseBody('{}', schema)
+  if (text.trim() === '') return check({ value: {}, infinity: null, demandWhole: () => {} }, schema)
   demandJson(c)
-  return parseBody(text, schema)
+  try {
+    const value = parseJson(text)
+    return check({ value, infinity: findTooLarge(text, value), demandWhole: () => {} }, schema)
+  } catch (error) {
+    throw notJson(error)
+  }
 }
 
-function parseBody<T>(text: string, schema: z.ZodType<T>): T {
-  let body: unknown
-  try {
-    body = parseJson(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
+function notJson(error: unknown): unknown {
+  if (!(error instanceof SyntaxError)) return error
+  return new MillraceError('INVALID_REQUEST', `The body is not JSON: ${error.message}.`)
+}
+
+function check<T>({ value, infinity, demandWhole }: Omit<JsonBody, 'largest'>, schema: z.ZodType<T>): T {
+  if (infinity !== null) {
+    throw invalidRequest(infinity, `${infinity}: expected no more than a double holds, not ${TOO_LARGE_A_NUMBER}.`)
   }
-  const place = findTooLarge(text, body)
-  if (place !== null) {
-    throw new MillraceError(
-      'INVALID_REQUEST',
-      `${place}: expected no more than a double holds, not ${TOO_LARGE_A_NUMBER}.`,
-      {
-        details: { field: place },
-      },
-    )
-  }
-  const parsed = safeParse(schema, body)
+  const parsed = safeParse(schema, value)
   if (!parsed.success) throw invalid(parsed.error)
+  demandWhole()
   return parsed.data
 }
 
@@ -90,6 +113,10 @@ export function readQuery<T>(c: Context<Env>, schema: z.ZodType<T>): T {
 const TOO_LARGE_A_NUMBER = 'a number beyond ±1.8e308'
 const MAX_LINE_BYTES = 1_000_000
 const LF = 10
+/** Bytes of lines that are read between two turns of everything else: a body that has arrived is read without waiting for anything. */
+const TURN_BYTES = 65_536
+/** Lines likewise, for those that hold next to nothing. */
+const TURN_LINES = 5_000
 
 /**
  * Reads NDJSON line by line as it comes in. Empty lines are passed over. A line holds at most 1 MB, its end not counted.
@@ -102,7 +129,10 @@ export async function* readNdjson(
   let line = 1
   let held: Uint8Array[] = []
   let bytes = 0
+  let sinceTurn = 0
+  let linesSinceTurn = 0
   const hold = (piece: Uint8Array) => {
+    if (piece.byteLength === 0) return
     bytes += piece.byteLength
     if (bytes > MAX_LINE_BYTES) throw badLine(line, 'is longer than 1 MB')
     held.push(piece)
@@ -115,8 +145,13 @@ export async function* readNdjson(
       if (text.trim() !== '') yield { line, value: parseLine(line, text), bytes }
       start = end + 1
       line++
+      sinceTurn += bytes
       held = []
       bytes = 0
+      if (sinceTurn < TURN_BYTES && ++linesSinceTurn < TURN_LINES) continue
+      sinceTurn = 0
+      linesSinceTurn = 0
+      await nextTurn()
     }
     hold(chunk.subarray(start))
   }
@@ -124,9 +159,14 @@ export async function* readNdjson(
   if (last.trim() !== '') yield { line, value: parseLine(line, last), bytes }
 }
 
+const wholeLine = new TextDecoder('utf-8', { fatal: true })
+
 function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const [only, ...more] = pieces
+  if (only === undefined) return ''
   try {
+    if (more.length === 0) return wholeLine.decode(only)
+    const decoder = new TextDecoder('utf-8', { fatal: true })
     return pieces.map((piece) => decoder.decode(piece, { stream: true })).join('') + decoder.decode()
   } catch {
     throw badLine(line, 'is not UTF-8')
@@ -134,6 +174,10 @@ function decodeLine(line: number, pieces: readonly Uint8Array[]): string {
 }
 
 function parseLine(line: number, text: string): unknown {
+  const { valueNodes } = JSON_BOUNDS
+  if (text.length > valueNodes && countNodes(text) > valueNodes) {
+    throw badLine(line, `holds more than ${valueNodes.toLocaleString('en')} values and names of members`)
+  }
   const value = jsonLine(line, text)
   const place = findTooLarge(text, value)
   if (place !== null) throw badLine(line, `holds ${TOO_LARGE_A_NUMBER}${place === '' ? '' : ` at ${place}`}`)

@@ -35,15 +35,45 @@ export const Instant = z.iso
   .transform((value) => Date.parse(value))
   .refine((ms) => ms > 0, 'Input should be a time after 1970')
 
-/** A list whose length is looked at before its items, so that a far too long one costs nothing. */
-export function list<T extends z.ZodType>(item: T, max: number) {
-  const bounded = z.preprocess((value, ctx) => {
-    if (!Array.isArray(value) || value.length <= max) return value
-    const message = `List should have at most ${max} items`
-    ctx.addIssue({ code: 'too_big', origin: 'array', maximum: max, inclusive: true, input: value, message })
-    return z.NEVER
-  }, z.array(item))
+/** Wrong items of a list that are named; the rest of it is not looked at then. */
+const MAX_FAULTS = 100
+
+/**
+ * A list whose length is looked at before its items, so that a far too long one costs nothing, and whose items are looked at until so many are
+ * wrong that nobody wants to hear of more.
+ * @param words.tooLong said of one that is longer than `max`; default: `List should have at most … items`
+ * @param words.notAList said of what is none; default: zod's own words
+ * @param words.cut cuts a list that is longer after `max + 1` items in place of refusing it, for a route that refuses it in words of its own
+ */
+export function list<T extends z.ZodType>(
+  item: T,
+  max: number,
+  words: { readonly tooLong?: string; readonly notAList?: string; readonly cut?: boolean } = {},
+) {
+  const message = words.tooLong ?? `List should have at most ${max} items`
+  const bounded = z.preprocess(
+    (value, ctx) => {
+      if (!Array.isArray(value)) return value
+      if (value.length > max && words.cut === true) return upToFaults(item, value.slice(0, max + 1))
+      if (value.length > max) {
+        ctx.addIssue({ code: 'too_big', origin: 'array', maximum: max, inclusive: true, input: value, message })
+        return z.NEVER
+      }
+      return upToFaults(item, value)
+    },
+    z.array(item, words.notAList),
+  )
   return bounded.meta({ maxItems: max })
+}
+
+/** The items up to the last fault that is named. Short lists are left to the schema alone. */
+function upToFaults(item: z.ZodType, values: readonly unknown[]): readonly unknown[] {
+  if (values.length <= MAX_FAULTS || item instanceof z.ZodUnknown) return values
+  let faults = 0
+  for (const [place, value] of values.entries()) {
+    if (!safeParse(item, value).success && ++faults === MAX_FAULTS) return values.slice(0, place + 1)
+  }
+  return values
 }
 
 /**

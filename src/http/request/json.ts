@@ -1,7 +1,7 @@
 /** JSON that callers send. */
 
 /** SQLite reads JSON that is 1,000 levels deep, and reading of any other kind goes by recursion. What people send has ten. */
-const DEEPEST = 100
+export const DEEPEST = 100
 
 /**
  * Parses JSON.
@@ -20,18 +20,29 @@ function isDeeper(value: unknown, levels: number): boolean {
   return false
 }
 
+/** A number that JSON can write but a double can't hold, perhaps within a string. */
+const LARGE_NUMBER = /[eE]\+?\d|\d{309}/
+
 /**
  * Where a number stands that JSON can write but a double can't hold, such as 1e999: reading makes it infinite, and writing it again null.
  * @param value what the text was parsed to
  * @returns the way there (`items.0.amount`); null where there is none
  */
 export function findTooLarge(text: string, value: unknown): string | null {
-  return /[eE]\+?\d|\d{309}/.test(text) ? (pathToInfinity(value)?.join('.') ?? null) : null
+  return LARGE_NUMBER.test(text) ? (pathToInfinity(value)?.join('.') ?? null) : null
 }
 
+/** The way to the first infinite number, innermost step last. Looks at arrays by place: their entries would cost ten times as much. */
 function pathToInfinity(value: unknown): string[] | null {
   if (typeof value === 'number') return Number.isFinite(value) ? null : []
   if (typeof value !== 'object' || value === null) return null
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++) {
+      const path = pathToInfinity(value[at])
+      if (path !== null) return [String(at), ...path]
+    }
+    return null
+  }
   for (const [key, inner] of Object.entries(value)) {
     const path = pathToInfinity(inner)
     if (path !== null) return [key, ...path]

@@ -1,8 +1,11 @@
 /** The `webhook` option of a create: where events of its batch are sent. */
 import * as z from 'zod'
+import { list } from './fields.ts'
 
 /** What a webhook may be told of. */
 export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const
+/** Names of events in one request, doubles included. */
+const MAX_EVENTS = 10
 
 /** `whsec_` and 24 to 64 bytes in base64, as Standard Webhooks 1.0 has symmetric secrets. */
 const Secret = z.string().refine(isSecret, 'Expected "whsec_" followed by 24 to 64 bytes in base64')
@@ -17,9 +20,8 @@ export const WebhookRequest = z
   .strictObject({
     url: ReceiverUrl.describe('Gets a POST for every event.'),
     secret: Secret.optional().describe('Signs what is sent. Made here, and given in the answer, where it is left out.'),
-    events: z
-      .array(z.enum(WEBHOOK_EVENTS))
-      .min(1)
+    events: list(z.enum(WEBHOOK_EVENTS), MAX_EVENTS)
+      .refine((events) => events.length > 0, 'Expected at least one event')
       .optional()
       .describe('Left out: `batch_completed` alone. Jobs that were cancelled are not told of one by one.'),
   })
