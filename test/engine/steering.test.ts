@@ -1,6 +1,7 @@
 /** What is asked of a large batch is done in slices: others get their turn in between, and whoever is cut off there leaves no half. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+<<<<<<< HEAD
 import {
   deleteBatch,
   pauseBatch,
@@ -11,6 +12,12 @@ import {
 import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
+=======
+import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
+import { sweepRetention } from '../../src/engine/retention.ts'
+import { steerAll } from '../../src/engine/steering.ts'
+import { submit } from '../../src/engine/submit.ts'
+>>>>>>> e522414 (Tests of steering wait for a large create to be begun)
 import { readBatch } from '../../src/live/state.ts'
 import type { Database } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
@@ -33,6 +40,8 @@ async function largeBatch(options: { concurrency?: number } = {}): Promise<strin
     request: { items: Array.from({ length: JOBS }, () => ({})) },
     options: { runAt: engine.clock.now() + DAY_MS, ...options },
   })
+  // Its jobs are scheduled some at a time.
+  await steerAll(engine, () => true)
   return batchId
 }
 
