@@ -1,7 +1,6 @@
 /** What is asked of a large batch is done in slices: others get their turn in between, and whoever is cut off there leaves no half. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-<<<<<<< HEAD
 import {
   deleteBatch,
   pauseBatch,
@@ -9,15 +8,10 @@ import {
   retryBatch,
   stopBatch,
 } from '../../src/engine/transitions/batch-commands.ts'
+import { steerAll } from '../../src/engine/transitions/bulk-transitions.ts'
 import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
-=======
-import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../src/engine/control.ts'
-import { sweepRetention } from '../../src/engine/retention.ts'
-import { steerAll } from '../../src/engine/steering.ts'
-import { submit } from '../../src/engine/submit.ts'
->>>>>>> e522414 (Tests of steering wait for a large create to be begun)
 import { readBatch } from '../../src/live/state.ts'
 import type { Database } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
