@@ -1,13 +1,13 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pauseBatch, stopBatch } from '../../src/engine/transitions/batch-commands.ts'
-import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { steerAll } from '../../src/engine/transitions/bulk-transitions.ts'
+import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
-import { readBatch } from '../../src/live/state.ts'
-import { echo } from '../../src/features/echo/operation.ts'
-import type { Database } from '../../src/ports.ts'
 import { listBatches } from '../../src/features/batches/queries.ts'
+import { echo } from '../../src/features/echo/operation.ts'
+import { readBatch } from '../../src/live/state.ts'
+import type { Database } from '../../src/ports.ts'
 import { openEngine, until } from './rig.ts'
 
 const JOBS = 4_500

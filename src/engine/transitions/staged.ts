@@ -6,8 +6,8 @@
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import type { Clock, Database, JobPlan, Statement } from '../../ports.ts'
-import type { Piece } from '../json.ts'
 import { nextTurn } from '../chunked-work.ts'
+import type { Piece } from '../json.ts'
 
 /** Jobs written by one commit: some 30 milliseconds. */
 export const MAX_COMMIT_JOBS = 2_000
