@@ -96,7 +96,7 @@ export class Connection {
   refuse(answer: string): void {
     if (this.#closing || this.#socket.destroyed || this.#refusal !== null) return
     const current = this.#current
-    if (current?.incoming.complete) {
+    if (current?.incoming.complete || (current === null && this.#waiting.length > 0)) {
       this.#refusal = answer
       return
     }
@@ -159,8 +159,15 @@ export class Connection {
 
   #onAnswered(): void {
     this.#current = null
+    if (this.#closing || (!this.#held && !this.#isBlocked())) return
+    // In a turn of its own: a connection with thousands of quick requests ahead would otherwise hold the event loop until they are all answered.
+    setImmediate(() => this.#continue())
+  }
+
+  /** Goes on with the request that came next. */
+  #continue(): void {
     if (this.#closing || this.#socket.destroyed) return
-    this.#next()
+    if (this.#current === null) this.#next()
     if (!this.#held || this.#isBlocked()) return
     this.#held = false
     this.#socket.resume()

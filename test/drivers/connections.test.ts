@@ -126,6 +126,23 @@ describe('pipelined requests', () => {
     expect(seen.text).toContain('/btwo')
   })
 
+  it('leave the event loop to others between two of them', async () => {
+    let seen = 0
+    let mostInTurn = 0
+    let isOver = false
+    const count = () => {
+      mostInTurn = Math.max(mostInTurn, asked.length - seen)
+      seen = asked.length
+      if (!isOver) setImmediate(count)
+    }
+    setImmediate(count)
+    const { socket } = client()
+    socket.write(get('/a').repeat(500))
+    await until(() => asked.length === 500)
+    isOver = true
+    expect(mostInTurn).toBeLessThanOrEqual(2)
+  })
+
   it('behind one that is being answered are not parsed, and dropped when the connection closes', async () => {
     let parsed = 0
     servers[0]?.prependListener('request', () => {
