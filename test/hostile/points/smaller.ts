@@ -100,6 +100,9 @@ async function shutdown(): Promise<string> {
 }
 
 const INVALID = "CAST(x'61ff62c3' AS TEXT)"
+/** JSON around a byte that is no UTF-8: a text, and an echo item. */
+const INVALID_JSON = "CAST(x'22ff22' AS TEXT)"
+const INVALID_ITEM = "CAST(x'7b2276616c7565223a22ff227d' AS TEXT)"
 
 /** Rows with text that is no UTF-8, put there from outside, are named and end nothing. */
 async function invalidRows(server: Server): Promise<string> {
@@ -129,15 +132,9 @@ async function invalidRows(server: Server): Promise<string> {
     }),
     'batchId',
   )
-  alter(
-    server,
-    `UPDATE cards SET body = ${INVALID} WHERE title = 'c2'; UPDATE chunks SET metadata = metadata WHERE 0;`.replace(
-      /UPDATE chunks.*$/,
-      '',
-    ),
-  )
-  alter(server, `UPDATE jobs SET result = ${INVALID} WHERE batch_id = '${done}'`)
-  alter(server, `UPDATE jobs SET input = ${INVALID} WHERE batch_id = '${waiting}' AND sequence = 1`)
+  alter(server, `UPDATE cards SET body = ${INVALID} WHERE title = 'c2'`)
+  alter(server, `UPDATE jobs SET result = ${INVALID_JSON} WHERE batch_id = '${done}'`)
+  alter(server, `UPDATE jobs SET input = ${INVALID_ITEM} WHERE batch_id = '${waiting}' AND sequence = 1`)
   const statuses: number[] = []
   for (const path of [
     `/api/batch/${done}`,
