@@ -217,11 +217,13 @@ export async function runEntry(
 ): Promise<{ code: number | string | null; output: string }> {
   const { child, output } = launch(process.execPath, [NODE_ENTRY, ...args], env)
   const limit = setTimeout(() => endNow(child), limitMs)
+  const closed = once(child, 'close')
   // A start that was not refused.
-  child.stdout?.on('data', () => {
-    if (output.text.includes('listens on')) endNow(child)
-  })
-  await once(child, 'close')
+  void ready(child, output).then(
+    () => endNow(child),
+    () => {},
+  )
+  await closed
   clearTimeout(limit)
   return { code: child.exitCode ?? child.signalCode, output: output.text }
 }
@@ -239,8 +241,23 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     isNode ? NODE_ENTRY : EDGE_ENTRY,
   ]
   const { child, output } = launch(command, args, { DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info', ...build, ...env })
-  const url = await listening(child, output)
+  const url = await ready(child, output)
   return new Server({ runtime, url, dataDir, child, output })
+}
+
+/** Waits until a server listens and says that it is ready: it listens before it has opened its database. @returns its address */
+async function ready(child: ChildProcess, output: { text: string }): Promise<string> {
+  const url = await listening(child, output)
+  const end = Date.now() + START_MS
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`The server ended: ${output.text.slice(0, 300)}`)
+    const answer = await fetch(new URL('/readyz', url)).catch(() => null)
+    await answer?.text().catch(() => '')
+    if (answer?.status === 200) return url
+    if (Date.now() > end) throw new Error(`The server is not ready: ${output.text.slice(0, 300)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 async function listening(child: ChildProcess, output: { text: string }): Promise<string> {

@@ -118,7 +118,10 @@ async function makeUsed(): Promise<string> {
 /** Demands a refusal that a person can read: ends with an error, within a few lines, without a stack. */
 async function demandSentence(folder: string): Promise<string> {
   const { code, output } = await runEntry([], { DATA_DIR: folder, PORT: '0', LOG_LEVEL: 'error' })
-  const lines = output.trim().split('\n')
+  const lines = output
+    .replace(/^Millrace listens on .*\n/gm, '')
+    .trim()
+    .split('\n')
   const told = `${code}: ${lines[0]?.slice(0, 130)}`
   demand(code === 1, told)
   demand(lines.length <= 4 && !/^\s+at /m.test(output), `a stack of ${lines.length} lines: ${told}`)

@@ -284,6 +284,7 @@ async function kills(): Promise<string> {
       demand(pick(batch, 'completedJobs') === 20, `a batch ended with ${pick(batch, 'completedJobs')} of 20 jobs`)
     }
     await until('an idle queue', 10_000, async () => ((await call(server, '/metrics')).status === 200 ? true : null))
+    demand(accepted.length > 0, 'nothing was accepted')
     return `${accepted.length} batches accepted around 3 kills came to their end`
   } finally {
     await server.kill()

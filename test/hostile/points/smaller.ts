@@ -225,8 +225,6 @@ async function onThisMachine(): Promise<string> {
       '/cdn-cgi/explorer/',
       '/cdn-cgi/explorer/api',
       '/cdn-cgi/explorer/api/d1/database',
-      '/__scheduled',
-      '/cdn-cgi/handler/scheduled',
     ]) {
       const { status } = await call({ url }, path)
       if (status < 400) open.push(`${path} ${status}`)
