@@ -18,6 +18,8 @@ const BOTH = [
   'engine/running',
   'engine/reserve',
   'engine/drain',
+  'engine/storage',
+  'engine/database-time',
   'operations/heat-sheet/stretches',
   'http/quotas',
   'http/keys',

@@ -26,7 +26,7 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
   const loaded = await Promise.all(served.map(async ({ mount, load }) => ({ mount, routes: await load() })))
   const app = new Hono<Env>({ getPath: pathOf })
   const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
-  app.onError(errorHandler(deps.log, surfaces))
+  app.onError(errorHandler(deps.log, surfaces, deps.meter))
   app.notFound(notFoundHandler(surfaces))
   if (deps.traceRequests !== undefined) app.use(deps.traceRequests)
   app.use(requestId())

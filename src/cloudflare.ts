@@ -21,7 +21,8 @@ import { type Config, ConfigError, readConfig } from './config.ts'
 import { type AssetsBinding, createBoundAssets } from './drivers/assets-workers.ts'
 import { createR2BlobStore } from './drivers/blob-r2.ts'
 import { createInlineCompute } from './drivers/compute-inline.ts'
-import { openD1 } from './drivers/db-d1.ts'
+import { createD1Disk, openD1 } from './drivers/db-d1.ts'
+import { describeNewerSchema } from './drivers/db-d1-schema.ts'
 import { createQueueDispatcher, createTimer, sendWake, TimerObject } from './drivers/dispatch-queues.ts'
 import { createWorkersFetcher } from './drivers/fetch-workers.ts'
 import { createConsoleLog } from './drivers/log-console.ts'
@@ -30,6 +31,7 @@ import { BatchObject } from './drivers/notify-durable-object-batch.ts'
 import { workersPeerAddress } from './drivers/peer-workers.ts'
 import { answerReadingOn } from './drivers/request-body-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
+import { createDiskWatch } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
 import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
 import { nextDue } from './engine/worker/next-wakeup.ts'
@@ -41,7 +43,7 @@ import { readPage } from './live/event-log.ts'
 import { OwnerShares } from './live/owner-shares.ts'
 import { IsolatedHub, type RequestDatabase, STALE_MS } from './live/per-request-hub.ts'
 import { readHeads } from './live/state.ts'
-import type { Clock } from './ports.ts'
+import type { Clock, Disk, Log } from './ports.ts'
 import { settingsOf } from './settings.ts'
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
@@ -108,6 +110,25 @@ async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
   return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
 }
 
+/** What is left of D1; absent where the database is a server that does not say. */
+function diskOf(env: Bindings): Disk | undefined {
+  const { databaseUrl, d1Queries } = configOf(env)
+  return databaseUrl === null ? createD1Disk(env.DB, d1Queries) : undefined
+}
+
+/**
+ * Warns where less of D1 is left than is configured, or than a tenth of it, and where its schema is of a newer release. That is no reason to
+ * refuse requests: before a deploy the schema is brought up to date, and until it is done this release serves.
+ */
+async function warnOfDatabase(env: Bindings, log: Log): Promise<void> {
+  const disk = diskOf(env)
+  if (disk === undefined) return
+  const newer = await describeNewerSchema(env.DB)
+  if (newer !== null) log.error({ event: 'database.newer_schema' }, newer)
+  const { totalBytes } = await disk.space()
+  await createDiskWatch(disk, Math.min(configOf(env).lowDiskBytes, totalBytes / 10), log)()
+}
+
 /** Every operation, with the schemas of what each takes. An object that only passes notices on starts without. */
 const loadOperations = async () => (await import('./operations.ts')).operations
 
@@ -144,12 +165,14 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   secrets.add(signingKey)
   shares ??= new OwnerShares(read.maxStreamsPerOwner, STALE_MS)
   const settings = settingsOf(read, { ...ports, signingKey })
+  const disk = diskOf(env)
   const deps = {
     ...ports,
     ...settings,
     hub: new IsolatedHub(ports, shares),
     openSink: openWorkerSink,
     assets: createBoundAssets(env.ASSETS),
+    ...(disk === undefined ? {} : { disk }),
     peerAddress: workersPeerAddress,
     limits: { perHour: read.rateLimits, blocks: false },
     workersOnDemand: true,
@@ -214,6 +237,7 @@ async function sweep(env: Bindings, ports: Ports, at: Date): Promise<void> {
   const upTo = (share: number) => () => ports.queries.left > first - share * Math.min(first, d1Queries)
   await sweepRateWindows(ports, upTo(SWEEP_SHARE / 4))
   if (at.getUTCMinutes() === 0) {
+    await warnOfDatabase(env, ports.log)
     const goOn = upTo(SWEEP_SHARE / 2)
     for (const under of orphanPrefixes(at.getTime())) await sweepOrphans(ports, { under, goOn })
     // What was left while no cron came.

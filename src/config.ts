@@ -68,6 +68,7 @@ const CONNECTIONS = 'a whole number from 1'
 const KEEP_ALIVE = 'a number of seconds from 1 to 3600'
 const QUERIES = 'a whole number from 50 to 1000'
 const LEEWAY = 'a whole number of seconds from 0 to 600'
+const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
 /** What `fetch` takes. */
@@ -132,6 +133,7 @@ const Variables = z.object({
     .number('a number of days, such as 30')
     .positive('a number of days that is more than 0')
     .default(30),
+  LOW_DISK_MB: z.coerce.number(MEGABYTES).min(0, MEGABYTES).default(500),
   OTEL_EXPORTER_OTLP_ENDPOINT: collector,
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector,
   LOG_LEVEL: z
@@ -208,6 +210,8 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   /** How long ended batches are kept. */
   readonly retentionDays: number
+  /** Bytes of free disk space below which the server warns; 0 for never. */
+  readonly lowDiskBytes: number
   /** Whether traces are sent; where to is read by OpenTelemetry itself. */
   readonly tracing: boolean
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
@@ -284,6 +288,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     keepAliveMs: v.KEEP_ALIVE_SECONDS * 1_000,
     corsOrigins: v.CORS_ORIGINS,
     retentionDays: v.RETENTION_DAYS,
+    lowDiskBytes: v.LOW_DISK_MB * 1_000_000,
     tracing: (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? v.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,
     logLevel: v.LOG_LEVEL,
   }

@@ -5,7 +5,7 @@
 
 interface CodeFacts {
   /** HTTP status when the error answers a request. */
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503 | 507
   /** An error that may pass by itself: a job that fails with it is tried again. */
   readonly transient?: true
 }
@@ -36,6 +36,8 @@ const CODES = {
   TIMEOUT: { status: 503, transient: true },
   RATE_LIMIT: { status: 429, transient: true },
   SERVICE_UNAVAILABLE: { status: 503, transient: true },
+  /** The server's own disk or database has no space left. */
+  INSUFFICIENT_STORAGE: { status: 507, transient: true },
   // What can happen to a job.
   CANCELLED: { status: 409 },
   DEADLINE_EXCEEDED: { status: 409 },

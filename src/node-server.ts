@@ -7,6 +7,7 @@ import type { Config } from './config.ts'
 import { createNodeAssets } from './drivers/assets-node.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
+import { openDisk, warnOfSharedFiles } from './drivers/data-files.ts'
 import { openDatabase } from './drivers/data-folder.ts'
 import { nameBadText } from './drivers/db-libsql-text.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
@@ -15,6 +16,7 @@ import { createLazyFetcher } from './drivers/fetch-lazy.ts'
 import { COMPUTE_CODE, COMPUTE_TASKS } from './drivers/files-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
+import { watchDisk } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
 import { knownWorkers, signOut, sweepLeases } from './engine/transitions/sweep.ts'
 import { Worker } from './engine/worker/worker.ts'
@@ -86,6 +88,8 @@ export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections'
 export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
   const { log, secrets, connections, openSink, breakOff } = deps
   const { db, close } = await openDatabase(config, nameBadText(log))
+  await warnOfSharedFiles(config, log)
+  const disk = openDisk(config)
   const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
   const fetcher = createLazyFetcher(async () => {
     const { createNodeFetcher } = await import('./drivers/fetch-node.ts')
@@ -137,13 +141,16 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
     ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
+    disk,
     limits: { perHour: config.rateLimits, blocks: true },
     ...settingsOf(config, { db, clock, signingKey }),
   })
   await worker.start()
+  const stopWatching = watchDisk(disk, config.lowDiskBytes, log)
   return {
     fetch: (request, binding) => app.fetch(request, binding),
     async stop(ms, drained) {
+      stopWatching()
       hub.close()
       await Promise.all([worker.stop(ms), drained])
       await compute.close()

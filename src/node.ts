@@ -10,6 +10,7 @@ import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { Connections } from './drivers/connections-node.ts'
+import { explainStorageFault, makeFilesPrivate } from './drivers/data-files.ts'
 import { prepareDataFolder } from './drivers/data-folder.ts'
 import { IS_BUILT } from './drivers/files-node.ts'
 import { listen } from './drivers/listen-node.ts'
@@ -141,10 +142,15 @@ const redactorOf = ({ apiKey, jwtSecret, signingKey, databaseAuthToken }: Config
   new Redactor([apiKey, jwtSecret, signingKey, databaseAuthToken])
 
 async function main([command, ...args]: readonly string[]): Promise<void> {
+  makeFilesPrivate()
   const config = readConfig(process.env)
-  if (command === undefined) return start(config)
-  const { runCommand } = await import('./node-commands.ts')
-  console.log(await runCommand(config, command, args))
+  try {
+    if (command === undefined) return await start(config)
+    const { runCommand } = await import('./node-commands.ts')
+    console.log(await runCommand(config, command, args))
+  } catch (error) {
+    throw await explainStorageFault(error, config)
+  }
 }
 
 if (IS_BUILT) mapStackTraces()

@@ -129,6 +129,17 @@ export interface Compute {
   inTurn<T>(work: () => Promise<T>, options?: { signal?: AbortSignal; owner?: string }): Promise<T>
 }
 
+/** The disk or the database service that everything is kept on. */
+export interface Disk {
+  /** How much of it is left for the server to write, and how much there is in all. */
+  space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
+  /**
+   * Writes, flushes and removes a small file, so that a full disk is seen even where a commit still finds room.
+   * @throws what the file system throws
+   */
+  check(): Promise<void>
+}
+
 /** One statement of a commit. */
 export type Statement = BatchItem<'sqlite'>
 

@@ -11,6 +11,7 @@ const FLOORS: Record<string, number> = {
   'scopes.ts': 0,
   'rate-classes.ts': 0,
   'ports.ts': 1,
+  'storage-errors.ts': 1,
   'config.ts': 1,
   schema: 1,
   formats: 1,

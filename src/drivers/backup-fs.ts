@@ -1,12 +1,14 @@
 /** Backup and restore of the embedded home: the database file and the folder of blobs. */
-import { constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
+import { SIDE_FILES } from './data-files.ts'
+import { makePrivateFile } from './db-libsql-path.ts'
 
 const DATABASE = 'millrace.db'
 /** What SQLite keeps beside it. A log that outlived its database would be played into the next of that name. */
-const FILES = [DATABASE, `${DATABASE}-wal`, `${DATABASE}-shm`, `${DATABASE}-journal`]
+const FILES = [DATABASE, ...SIDE_FILES.map((suffix) => DATABASE + suffix)]
 const BLOBS = 'blobs'
 
 /** A backup or a restore that can't be done as asked; the message says what to do instead. */
@@ -27,7 +29,9 @@ export async function backUp(db: Database, dataDir: string, target: string): Pro
   if (await exists(target)) throw new BackupError(`${target} is there already. Name a folder that is not.`)
   const unfinished = `${target}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true })
+  await mkdir(unfinished, { recursive: true, mode: 0o700 })
+  // SQLite fills an empty file, and leaves its mode as it is.
+  makePrivateFile(join(unfinished, DATABASE))
   await db.run(sql`VACUUM INTO ${join(unfinished, DATABASE)}`)
   await copyBlobs(dataDir, unfinished)
   await rename(unfinished, target)
@@ -48,9 +52,9 @@ export async function restore(source: string, dataDir: string): Promise<void> {
       `${dataDir} holds a database already: ${names}. Name another DATA_DIR, or move all of it away.`,
     )
   }
-  await mkdir(dataDir, { recursive: true })
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
   await copyBlobs(source, dataDir)
-  await copyFile(join(source, DATABASE), join(dataDir, `${DATABASE}.restoring`), constants.COPYFILE_FICLONE)
+  await copyPrivately(join(source, DATABASE), join(dataDir, `${DATABASE}.restoring`))
   await rename(join(dataDir, `${DATABASE}.restoring`), join(dataDir, DATABASE))
 }
 
@@ -65,9 +69,15 @@ async function copyBlobs(from: string, to: string): Promise<void> {
     // What is still coming in belongs to no row yet.
     if (!entry.isFile() || path.startsWith('~')) continue
     const target = join(to, BLOBS, path)
-    await mkdir(dirname(target), { recursive: true })
-    await copyFile(join(folder, path), target, constants.COPYFILE_FICLONE).catch(unlessGone)
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    await copyPrivately(join(folder, path), target).catch(unlessGone)
   }
+}
+
+/** A copy has the mode of what it was made of, which may be one that others may read. */
+async function copyPrivately(from: string, to: string): Promise<void> {
+  await copyFile(from, to, constants.COPYFILE_FICLONE)
+  await chmod(to, 0o600)
 }
 
 /** A blob may be deleted while others are copied. */

@@ -22,7 +22,7 @@ const ABANDONED_AFTER_MS = 60 * 60 * 1000
  */
 export function createFsBlobStore(folder: string): BlobStore {
   const root = resolve(folder)
-  mkdirSync(join(root, INCOMING), { recursive: true })
+  mkdirSync(join(root, INCOMING), { recursive: true, mode: 0o700 })
   cleanIncoming(join(root, INCOMING))
   return {
     put: (key, body) => put(root, pathOf(root, key), body),
@@ -64,7 +64,7 @@ async function writeAside(aside: string, body: ReadableStream<Uint8Array> | Uint
       yield chunk
     }
   }
-  const file = await open(aside, 'wx')
+  const file = await open(aside, 'wx', 0o600)
   try {
     // writeFile asks for the next chunk only when the last one is written, and ends the body when a write fails.
     await file.writeFile(hashed())
@@ -79,7 +79,7 @@ async function writeAside(aside: string, body: ReadableStream<Uint8Array> | Uint
 async function moveIntoPlace(aside: string, path: string): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       return await rename(aside, path)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || tries === 10) throw error

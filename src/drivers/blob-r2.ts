@@ -3,8 +3,8 @@
  * which one is in memory. What fits into one part is put whole; longer bodies are multipart uploads, seen under their key when complete.
  */
 import type { DigestStream, R2Bucket, R2MultipartUpload, R2ObjectBody, R2UploadedPart } from '@cloudflare/workers-types'
-import { MillraceError } from '../errors.ts'
 import type { BlobInfo, BlobStore } from '../ports.ts'
+import { StorageError } from '../storage-errors.ts'
 import { checkRange, prefixOf, segmentsOf } from './blob-key.ts'
 
 /** The runtime's own hashing, which knows MD5 and runs outside of the Worker's memory. */
@@ -232,7 +232,7 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!PASSING.test(String(error))) throw error
       if (tries === TRIES) {
-        throw new MillraceError('SERVICE_UNAVAILABLE', 'The file store does not answer just now.', { cause: error })
+        throw new StorageError('unreachable', { cause: error, message: 'The file store does not answer just now.' })
       }
       await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random())))
     }

@@ -1,9 +1,9 @@
 /** The database of a data folder, or of the libSQL server that is used in its place. */
 import { access, constants, mkdir } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { type Config, ConfigError } from '../config.ts'
 import type { Database } from '../ports.ts'
+import { findStorageFault } from '../storage-errors.ts'
+import { databaseUrlOf } from './data-files.ts'
 import type { OnBadText } from './db-libsql-text.ts'
 import { MIGRATIONS_FOLDER } from './files-node.ts'
 
@@ -13,9 +13,10 @@ import { MIGRATIONS_FOLDER } from './files-node.ts'
  */
 export async function prepareDataFolder(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true })
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
+    if (findStorageFault(error) !== null) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConfigError(`DATA_DIR=${dataDir} is no folder that can be written to: ${reason}.`)
   }
@@ -31,8 +32,7 @@ export async function openDatabase(
 ): Promise<{ db: Database; close(): void }> {
   // Of what a server loads it is among the largest; a server that only just listens goes without it.
   const { openLibsql } = await import('./db-libsql.ts')
-  const file = pathToFileURL(resolve(config.dataDir, 'millrace.db')).href
-  return openLibsql(config.databaseUrl ?? file, {
+  return openLibsql(databaseUrlOf(config), {
     migrations: MIGRATIONS_FOLDER,
     ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
     ...(onBadText === undefined ? {} : { onBadText }),

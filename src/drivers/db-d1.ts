@@ -10,7 +10,8 @@ import { NoopLogger } from 'drizzle-orm/logger'
 import type { PreparedQuery } from 'drizzle-orm/session'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { MillraceError } from '../errors.ts'
-import type { Database } from '../ports.ts'
+import type { Database, Disk } from '../ports.ts'
+import { StorageError } from '../storage-errors.ts'
 
 /** D1's limits, from developers.cloudflare.com/d1/platform/limits (read in November 2026). */
 export const D1_LIMITS = { parameters: 100, sqlBytes: 100_000, valueBytes: 2_000_000, statements: 1_000 } as const
@@ -25,6 +26,8 @@ export interface StatementMeter {
 /** What a statement brought: rows as objects, of which D1 tells more than is needed here. */
 export interface D1Answer {
   readonly results: readonly Record<string, unknown>[]
+  /** Facts about the call; `size_after`: bytes the whole database takes. */
+  readonly meta?: { readonly size_after?: number }
 }
 
 /** What the driver uses of a statement of D1. */
@@ -41,6 +44,24 @@ export interface D1Client<S extends D1Statement = D1Statement> {
   prepare(sql: string): S
   /** Runs statements in one transaction. */
   batch(statements: readonly S[]): Promise<D1Answer[]>
+}
+
+/** Bytes that one database may take (the same page): on Workers Paid, and on the free plan, which is told by its queries. */
+const MAX_DATABASE_BYTES = 10_000_000_000
+const MAX_FREE_DATABASE_BYTES = 500_000_000
+const FREE_QUERIES = 50
+
+/** What is left of a D1 database. It costs a query; a commit is all there is to check. */
+export function createD1Disk(d1: D1Client, queries: number): Disk {
+  const totalBytes = queries <= FREE_QUERIES ? MAX_FREE_DATABASE_BYTES : MAX_DATABASE_BYTES
+  return {
+    async space() {
+      const { meta } = await d1.prepare('SELECT 1').run()
+      if (meta?.size_after === undefined) throw new Error('D1 did not say how large the database is.')
+      return { freeBytes: Math.max(0, totalBytes - meta.size_after), totalBytes }
+    },
+    check: async () => {},
+  }
 }
 
 /** How the driver is made. */
@@ -70,6 +91,7 @@ const CUT_OFF = [
   'Network connection lost',
   'reset because its code was updated',
   'Internal error in D1 DB storage caused object to be reset',
+  'D1 DB storage operation exceeded timeout which caused object to be reset',
   "Can't read from request stream because client disconnected",
 ]
 
@@ -183,7 +205,7 @@ class BoundedClient {
         if (began && !says(error, CUT_OFF)) throw error
         const again = (!began || readsOnly) && tries < TRIES && this.meter.left >= statements.length
         if (!again) {
-          throw new MillraceError('SERVICE_UNAVAILABLE', 'The database does not answer just now.', { cause: error })
+          throw new StorageError('unreachable', { cause: error })
         }
         await this.#pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()))
       }
@@ -233,7 +255,8 @@ class BoundedStatement {
 }
 
 function checkSize(sql: string, values: readonly unknown[]): void {
-  const refuse = (what: string) => new TypeError(`D1 takes no ${what}: ${sql.trim().slice(0, 80)} …`)
+  const refuse = (what: string) =>
+    Object.assign(new TypeError(`D1 takes no ${what}: ${sql.trim().slice(0, 80)} …`), { code: 'SQLITE_TOOBIG' })
   if (values.length > D1_LIMITS.parameters) throw refuse(`${values.length} parameters in one statement`)
   if (isLonger(sql, D1_LIMITS.sqlBytes)) throw refuse(`statement of more than ${D1_LIMITS.sqlBytes} bytes`)
   if (values.some((value) => isLonger(value, D1_LIMITS.valueBytes))) {

@@ -2,7 +2,6 @@
  * A libSQL client over one file. The library's own client prepares every statement anew and defines each cell of each row twice, which
  * costs as much as running the statement; here statements stay prepared, and a row is one object.
  */
-import { fileURLToPath } from 'node:url'
 import {
   type Client,
   type InArgs,
@@ -16,10 +15,13 @@ import {
   type Value,
 } from '@libsql/core/api'
 import Connection from 'libsql'
+import { pathOfUrl } from './data-files.ts'
+import { FileIdentity } from './db-libsql-path.ts'
 import { guardText, type OnBadText, withText } from './db-libsql-text.ts'
 
 /** Statements kept prepared; those used longest ago go first. Few more are ever written in one server. */
 const MOST_PREPARED = 300
+const WRITE = 'BEGIN IMMEDIATE'
 const WRITES = /^\s*(insert|update|delete|replace|with|create|alter|drop)\b/i
 
 /** What the rows of a statement look like. */
@@ -45,6 +47,7 @@ interface Prepared {
 export class FileClient implements Client {
   readonly protocol = 'file'
   readonly #db: Connection.Database
+  readonly #identity: FileIdentity
   readonly #prepared = new Map<string, Prepared>()
 
   readonly #onBadText: OnBadText
@@ -55,8 +58,9 @@ export class FileClient implements Client {
    */
   constructor(url: string, onBadText: OnBadText = () => {}) {
     this.#onBadText = onBadText
-    const path = url.startsWith('file://') ? fileURLToPath(url) : decodeURIComponent(url.slice('file:'.length))
+    const path = pathOfUrl(url)
     this.#db = new Connection(path, { timeout: 0 })
+    this.#identity = new FileIdentity([path, `${path}-wal`])
   }
 
   get closed(): boolean {
@@ -68,7 +72,7 @@ export class FileClient implements Client {
   async execute(statement: InStatement, args: InArgs = []): Promise<ResultSet> {
     const parts = typeof statement === 'string' ? ([statement, args] as const) : partsOf(statement)
     if (!WRITES.test(parts[0])) return this.#run(...parts)
-    const [result] = this.#commit('BEGIN IMMEDIATE', [parts])
+    const [result] = this.#commit(WRITE, [parts])
     if (result === undefined) throw new Error('A statement that was run has a result.')
     return result
   }
@@ -78,13 +82,13 @@ export class FileClient implements Client {
     statements: Array<InStatement | [string, InArgs?]>,
     mode: TransactionMode = 'deferred',
   ): Promise<ResultSet[]> {
-    return this.#commit(mode === 'write' ? 'BEGIN IMMEDIATE' : 'BEGIN', statements.map(partsOf))
+    return this.#commit(mode === 'write' ? WRITE : 'BEGIN', statements.map(partsOf))
   }
 
   async migrate(statements: InStatement[]): Promise<ResultSet[]> {
     this.#run('PRAGMA foreign_keys = OFF', [])
     try {
-      return this.#commit('BEGIN IMMEDIATE', statements.map(partsOf))
+      return this.#commit(WRITE, statements.map(partsOf))
     } finally {
       this.#run('PRAGMA foreign_keys = ON', [])
     }
@@ -115,16 +119,23 @@ export class FileClient implements Client {
    * that is run under the write lock never finds it taken.
    */
   #commit(begin: string, parts: readonly (readonly [string, InArgs])[]): ResultSet[] {
+    if (begin === WRITE && this.#db.open) this.#identity.check()
     this.#exec(begin)
     try {
       const results = parts.map(([sql, args]) => this.#run(sql, args))
       this.#exec('COMMIT')
       return results
     } catch (error) {
-      // Some errors have rolled back already.
-      if (this.#db.inTransaction) this.#exec('ROLLBACK')
+      this.#rollBack()
       throw error
     }
+  }
+
+  /** Some errors have rolled back already. One of the rollback itself would hide what went wrong. */
+  #rollBack(): void {
+    try {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+    } catch {}
   }
 
   #exec(sql: string): void {
@@ -223,7 +234,7 @@ function toSql(value: InValue): unknown {
   if (value instanceof ArrayBuffer) return Buffer.from(value)
   if (typeof value === 'string') return withoutHalves(value)
   if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) {
-    throw new TypeError(`${value} can't be passed to the database.`)
+    throw Object.assign(new TypeError(`${value} can't be passed to the database.`), { code: 'SQLITE_MISMATCH' })
   }
   return value
 }
@@ -250,7 +261,17 @@ function partsOf(statement: InStatement | [string, InArgs?]): readonly [string, 
 }
 
 /** Base codes of SQLite that callers tell apart. https://www.sqlite.org/rescode.html */
-const BASE_CODES: Readonly<Record<number, string>> = { 5: 'SQLITE_BUSY', 6: 'SQLITE_LOCKED', 19: 'SQLITE_CONSTRAINT' }
+const BASE_CODES: Readonly<Record<number, string>> = {
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  19: 'SQLITE_CONSTRAINT',
+  26: 'SQLITE_NOTADB',
+}
 
 function asLibsqlError(error: unknown): unknown {
   if (!(error instanceof Connection.SqliteError)) return error

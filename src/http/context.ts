@@ -11,6 +11,7 @@ import type {
   Chunks,
   Clock,
   Database,
+  Disk,
   Dispatcher,
   Log,
   Notifier,
@@ -125,6 +126,8 @@ export interface AppDeps {
     /** Whether this process may hold blocks of them that requests share: not where each request has its own I/O. */
     readonly blocks: boolean
   }
+  /** What is known of the disk; absent where nothing is. */
+  readonly disk?: Disk
   /** Absent: all callers without a name count as one. */
   readonly peerAddress?: PeerAddress
   /** Proxies in front of this server that say whom they speak for. Absent: none. */

@@ -7,7 +7,7 @@ import { Worker } from '../../src/engine/worker/worker.ts'
 import type { WorkerDeps, WorkerOptions } from '../../src/engine/worker/worker-options.ts'
 import { echo } from '../../src/features/echo/operation.ts'
 import { type PublicEvent, readPage } from '../../src/live/event-log.ts'
-import type { Clock, Compute, Log, Operation } from '../../src/ports.ts'
+import type { Clock, Compute, Database, Log, Operation } from '../../src/ports.ts'
 import { openHome } from './home.ts'
 
 /** Says what goes wrong only when a test asks; kept so that tests can look at it. */
@@ -38,9 +38,17 @@ const noCompute: Compute = {
 
 /** Opens an engine in a home of its own. */
 export async function openEngine(
-  options: { folder?: string; operations?: readonly Operation[]; allowPrivate?: boolean; compute?: Compute } = {},
+  options: {
+    folder?: string
+    operations?: readonly Operation[]
+    allowPrivate?: boolean
+    compute?: Compute
+    /** Puts something between the engine and its database. */
+    wrapDatabase?: (db: Database) => Database
+  } = {},
 ) {
-  const { db, blobs, fetcher, folder, close } = await openHome(options)
+  const { db: opened, blobs, fetcher, folder, close } = await openHome(options)
+  const db = options.wrapDatabase?.(opened) ?? opened
   const operations = Object.fromEntries([echo, ...(options.operations ?? [])].map((one) => [one.name, one]))
   const clock = turnableClock()
   const log = quietLog()

@@ -14,7 +14,7 @@ import { CHUNK_PREFIXES } from '../../src/features/chunks/chunks.ts'
 import type { AppDeps } from '../../src/http/context.ts'
 import { Hub } from '../../src/live/hub.ts'
 import { operations } from '../../src/operations.ts'
-import type { Compute } from '../../src/ports.ts'
+import type { Compute, Database } from '../../src/ports.ts'
 import { listen } from '../client/proxy.ts'
 import { counted } from '../engine/counted.ts'
 import { openHome } from '../engine/home.ts'
@@ -33,10 +33,10 @@ const AUTH: AppDeps['auth'] = {
 }
 const TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 100, keepMs: 1e12, retentionMs: 1e6 }
 
-/** Starts it, wanting keys. */
-export async function openWholeApp() {
+/** Starts it, wanting keys. @param wrapDatabase puts something between its routes and its database */
+export async function openWholeApp(wrapDatabase = (db: Database) => db) {
   const home = await openHome()
-  const { db, calls } = counted(home.db)
+  const { db, calls } = counted(wrapDatabase(home.db))
   const clock = { now: Date.now }
   const log = quietLog()
   const notifier = createMemoryNotifier()

@@ -7,6 +7,7 @@
  * commit is made without them. So a write under a lost lease changes nothing, and no other statement has to ask.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import { MillraceError } from '../../errors.ts'
 import type { Clock, Database, Notifier, RunResult, Statement } from '../../ports.ts'
 import { jsonObjects, type NamedRow } from '../json.ts'
 import { addTallies, type Changes, changesOf, count, type Ended, nextHeld, tell } from './batch-counters.ts'
@@ -103,7 +104,7 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder
   const changes = changesOf(ended.map(endOf))
   const results = await db.batch([
     count(db, changes),
-    ...completed.flatMap(({ run, jobId, lease }) => run.writes?.(heldBy(jobId, lease)) ?? []),
+    ...completed.flatMap(writesOf),
     ...clearCompleted(db, completed, now),
     ...clearFailed(db, failed, now),
     ...clearAgain(db, again),
@@ -112,6 +113,15 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder
   ])
   for (const { id, last_seq } of results[0]) deps.notifier.publish(id, { seq: last_seq })
   return order === null ? [] : claimed(order.lease, results.at(-2), results.at(-1))
+}
+
+/** @throws MillraceError UNKNOWN when the operation can't say what it writes, which no other try would change */
+function writesOf({ run, jobId, lease }: Completed): readonly Statement[] {
+  try {
+    return run.writes?.(heldBy(jobId, lease)) ?? []
+  } catch (cause) {
+    throw new MillraceError('UNKNOWN', 'The statements of a result could not be made.', { cause })
+  }
 }
 
 /** What follows from jobs that ended, for their batches. */

@@ -3,6 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { BlobStore, Clock, Database, Log, Operations } from '../../ports.ts'
 import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
 import { inSlices, thenRest } from '../chunked-work.ts'
+import { observeTime } from '../database-time.ts'
 import { WINDOW_MS } from '../quotas.ts'
 
 interface Deps {
@@ -23,17 +24,18 @@ const ORPHAN_AFTER_MS = 24 * 60 * 60 * 1_000
 
 /**
  * Takes batches out of sight that ended longer ago than they are kept, and deletes what is out of sight, until nothing is left to delete.
- * @param keepMs how long an ended batch is kept
+ * @param keepMs how long an ended batch is kept, in milliseconds of database time: see `database-time.ts`
  * @param goOn asked between commits; what is left then is for the next sweep
  * @returns how many batches were deleted
  */
 export async function sweepRetention(deps: Deps, keepMs: number, goOn: () => boolean = () => true): Promise<number> {
   const { db } = deps
+  const before = (await observeTime(deps, keepMs)).ago(keepMs)
   for (let purged = 0; ; ) {
     const now = deps.clock.now()
     await db.run(sql`
       UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
-        SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${now - keepMs} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
+        SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${before} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
     const gone = await db.all<Gone>(
       sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at <= ${now} LIMIT ${BATCHES_AT_ONCE}`,
     )
@@ -116,6 +118,7 @@ export async function sweepOrphans(
   deps: Deps,
   { under = UPLOADS, goOn = () => true }: { under?: string; goOn?: () => boolean } = {},
 ): Promise<number> {
+  const before = (await observeTime(deps, ORPHAN_AFTER_MS)).ago(ORPHAN_AFTER_MS)
   let deleted = 0
   let page: string[] = []
   const flush = async () => {
@@ -129,7 +132,7 @@ export async function sweepOrphans(
     page = []
   }
   for await (const { key, modifiedAt } of deps.blobs.list(under)) {
-    if (modifiedAt > deps.clock.now() - ORPHAN_AFTER_MS) continue
+    if (modifiedAt > before) continue
     page.push(key)
     if (page.length < 1_000) continue
     if (!goOn()) break

@@ -1,6 +1,7 @@
 /** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
 import { MillraceError } from '../../errors.ts'
 import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../../ports.ts'
+import { asStorageError } from '../../storage-errors.ts'
 import { STOP_MESSAGES, type StopCode } from '../transitions/bulk-transitions.ts'
 import type { Claimed } from '../transitions/claim.ts'
 import type { Held, Outcome } from '../transitions/complete-jobs.ts'
@@ -22,6 +23,8 @@ export class Stopped extends Error {
 const LONGEST_MESSAGE = 4_000
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
+/** Before a run that met a storage fault goes on; the place in between is free for others. */
+const STORAGE_PAUSE_MS = 5_000
 
 /**
  * How long to wait before the next try: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
@@ -104,6 +107,17 @@ function outcomeOf(
   if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
     const message = 'The server is restarting; this goes on afterwards.'
     return { ...held, kind: 'again', runAt: now, refund: true, loss: false, code: 'SERVICE_UNAVAILABLE', message }
+  }
+  const fault = asStorageError(thrown)
+  if (fault !== null) {
+    // Not an attempt: it says nothing of the job, and however long it lasts the job must not fail of it.
+    deps.log.warn(
+      { event: 'job.storage_fault', err: thrown, fault: fault.fault, jobId: job.jobId },
+      'a job met a storage fault; it goes on when the storage works again',
+    )
+    const runAt = now + Math.round(STORAGE_PAUSE_MS * (0.5 + Math.random() / 2))
+    const message = 'The storage of the server does not take anything just now; this goes on when it does.'
+    return { ...held, kind: 'again', runAt, refund: true, loss: false, code: fault.code, message }
   }
   const error = asMillraceError(deps.log, job, operation, thrown)
   if (error.transient && job.attempt < job.maxAttempts) {

@@ -2,15 +2,21 @@
 
 import { MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
 import type { Clock, Database, Log, Notifier } from '../../ports.ts'
+import { findStorageFault, isRefusal } from '../../storage-errors.ts'
 import { nextTurn } from '../chunked-work.ts'
+import type { Meter } from '../meter.ts'
 import type { Claimed, ClaimOrder } from '../transitions/claim.ts'
 import { finish, type Outcome } from '../transitions/complete-jobs.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
 const MOST_TOGETHER = 400
-const PAUSE_AFTER_ERROR_MS = 500
-/** After so many tries it is taken to be the outcome that the database refuses, not the database that is out of order. */
-const TRIES_AS_IT_IS = 5
+const FIRST_PAUSE_MS = 250
+/** Short, since this is how long a worker may stand still after the storage works again. */
+const LONGEST_PAUSE_MS = 5_000
+/** Tries of an outcome that the database refuses for what is in it, before it ends as a failure. Nothing else counts as such a try. */
+const MAX_REFUSALS = 5
+/** Between two log lines about a storage fault that lasts. */
+const TELL_EVERY_MS = 30_000
 
 /** The worker that a committer writes for. */
 export interface Places {
@@ -20,15 +26,40 @@ export interface Places {
   done(outcomes: readonly Outcome[], order: ClaimOrder | null, claimed: readonly Claimed[]): void
 }
 
-/** Writes outcomes in the order they come, together where it can. */
+/** What a committer needs of the world. */
+interface CommitterDeps {
+  readonly db: Database
+  readonly clock: Clock
+  readonly notifier: Notifier
+  readonly log: Log
+  readonly meter: Meter
+}
+
+/** A group after it was tried: what is settled, and what was claimed for the places that this frees. */
+interface Tried {
+  readonly settled: readonly Outcome[]
+  readonly claimed: readonly Claimed[]
+}
+
+/**
+ * Writes outcomes in the order they come, together where it can.
+ *
+ * A storage fault (a full disk, a lock that is held) is waited out: the whole group is tried again, for as long as it takes. Of a group
+ * that fails otherwise each outcome is tried alone. One that fails alone is set aside for a while, so that it does not hold up the others;
+ * one whose data the database refuses {@link MAX_REFUSALS} times ends as a failure.
+ */
 export class Committer {
-  readonly #deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }
+  readonly #deps: CommitterDeps
   readonly #places: Places
   #queue: Outcome[] = []
+  readonly #aside = new Map<Outcome, { tries: number; refusals: number }>()
+  /** How many of those wait to be brought back. */
+  #resting = 0
   #writing = false
   #closed = false
+  readonly #closing = Promise.withResolvers<void>()
 
-  constructor(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }, places: Places) {
+  constructor(deps: CommitterDeps, places: Places) {
     this.#deps = deps
     this.#places = places
   }
@@ -36,12 +67,14 @@ export class Committer {
   /** Hands over an outcome. It is written soon, and tried again for as long as the database does not take it. */
   add(outcome: Outcome): void {
     this.#queue.push(outcome)
+    this.#countWaiting()
     if (!this.#writing) void this.#writeAll()
   }
 
   /** Tries no more what the database does not take: the lease of such a job runs out, and it is run again. */
   close(): void {
     this.#closed = true
+    this.#closing.resolve()
   }
 
   async #writeAll(): Promise<void> {
@@ -51,40 +84,105 @@ export class Committer {
     while (this.#queue.length > 0) {
       const group = this.#queue.splice(0, MOST_TOGETHER)
       const order = this.#places.order(group.length)
-      this.#places.done(group, order, await this.#write(group, order))
+      const { settled, claimed } = await this.#write(group, order)
+      this.#countWaiting()
+      this.#places.done(settled, order, claimed)
       await nextTurn()
     }
     this.#writing = false
   }
 
-  async #write(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
-    try {
-      return await this.#finish(group, order)
-    } catch (error) {
-      this.#deps.log.warn(
-        { err: error, jobs: group.length },
-        'outcomes could not be written together; trying one by one',
-      )
-      for (const outcome of group) await this.#writeAlone(outcome)
-      return []
+  /** Tries a group until it is written, refused or fenced, or until the committer is closed. */
+  async #write(group: readonly Outcome[], order: ClaimOrder | null): Promise<Tried> {
+    const began = performance.now()
+    let toldAt = Number.NEGATIVE_INFINITY
+    for (let tries = 1; ; tries++) {
+      try {
+        // A token is never used twice: a commit whose answer was lost may have claimed under it.
+        const claimed = await this.#finish(group, tries === 1 ? order : null)
+        if (tries > 1) this.#tellRecovery(group.length, performance.now() - began)
+        return { settled: group, claimed }
+      } catch (error) {
+        const fault = findStorageFault(error)
+        if (fault === null) return { settled: await this.#writeEach(group, error), claimed: [] }
+        this.#deps.meter.addStorageFault(fault)
+        this.#countWaiting(group.length)
+        if (performance.now() - toldAt >= TELL_EVERY_MS) {
+          toldAt = performance.now()
+          this.#deps.log.error(
+            { event: 'commit.storage_fault', err: error, fault, jobs: group.length + this.#queue.length, tries },
+            'finished jobs wait for the storage; they are written when it works again',
+          )
+        }
+        await this.#pause(tries)
+        if (this.#closed) return { settled: group, claimed: [] }
+      }
     }
   }
 
-  /** Tries until it is closed: what a job came to is not lost because the disk is full for a while. */
-  async #writeAlone(outcome: Outcome): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        await this.#finish([tries > TRIES_AS_IT_IS ? refused(outcome) : outcome], null)
-        return
-      } catch (error) {
-        this.#deps.log.error(
-          { err: error, jobId: outcome.jobId, tries },
-          'an outcome could not be written; trying again',
-        )
-        if (this.#closed) return
-        await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, PAUSE_AFTER_ERROR_MS * tries)))
-      }
+  #tellRecovery(jobs: number, ms: number): void {
+    this.#deps.log.info(
+      { event: 'commit.storage_recovered', jobs, ms: Math.round(ms) },
+      'the storage works again; the jobs that waited are written',
+    )
+  }
+
+  /** Tries each of a group alone. @returns those that are settled; the others are set aside */
+  async #writeEach(group: readonly Outcome[], cause: unknown): Promise<readonly Outcome[]> {
+    if (group.length > 1) {
+      this.#deps.log.warn(
+        { event: 'commit.group_failed', err: cause, jobs: group.length },
+        'outcomes could not be written together; trying one by one',
+      )
     }
+    const settled: Outcome[] = []
+    for (const outcome of group) if (await this.#writeAlone(outcome)) settled.push(outcome)
+    return settled
+  }
+
+  /** @returns whether there is nothing more to do for it */
+  async #writeAlone(outcome: Outcome): Promise<boolean> {
+    const { tries, refusals } = this.#aside.get(outcome) ?? { tries: 0, refusals: 0 }
+    try {
+      await this.#finish([refusals >= MAX_REFUSALS ? failureOf(outcome) : outcome], null)
+      this.#aside.delete(outcome)
+      return true
+    } catch (error) {
+      const refused = isRefusal(error)
+      this.#deps.log.error(
+        { event: 'commit.failed', err: error, jobId: outcome.jobId, tries: tries + 1, refused },
+        'an outcome could not be written; trying again',
+      )
+      const fault = findStorageFault(error)
+      if (fault !== null) this.#deps.meter.addStorageFault(fault)
+      if (this.#closed) return true
+      this.#aside.set(outcome, { tries: tries + 1, refusals: refusals + Number(refused) })
+      this.#resting++
+      void this.#pause(tries + 1).then(() => this.#bringBack(outcome))
+      return false
+    }
+  }
+
+  #bringBack(outcome: Outcome): void {
+    this.#resting--
+    if (!this.#closed) this.add(outcome)
+    else {
+      this.#aside.delete(outcome)
+      this.#places.done([outcome], null, [])
+    }
+  }
+
+  /** Waits, with jitter and twice as long after each try, or until the committer is closed. */
+  async #pause(tries: number): Promise<void> {
+    const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, full * (0.5 + Math.random() / 2))
+    await Promise.race([promise, this.#closing.promise])
+    clearTimeout(timer)
+  }
+
+  #countWaiting(trying = 0): void {
+    this.#deps.meter.unwritten = this.#queue.length + this.#resting + trying
   }
 
   async #finish(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
@@ -108,7 +206,7 @@ function checkSize(outcome: Outcome): Outcome {
 }
 
 /** A completed run whose rows the database refuses ends as a failure, so that the batch can end. */
-function refused(outcome: Outcome): Outcome {
+function failureOf(outcome: Outcome): Outcome {
   if (outcome.kind !== 'completed') return outcome
   const { run, ...held } = outcome
   return {

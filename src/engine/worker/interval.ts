@@ -1,15 +1,24 @@
 /** What a worker does again and again. */
 import type { Log } from '../../ports.ts'
+import { findStorageFault } from '../../storage-errors.ts'
+
+/** Between two log lines about a storage fault that lasts. */
+const TELL_EVERY_MS = 30_000
 
 /** Calls `run` again and again, `ms` milliseconds after it ended, until the returned function is called. What it throws is logged. */
 export function every(ms: number, run: () => Promise<void>, log: Log): () => void {
   let timer: ReturnType<typeof setTimeout>
   let stopped = false
+  let toldAt = Number.NEGATIVE_INFINITY
+  const tell = (error: unknown) => {
+    const lasts = findStorageFault(error) !== null && performance.now() - toldAt < TELL_EVERY_MS
+    if (lasts) return
+    toldAt = performance.now()
+    log.error({ err: error }, 'a timed task of the worker failed; it is tried again')
+  }
   const next = () => {
     timer = setTimeout(async () => {
-      await run().catch((error: unknown) =>
-        log.error({ err: error }, 'a timed task of the worker failed; it is tried again'),
-      )
+      await run().catch(tell)
       if (!stopped) next()
     }, ms)
   }

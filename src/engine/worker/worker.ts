@@ -1,5 +1,6 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
 
+import { findStorageFault } from '../../storage-errors.ts'
 import { nextTurn } from '../chunked-work.ts'
 import { type StopCode, steerAll } from '../transitions/bulk-transitions.ts'
 import { type Claimed, type ClaimOrder, claim } from '../transitions/claim.ts'
@@ -10,6 +11,7 @@ import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from
 import { Committer } from './group-commit.ts'
 import { every } from './interval.ts'
 import { type HeldJob, HeldJobs } from './leased-jobs.ts'
+import { OutageWatch } from './outage.ts'
 import { portsOfOwner } from './owner-ports.ts'
 import { ProgressBoard } from './progress.ts'
 import { defaultReserve } from './reserve.ts'
@@ -41,12 +43,14 @@ export class Worker {
   #steering = false
   #stopping = false
   #orphansDueAt = 0
+  readonly #outage: OutageWatch
   #timers: (() => void)[] = []
 
   constructor(deps: WorkerDeps, options: WorkerOptions) {
     this.#deps = deps
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
+    this.#outage = new OutageWatch(deps.clock, options.leaseMs)
     const { concurrency: places, reserve = defaultReserve(places), meanMs } = options
     this.#held = new HeldJobs(
       { places, reserve, meanMs },
@@ -105,7 +109,14 @@ export class Worker {
     this.#held.close()
     this.#board.stop()
     this.#committer.close()
-    await signOut(this.#deps.db, [this.#options.id])
+    await signOut(this.#deps.db, [this.#options.id]).catch((error: unknown) => {
+      if (findStorageFault(error) === null) throw error
+      // The next start sees that the process is gone.
+      this.#deps.log.warn(
+        { event: 'worker.sign_out_failed', err: error },
+        'the storage takes nothing; what ran is left to its leases',
+      )
+    })
   }
 
   /** Jobs that are held. */
@@ -280,16 +291,28 @@ export class Worker {
   async #sweep(): Promise<void> {
     if (this.#spent) return
     await signIn(this.#deps, this.#options)
+    this.#outage.written()
     await this.#lookAround()
   }
 
   /** Finds what lost its worker, was stopped or falls due. */
   async #lookAround(): Promise<void> {
-    await sweepLeases(this.#deps)
+    await this.#renewExpired()
+    if (!this.#outage.recent) await sweepLeases(this.#deps)
     this.#stopHeld(await sweepBatches(this.#deps))
     this.#steer()
     this.#due.look()
     this.#pump()
+  }
+
+  /** Renews what ran out here while the database took nothing, or because the clock jumped: nobody else runs it yet. */
+  async #renewExpired(): Promise<void> {
+    const before = this.#deps.clock.now() - this.#options.leaseMs
+    const expired = [...this.#held].filter(({ renewedAt }) => renewedAt <= before)
+    if (expired.length === 0) return
+    await this.#renew(
+      expired.map(({ job }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved: false })),
+    )
   }
 
   /** Goes on with what is to be done to large batches, beside all else. */

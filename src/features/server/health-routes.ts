@@ -1,29 +1,85 @@
-/** Whether the server is alive, and whether it can work. */
+/** Liveness (`/healthz`) and readiness (`/readyz`) of the server. */
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { findStorageFault } from '../../storage-errors.ts'
 import { livenessRoutes } from './liveness-routes.ts'
+import type { NotReady } from './schemas.ts'
 
-/** A server whose database needs longer than this for nothing is of no use to anybody. */
+/** A server whose database needs longer than this for one row is of no use to anybody. */
 const PATIENCE_MS = 2_000
+/** Checks a second; whoever asks more often is given the last one's answer, so that nobody without a key can wear out the disk. */
+const MAX_CHECKS_A_SECOND = 10
+const RETRY_AFTER_SECONDS = 5
+
+type Deps = Pick<AppDeps, 'db' | 'log' | 'disk'>
+type Trouble = Omit<typeof NotReady._output, 'status'>
 
 /**
- * `GET /healthz` (the process answers), `GET /readyz` (the database takes writes, the queue of jobs being one of its tables). Neither needs
- * a key.
+ * `GET /healthz` (the process answers), `GET /readyz` (the database and the folder of files take writes, the queue of jobs being a table of
+ * the database). Neither needs a key.
+ *
+ * Readiness is tried out, not read off: one row is committed, one small file written and removed. One check runs at a time, whoever asks, and at most {@link MAX_CHECKS_A_SECOND} a second.
  */
-export function healthRoutes(deps: Pick<AppDeps, 'db' | 'log'>): Hono<Env> {
+export function healthRoutes(deps: Deps): Hono<Env> {
+  let checking: Promise<Trouble | null> | null = null
+  let last: Trouble | null = null
+  let second = { since: 0, checks: 0 }
+  const check = (): Promise<Trouble | null> => {
+    if (checking !== null) return checking
+    if (performance.now() - second.since > 1_000) second = { since: performance.now(), checks: 0 }
+    if (++second.checks > MAX_CHECKS_A_SECOND) return Promise.resolve(last)
+    checking = findTrouble(deps)
+      .then((trouble) => {
+        last = trouble
+        return trouble
+      })
+      .finally(() => {
+        checking = null
+      })
+    return checking
+  }
   return new Hono<Env>().route('/', livenessRoutes()).get('/readyz', async (c) => {
-    try {
-      // Changes nothing, but waits for its turn to write as everything else has to.
-      await inTime(deps.db.run(sql`UPDATE workers SET seen_at = seen_at WHERE false`))
-      return c.json({ status: 'ready' })
-    } catch (error) {
-      deps.log.error({ err: error }, 'the database does not answer')
-      const database =
-        error instanceof Late ? `did not answer within ${PATIENCE_MS / 1_000} seconds` : 'does not answer'
-      return c.json({ status: 'unavailable', database }, 503)
-    }
+    const trouble = await check()
+    if (trouble === null) return c.json({ status: 'ready' })
+    return c.json({ status: 'unavailable', ...trouble }, 503, { 'Retry-After': String(RETRY_AFTER_SECONDS) })
   })
+}
+
+/** Writes to the database, then to the disk. @returns what is wrong; null when nothing is */
+async function findTrouble(deps: Deps): Promise<Trouble | null> {
+  const database = await attempt(deps, 'the database does not answer', () =>
+    deps.db.run(sql`
+      INSERT INTO server_state (name, value) VALUES ('readiness', unixepoch()) ON CONFLICT (name) DO UPDATE SET value = excluded.value`),
+  )
+  if (database !== null) return { database }
+  const files = await attempt(deps, 'the folder of files takes nothing', async () => deps.disk?.check())
+  return files === null ? null : { database: 'answers', files }
+}
+
+/** @returns what went wrong, for whoever watches the server; null when nothing did */
+async function attempt(deps: Deps, message: string, run: () => PromiseLike<unknown>): Promise<string | null> {
+  try {
+    await inTime(run())
+    return null
+  } catch (error) {
+    deps.log.error({ event: 'readiness.failed', err: error }, message)
+    return error instanceof Late ? `did not answer within ${PATIENCE_MS / 1_000} seconds` : describe(error)
+  }
+}
+
+function describe(error: unknown): string {
+  if (isMoved(error)) return 'was removed or replaced while the server runs; put it back, or start the server anew'
+  const fault = findStorageFault(error)
+  if (fault === 'full') return 'has no space left'
+  if (fault === 'locked') return 'does not answer: another process holds its lock'
+  return 'does not answer'
+}
+
+/** SQLite's own code for a database file that is no longer the one that was opened. */
+function isMoved(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  return ('code' in thrown && thrown.code === 'SQLITE_READONLY_DBMOVED') || isMoved(thrown.cause)
 }
 
 class Late extends Error {}

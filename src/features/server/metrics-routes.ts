@@ -8,6 +8,8 @@ import type { AppDeps, Env } from '../../http/context.ts'
 export function metricsRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>().get('/metrics', async (c) => {
     const { jobs, workers } = await readLoad(deps.db, deps.clock.now())
+    // Where the disk says nothing, the rest is still told.
+    const space = await deps.disk?.space().catch(() => undefined)
     const metrics: Metric[] = [
       {
         name: 'millrace_jobs',
@@ -19,6 +21,19 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
       gauge('millrace_streams', 'Streams open on this process.', deps.hub.streams),
       gauge('millrace_watched', 'Batches followed by this process.', deps.hub.watched),
       ...connectionMetrics(deps),
+      gauge('millrace_unwritten_outcomes', 'Jobs that ended and wait for the storage.', deps.meter.unwritten),
+      {
+        name: 'millrace_storage_faults_total',
+        help: 'Writes and reads that met a storage fault on this process, by kind.',
+        type: 'counter',
+        samples: [...deps.meter.storageFaults].map(([fault, value]) => ({ labels: { fault }, value })),
+      },
+      ...(space === undefined
+        ? []
+        : [
+            gauge('millrace_disk_free_bytes', 'Space left where rows and files are kept.', space.freeBytes),
+            gauge('millrace_disk_total_bytes', 'Space there is where rows and files are kept.', space.totalBytes),
+          ]),
       {
         name: 'millrace_attempt_seconds',
         help: 'Attempts that ended on this process, and how long they took.',

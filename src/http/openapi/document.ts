@@ -34,8 +34,8 @@ its class of requests is limited, \`X-RateLimit-*\`, \`RateLimit\` and \`RateLim
 405 with \`Allow\`; \`HEAD\` is answered wherever \`GET\` is.`
 
 /** Statuses that any route may answer with; public ones ask for no key. */
-const ANYWHERE: readonly ErrorStatus[] = [401, 403, 429, 500]
-const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500]
+const ANYWHERE: readonly ErrorStatus[] = [401, 403, 429, 500, 503, 507]
+const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500, 503, 507]
 
 /**
  * Makes the document.

@@ -88,6 +88,7 @@ export const ERRORS = {
   429: 'More requests or open streams than the caller may have; `Retry-After` says when to go on.',
   500: 'Something nobody foresaw. Report the request id.',
   503: 'The server cannot do it now; it may later.',
+  507: 'The server has no space left to store it; `Retry-After` says when to try again.',
 } as const
 export type ErrorStatus = keyof typeof ERRORS
 

@@ -1,13 +1,23 @@
 /** Answers for what routes throw, and for paths without a route. */
 import type { ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import type { Meter } from '../../engine/meter.ts'
 import { MillraceError } from '../../errors.ts'
 import type { Log } from '../../ports.ts'
+import { asStorageError, StorageError } from '../../storage-errors.ts'
 import type { Env } from '../context.ts'
 import type { Surfaces } from '../surface.ts'
 
 /** Turns anything thrown into an error that may be shown; what nobody foresaw is logged and shown without its details. */
 export function asMillraceError(thrown: unknown, log: Log, requestId: string): MillraceError {
+  const fault = asStorageError(thrown)
+  if (fault !== null) {
+    log.error(
+      { event: 'request.storage_fault', err: thrown, fault: fault.fault, requestId },
+      'a request met a storage fault',
+    )
+    return fault
+  }
   if (thrown instanceof MillraceError) return thrown
   if (thrown instanceof HTTPException && thrown.status < 500) {
     return new MillraceError(thrown.status === 413 ? 'TOO_LARGE' : 'INVALID_REQUEST', thrown.message)
@@ -31,9 +41,10 @@ function isCutOff(thrown: unknown): boolean {
 }
 
 /** Answers whatever a route throws, in the format of the surface that its path belongs to. */
-export function errorHandler(log: Log, surfaces: Surfaces): ErrorHandler<Env> {
+export function errorHandler(log: Log, surfaces: Surfaces, meter?: Meter): ErrorHandler<Env> {
   return (thrown, c) => {
     const error = asMillraceError(thrown, log, c.get('requestId'))
+    if (error instanceof StorageError) meter?.addStorageFault(error.fault)
     const seconds = error.details?.retryAfter
     if (typeof seconds === 'number') c.header('Retry-After', String(seconds))
     // The rest of the body is not read, so that nothing more can come over this connection.
