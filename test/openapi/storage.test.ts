@@ -1,13 +1,13 @@
 /** Every operation on a server whose storage is in trouble: 507 without space, 503 otherwise, in the surface's shape, with `Retry-After`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openApiDocument } from '../../src/openapi.ts'
+import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { faulty } from '../engine/faulty.ts'
 import { openWholeApp } from './app.ts'
 import { Contract, type Operation, read } from './contract.ts'
 import { withoutExample } from './kept.ts'
 import type { Send } from './world.ts'
 
-const contract = new Contract(openApiDocument({}))
+const contract = new Contract(await loadOpenApiDocument({}))
 /** What needs no database. */
 const WELL = new Set(['isAlive', 'readOpenApi', 'showDocs', 'readDocsFile', 'readRobots', 'linkAll'])
 const cases = contract.operations.filter(({ operationId }) => !WELL.has(operationId))
