@@ -90,7 +90,8 @@ class Started {
   /** Waits for the end of a batch, all of whose jobs must have completed. */
   async completes(batchId: string): Promise<void> {
     for (;;) {
-      const { status, completedJobs } = await this.#json(`/api/batch/${batchId}`)
+      const { batch } = await this.#json(`/api/batch/${batchId}`)
+      const { status, completedJobs } = Object(batch)
       if (status === 'completed' && completedJobs === ITEMS) return
       if (status !== 'pending' && status !== 'processing') throw new Error(`The batch ended as ${String(status)}.`)
       await sleep(20)

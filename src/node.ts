@@ -33,7 +33,7 @@ const GRACE_MS = 5_000
 const STOP_MS = 9_000
 
 /** Wait for a first request before the rest is loaded: who starts a server often asks at once whether it lives. */
-const FIRST_REQUEST_MS = 50
+const FIRST_REQUEST_MS = 200
 
 /** Starts the server. Resolves when it works. */
 async function start(config: Config): Promise<void> {

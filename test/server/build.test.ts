@@ -98,7 +98,11 @@ function inputsOf(outputs: Outputs, name: string): string[] {
     }
   }
   visit(Object.keys(outputs).find((path) => path.endsWith(name)) ?? '')
-  return [...found].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {}))
+  return [...found].flatMap((path) => {
+    const { inputs = {}, imports = [] } = outputs[path] ?? {}
+    const packages = imports.filter(({ kind, external }) => external === true && kind === 'import-statement')
+    return [...Object.keys(inputs), ...packages.map((one) => one.path)]
+  })
 }
 
 describe('the build', BUILDS, () => {
