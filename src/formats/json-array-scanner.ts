@@ -23,8 +23,8 @@ const WITHIN = 2
 /** A name that is longer is not the one that is looked for. */
 const LONGEST_NAME = 200
 
-/** How deep an element may be nested: nobody means more, and what reads it later must not run out of stack. */
-const DEEPEST = 1_000
+/** Levels of nesting of an element: nobody means more, and what reads it later must not run out of stack. */
+export const MAX_ELEMENT_DEPTH = 1_000
 
 /** Bytes outside the array that are held. */
 const MOST_AROUND = 1024 * 1024
@@ -51,9 +51,12 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
+const tooDeep = (place: number) =>
+  new SyntaxError(`Element ${place} is nested more than ${MAX_ELEMENT_DEPTH.toLocaleString('en')} levels deep`)
+
 /**
- * Takes bytes as they come, gives slices of elements. Every element is read once to see that it is JSON, except one that is larger than
- * an element may be.
+ * Takes bytes as they come, gives slices of elements. Every element is read once to see that it is JSON, except one that is larger, or
+ * has more values, than an element may.
  */
 export class JsonElementScanner {
   readonly #bounds: SliceBounds
@@ -69,6 +72,9 @@ export class JsonElementScanner {
   /** Nesting: of the body outside the array, of the element within it. */
   #depth = 0
   #nest = 0
+  /** Values and member names of the element so far; whether a bracket was opened just now, and nothing stands in it yet. */
+  #values = 0
+  #isFresh = false
   #inString = false
   #escaped = false
   /** The last string of the object itself, for it may be the array's name. */
@@ -88,7 +94,7 @@ export class JsonElementScanner {
   readonly #around: Uint8Array[] = []
   #aroundBytes = 0
 
-  /** @param onSlice is given the elements of each slice, but not those that are too large */
+  /** @param onSlice is given the elements of each slice, but not those that are larger than the bounds allow */
   constructor(name: string, bounds: SliceBounds, onSlice: (elements: readonly unknown[]) => void = () => {}) {
     this.#name = name
     this.#bounds = bounds
@@ -198,6 +204,8 @@ export class JsonElementScanner {
     }
     this.#place = WITHIN
     this.#nest = 0
+    this.#values = 1
+    this.#isFresh = false
     this.#elementAt = this.#base + at
     return at
   }
@@ -206,6 +214,8 @@ export class JsonElementScanner {
   #findEnd(chunk: Uint8Array, from: number): number {
     const size = chunk.byteLength
     let nest = this.#nest
+    let values = this.#values
+    let isFresh = this.#isFresh
     let solid = -1
     let at = this.#inString ? this.#passString(chunk, from) : from
     for (; at < size; at++) {
@@ -213,12 +223,22 @@ export class JsonElementScanner {
       if (isBlank(byte)) continue
       if (nest === 0 && (byte === COMMA || byte === CLOSE)) break
       if (byte === QUOTE) at = this.#passString(chunk, at + 1) - 1
-      else if (byte === OPEN || byte === OPEN_OBJECT) nest++
-      else if (byte === CLOSE || byte === CLOSE_OBJECT) nest--
+      else if (byte === COMMA || byte === COLON) values++
+      else if (byte === CLOSE || byte === CLOSE_OBJECT) {
+        nest--
+        if (isFresh) values--
+      }
+      isFresh = byte === OPEN || byte === OPEN_OBJECT
+      if (isFresh) {
+        nest++
+        values++
+      }
       solid = at
-      if (nest > DEEPEST) throw new SyntaxError(`Element ${this.records} is nested more than ${DEEPEST} deep`)
+      if (nest > MAX_ELEMENT_DEPTH) throw tooDeep(this.records)
     }
     this.#nest = nest
+    this.#values = values
+    this.#isFresh = isFresh
     if (solid >= 0) this.#solidEnd = this.#base + solid + 1
     return at < size ? this.#endElement(at, chunk[at] ?? 0) : at
   }
@@ -244,7 +264,7 @@ export class JsonElementScanner {
 
   #endElement(at: number, byte: number): number {
     if (this.#base + at === this.#elementAt) throw new SyntaxError(`Element ${this.records} is missing`)
-    this.#slicer.add(this.#elementAt, this.#solidEnd)
+    this.#slicer.add(this.#elementAt, this.#solidEnd, this.#values)
     this.#place = BEFORE
     this.#needs = byte === COMMA
     return byte === COMMA ? at + 1 : at

@@ -10,6 +10,8 @@ export interface Slice {
   readonly length: number
   /** A single record that is larger than a record may be. */
   readonly oversize: boolean
+  /** What it has too much of; absent for bytes. */
+  readonly excess?: 'values'
 }
 
 /** How large a slice may be. */
@@ -17,6 +19,10 @@ export interface SliceBounds {
   readonly records: number
   readonly bytes: number
   readonly recordBytes: number
+  /** JSON values and member names of a slice. Default: no bound. */
+  readonly values?: number
+  /** JSON values and member names of a record. Default: no bound. */
+  readonly recordValues?: number
 }
 
 /** Takes the places of records in their order, gives slices. */
@@ -24,6 +30,8 @@ export class Slicer {
   readonly slices: Slice[] = []
   /** Records so far. */
   records = 0
+  /** Values in the open slice. */
+  #values = 0
   readonly #bounds: SliceBounds
   #open: { first: number; count: number; offset: number; end: number } | null = null
 
@@ -31,16 +39,21 @@ export class Slicer {
     this.#bounds = bounds
   }
 
-  /** Takes a record: its bytes from `start` to before `end`. */
-  add(start: number, end: number): void {
-    const { records, bytes, recordBytes } = this.#bounds
+  /**
+   * Takes a record: its bytes from `start` to before `end`.
+   * @param values JSON values and member names in it, where somebody counted
+   */
+  add(start: number, end: number, values = 0): void {
+    const { records, bytes, recordBytes, values: most = Infinity, recordValues = Infinity } = this.#bounds
     const first = this.records++
-    if (end - start > recordBytes) {
+    if (end - start > recordBytes || values > recordValues) {
       this.close()
-      this.slices.push({ first, count: 1, offset: start, length: end - start, oversize: true })
+      const excess = end - start > recordBytes ? {} : { excess: 'values' as const }
+      this.slices.push({ first, count: 1, offset: start, length: end - start, oversize: true, ...excess })
       return
     }
-    if (this.#open !== null && end - this.#open.offset > bytes) this.close()
+    if (this.#open !== null && (end - this.#open.offset > bytes || this.#values + values > most)) this.close()
+    this.#values += values
     this.#open ??= { first, count: 0, offset: start, end }
     this.#open.count++
     this.#open.end = end
@@ -53,6 +66,7 @@ export class Slicer {
     const { end, ...slice } = this.#open
     this.slices.push({ ...slice, length: end - slice.offset, oversize: false })
     this.#open = null
+    this.#values = 0
   }
 
   /** Where the open slice begins; null when none is open. */

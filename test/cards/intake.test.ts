@@ -224,6 +224,42 @@ describe('numbers in metadata', () => {
   })
 })
 
+describe('a card with too much in it', () => {
+  const most = 50_000
+  /** Numbers that are kept as they were written: reading each costs most. */
+  const numbers = (count: number) => `{"a":[${'0,'.repeat(count - 1)}1234567890123456789]}`
+  const deep = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
+  const withMetadata = (metadata: string) => `${JSON.stringify(card(1)).slice(0, -1)},"metadata":${metadata}}`
+  const csvOf = (metadata: string) => `a,b,c,d,"${metadata.replaceAll('"', '""')}"`
+  const forms: [string, (metadata: string[]) => string, string][] = [
+    [JSON_TYPE, (all) => `[${all.map(withMetadata).join()}]`, 'A card should have'],
+    [NDJSON, (all) => all.map(withMetadata).join('\n'), 'A card should have'],
+    ['text/csv', (all) => [`${HEADER},metadata`, ...all.map(csvOf)].join('\n'), 'metadata: Input should have'],
+  ]
+
+  it.each(forms)('fails alone, and says why: %s', async (type, body, words) => {
+    const { errors, ...counts } = await result(
+      type,
+      body(['{}', numbers(most), numbers(most - 100), deep(101), deep(100)]),
+    )
+    expect(counts).toMatchObject({ cards_imported: 3, cards_failed: 2 })
+    expect(errors.map(({ index, error }) => [index, error])).toEqual([
+      [1, `${words} at most 50,000 values and names of members`],
+      [3, 'metadata: Input should be nested at most 100 levels deep'],
+    ])
+  })
+
+  it('nested without end fails in words of its own', async () => {
+    const endless = deep(30_000)
+    const { errors } = await result(NDJSON, [withMetadata(endless), `{"x":${endless}}`].join('\n'))
+    expect(errors.map(({ error }) => error)).toEqual(Array(2).fill('A card should be nested at most 1,000 levels deep'))
+    expect(await refused(JSON_TYPE, `[${withMetadata(endless)}]`)).toEqual({
+      status: 400,
+      detail: 'The body is not JSON: Element 0 is nested more than 1,000 levels deep.',
+    })
+  })
+})
+
 describe('what is wrong', () => {
   it.each([
     ['/bulk/tokens?limit=many', 'limit: Input should be a whole number from 1 to 1,000'],

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { countNodes, type JsonBodyBounds, JsonBodyScanner, JsonBodyTooLarge } from '../../src/formats/json-body.ts'
+import {
+  countNodes,
+  type JsonBodyBounds,
+  JsonBodyScanner,
+  JsonBodyTooLarge,
+  measureJson,
+} from '../../src/formats/json-body.ts'
 import { SEED } from '../fuzz/chance.ts'
 
 const WIDE: JsonBodyBounds = { nodes: 1e6, valueNodes: 1e5, valueBytes: 1e6, elements: 1e5, depth: 100 }
@@ -92,6 +98,7 @@ describe('a scanned body', () => {
   })
 
   it('is counted without being parsed', () => {
+    expect(['1', '[]', '[[{"[":[ ]}],[]]', '"\\"["'].map((text) => measureJson(text).depth)).toEqual([0, 1, 4, 0])
     expect(['1', '[]', '[ ]', '[1,2]', '{"a":1}', '{"a,b:":[{},"\\"[,"]}'].map(countNodes)).toEqual([1, 1, 1, 3, 3, 5])
   })
 })

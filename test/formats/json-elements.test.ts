@@ -2,12 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { JsonElementScanner, readElements, TooMuchAround } from '../../src/formats/json-array-scanner.ts'
+import { countNodes } from '../../src/formats/json-body.ts'
+import type { SliceBounds } from '../../src/formats/slices.ts'
 
 const utf8 = new TextEncoder()
 const BOUNDS = { records: 3, bytes: 60, recordBytes: 200 }
 
 /** Scans a text cut into chunks. */
-function scan(text: string, chunk = 7, bounds = BOUNDS) {
+function scan(text: string, chunk = 7, bounds: SliceBounds = BOUNDS) {
   const bytes = utf8.encode(text)
   const seen: unknown[] = []
   const scanner = new JsonElementScanner('cards', bounds, (elements) => seen.push(...elements))
@@ -86,6 +88,31 @@ describe('the elements of a member', () => {
       { first: 3, count: 1, oversize: false },
     ])
     expect(seen).toEqual([1, 2, 3])
+  })
+})
+
+describe('the values of an element', () => {
+  const bounds = { records: 100, bytes: 1e6, recordBytes: 1e6 }
+
+  it('are counted however the bytes are cut', () => {
+    fc.assert(
+      fc.property(value, chunk, blank, (element, size, gap) => {
+        const text = spaced([element, 1], gap)
+        const values = countNodes(spaced(element, gap))
+        expect(scan(text, size, { ...bounds, recordValues: values }).read).toEqual([element, 1])
+        if (values > 1) expect(scan(text, size, { ...bounds, recordValues: values - 1 }).read).toEqual(['oversize', 1])
+      }),
+    )
+  })
+
+  it('bound a slice, and one of too many stands alone with the reason', () => {
+    const { slices } = scan('[[1,2],[1,2],[1,2],[1,2,3,4],3]', 7, { ...bounds, values: 6, recordValues: 4 })
+    expect(slices.map(({ count, oversize, excess }) => [count, oversize, excess])).toEqual([
+      [2, false, undefined],
+      [1, false, undefined],
+      [1, true, 'values'],
+      [1, false, undefined],
+    ])
   })
 })
 

@@ -9,6 +9,8 @@ export const MOST_CARDS = 10_000
 export const MOST_STREAMED_CARDS = 1_000_000
 /** One card as it is sent. */
 export const MOST_CARD_BYTES = 1_000_000
+/** Values and member names of one card, or of the metadata of one in a CSV. */
+export const MAX_CARD_VALUES = 50_000
 /** Failures that a result lists; all are counted. */
 export const MOST_ERRORS = 100
 
@@ -27,6 +29,8 @@ export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean 
 const word = (bounds: { min?: number; max: number }) => z.string('Input should be text').trim().pipe(text(bounds))
 
 const OBJECT = 'Input should be an object'
+const TOO_DEEP = `Input should be nested at most ${MOST_METADATA_DEPTH} levels deep`
+const isShallowEnough = (metadata: unknown) => isShallow(metadata)
 const FLAGS = 'Input should be true or false'
 
 const source = (max: number) =>
@@ -52,7 +56,7 @@ export const NewCard = z
       .describe('Without blanks around them, and without those that are nothing else.'),
     source_platform: source(200),
     source_url: source(4_000),
-    metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT), {}),
+    metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT).refine(isShallowEnough, TOO_DEEP), {}),
   })
   .meta({ id: 'NewCard' })
 export type NewCard = z.infer<typeof NewCard>

@@ -1,10 +1,11 @@
 /** Reads the cards of a slice, each checked or refused alone with the reason. */
 import { infuse, parseRecord } from '../../../formats/csv.ts'
-import { readElements } from '../../../formats/json-array-scanner.ts'
+import { MAX_ELEMENT_DEPTH, readElements } from '../../../formats/json-array-scanner.ts'
+import { measureJson } from '../../../formats/json-body.ts'
 import { parseExact } from '../../../formats/lossless-json.ts'
 import { splitRecords } from '../../../formats/record-scanner.ts'
 import { safeParse } from '../../../http/request/fields.ts'
-import { MOST_CARD_BYTES, NewCard } from '../schemas.ts'
+import { MAX_CARD_VALUES, MOST_CARD_BYTES, NewCard } from '../schemas.ts'
 import { plainCard } from './card-fast-path.ts'
 
 /** What a record came to. */
@@ -15,6 +16,13 @@ export type CardsForm = 'json' | 'lines' | 'csv'
 
 /** Why a card of more bytes is refused. A function, because a digit group is a matter of Intl, which takes several milliseconds to load. */
 export const tooLarge = () => `A card should have at most ${MOST_CARD_BYTES.toLocaleString('en')} bytes`
+/** Why a card of more values is refused. */
+export const tooManyValues = (what = 'A card') =>
+  `${what} should have at most ${MAX_CARD_VALUES.toLocaleString('en')} values and names of members`
+/** A text that is shorter has neither too many values nor too many levels. */
+const MAX_UNMEASURED = 2 * MAX_ELEMENT_DEPTH
+/** Characters that are read between two turns of everything else. */
+const TURN_CHARACTERS = 65_536
 /** A title in a list of failures. */
 const SHOWN_TITLE = 200
 
@@ -28,22 +36,27 @@ export function shownTitle(title: string): string {
 /**
  * Reads the cards of a slice, in order.
  * @param header names of the columns, for CSV
+ * @returns each card, and null where everything else is due a turn
  */
-export function* readCards(form: CardsForm, header: readonly string[], bytes: Uint8Array): Generator<ReadCard> {
+export function* readCards(form: CardsForm, header: readonly string[], bytes: Uint8Array): Generator<ReadCard | null> {
   if (form === 'json') {
     for (const value of readElements(bytes)) yield check(value)
     return
   }
   const read = (record: string) => (form === 'lines' ? fromLine(record) : fromCsv(record, header))
   const lines = form === 'lines' ? linesOf(bytes) : null
-  if (lines !== null) {
-    for (const line of lines) yield read(line)
-    return
-  }
-  for (const record of splitRecords(form, bytes)) {
-    const text = decode(record)
+  let characters = 0
+  for (const text of lines ?? decoded(form, bytes)) {
     yield text === null ? { title: '', error: 'The card is not UTF-8 text' } : read(text)
+    characters += text?.length ?? 0
+    if (characters < TURN_CHARACTERS) continue
+    characters = 0
+    yield null
   }
+}
+
+function* decoded(form: 'lines' | 'csv', bytes: Uint8Array): Generator<string | null> {
+  for (const record of splitRecords(form, bytes)) yield decode(record)
 }
 
 function decode(bytes: Uint8Array): string | null {
@@ -57,10 +70,22 @@ function decode(bytes: Uint8Array): string | null {
 /** The lines that hold something, all decoded at once; null when one of them is not UTF-8. */
 function linesOf(bytes: Uint8Array): string[] | null {
   const text = decode(bytes)
-  return text === null ? null : text.split('\n').filter((line) => !/^[ \t\r]*$/.test(line))
+  // A run of blank lines is one separator: a slice may hold a million of them.
+  return text === null ? null : text.split(/\n[ \t\r\n]*/).filter((line) => !/^[ \t\r]*$/.test(line))
+}
+
+/** Says what a JSON text has too much of; null where it has not. Asked before it is parsed, which takes ten times as long. */
+function excessOf(text: string, what: string): string | null {
+  if (text.length <= MAX_UNMEASURED) return null
+  const { nodes, depth } = measureJson(text)
+  if (nodes > MAX_CARD_VALUES) return tooManyValues(what)
+  if (depth <= MAX_ELEMENT_DEPTH) return null
+  return `${what} should be nested at most ${MAX_ELEMENT_DEPTH.toLocaleString('en')} levels deep`
 }
 
 function fromLine(record: string): ReadCard {
+  const excess = excessOf(record, 'A card')
+  if (excess !== null) return { title: '', error: excess }
   let value: unknown
   try {
     value = parseExact(record)
@@ -82,6 +107,8 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
   if (tags === null) return { title: shownTitle(title), error: 'tags: A quoted tag is not closed' }
   const value: Record<string, unknown> = { ...cells, tags, metadata: undefined }
   if (cells.metadata !== undefined && cells.metadata !== '') {
+    const excess = excessOf(cells.metadata, 'Input')
+    if (excess !== null) return { title: shownTitle(title), error: `metadata: ${excess}` }
     try {
       value.metadata = parseExact(cells.metadata)
     } catch {

@@ -5,7 +5,7 @@ import { MillraceError } from '../../../errors.ts'
 import type { Attempt, Operation, RunContext, RunResult } from '../../../ports.ts'
 import { cardId, contentHash, slugMaker } from '../card.ts'
 import { folded } from '../case-fold.ts'
-import { readCards, tooLarge } from '../import/read-cards.ts'
+import { readCards, tooLarge, tooManyValues } from '../import/read-cards.ts'
 import { DUPLICATE, type ImportRow, type ImportSlice, importStatements } from '../import/rows.ts'
 import { type ImportError, MOST_ERRORS } from '../schemas.ts'
 import { forgetSlices } from '../slices.ts'
@@ -21,6 +21,7 @@ const Slice = z.object({
   offset: z.int(),
   length: z.int(),
   oversize: z.boolean(),
+  excess: z.literal('values').optional(),
 })
 
 const Task = z.object({
@@ -82,14 +83,23 @@ function done(slice: ImportSlice, writes: NonNullable<RunResult['writes']>): Run
 
 /** Reads the cards of a slice and makes the rows of them. */
 async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSlice> {
-  const { first, count, oversize, ...range } = Slice.parse(job.input)
+  const { first, count, oversize, excess, ...range } = Slice.parse(job.input)
   const isPublic = new Set([...(task.publishBusiness ? ['BUSINESS'] : []), ...(task.publishIdeas ? ['IDEAS'] : [])])
   const slug = slugMaker(job.batchId)
-  const errors: ImportError[] = oversize ? [{ index: first, title: '', error: tooLarge() }] : []
+  const reason = () => (excess === 'values' ? tooManyValues() : tooLarge())
+  const errors: ImportError[] = oversize ? [{ index: first, title: '', error: reason() }] : []
   const rows: ImportRow[] = []
   const bytes = oversize ? new Uint8Array() : await readRange(ctx, task.key, range)
   let index = first
+  const giveTurn = async () => {
+    await ctx.yield()
+    ctx.signal.throwIfAborted()
+  }
   for (const found of readCards(task.form, task.header, bytes)) {
+    if (found === null) {
+      await giveTurn()
+      continue
+    }
     if ('card' in found) {
       const { card } = found
       const published = isPublic.has(folded(card.privacy_level))
@@ -100,9 +110,7 @@ async function read(job: Attempt, task: Task, ctx: RunContext): Promise<ImportSl
     const done = index - first
     if (done % REPORT_EVERY === 0) {
       ctx.progress((100 * done) / count, `${done} of ${count} cards`)
-      if (done % TURN_EVERY !== 0) continue
-      await ctx.yield()
-      ctx.signal.throwIfAborted()
+      if (done % TURN_EVERY === 0) await giveTurn()
     }
   }
   const base = { owner: job.owner, batchId: job.batchId, sequence: job.sequence, now: ctx.clock.now() }
