@@ -21,7 +21,7 @@ const MANY = 1_000_000
 const INLINE = { cards: 10_000, bytesACard: 2_800 }
 const FORMATS = ['json', 'csv'] as const
 /** What the platform gives an isolate; V8 ends the process that would need more heap. */
-const MOST_MB = 128
+const MAX_MB = 128
 const COLLECT_EVERY_MS = 1_000
 /** V8 collects for the first time when some tens of MB have gathered, whoever left them: few cards are exported until it has. */
 const TIMES_FEW = 150
@@ -38,7 +38,7 @@ interface Place {
 
 /** Measures each export in a process of its own, once as V8 collects garbage by itself and once with a collection every second. */
 export async function run(): Promise<string> {
-  process.env.MINIFLARE_WORKERD_V8_FLAGS = `--max-heap-size=${MOST_MB}`
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = `--max-heap-size=${MAX_MB}`
   const folder = await freshFolder()
   try {
     const build = join(folder, 'worker')
@@ -156,7 +156,7 @@ function report(rows: readonly string[], inline: string): string {
   return `### At the edge
 
 Peak memory of the Worker's isolate alone, in MB, from the request until the file is downloaded: V8's heap, what the runtime's objects take beside it, and their buffers, as workerd's
-inspector counts them at every turn of the event loop; D1 and R2, which the same process plays, are not in it. V8 was told that a heap may have ${MOST_MB} MB, as on the platform. Held is what a
+inspector counts them at every turn of the event loop; D1 and R2, which the same process plays, are not in it. V8 was told that a heap may have ${MAX_MB} MB, as on the platform. Held is what a
 collection of garbage left, every second. What V8 has not collected by itself is up to some tens of MB whatever an isolate does for long: for the few cards it is that of ${TIMES_FEW} exports in one
 isolate. The cards are in D1's file beforehand, and every downloaded file has the hash that it must have.
 

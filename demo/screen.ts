@@ -33,7 +33,7 @@ export function barLine({ label, percent, note }: Bar, width: number): string {
 export class Screen {
   readonly #terminal: Terminal
   #drawn: readonly string[] = []
-  #inPlace = false
+  #sharesServerMemory = false
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal
@@ -54,8 +54,8 @@ export class Screen {
 
   /** Leaves the terminal as it was found, what was shown included. */
   close(): void {
-    if (this.#inPlace) this.#terminal.write(SHOW_CURSOR)
-    this.#inPlace = false
+    if (this.#sharesServerMemory) this.#terminal.write(SHOW_CURSOR)
+    this.#sharesServerMemory = false
     this.#drawn = []
   }
 
@@ -65,7 +65,7 @@ export class Screen {
     const up = this.#drawn.length > 0 ? `\u001B[${this.#drawn.length}A` : HIDE_CURSOR
     this.#terminal.write(up + cut.map((line) => `${CLEAR_LINE}${line}\n`).join(''))
     this.#drawn = cut
-    this.#inPlace = true
+    this.#sharesServerMemory = true
   }
 
   #append(lines: readonly string[]): void {

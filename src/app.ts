@@ -5,14 +5,14 @@ import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import { authenticate } from './http/auth/authenticate.ts'
 import type { AppDeps, Env } from './http/context.ts'
-import { setFirst } from './http/middleware/apply-headers-early.ts'
+import { applyHeadersEarly } from './http/middleware/apply-headers-early.ts'
 import { answerOptions, methodsOf, refuseOtherMethods } from './http/middleware/methods.ts'
 import { isAllowedOrigin, refuseForeign } from './http/middleware/origin.ts'
 import { Quotas } from './http/middleware/quotas.ts'
 import { limitRequests } from './http/middleware/rate-limit.ts'
 import { boundRequests } from './http/middleware/request-limits.ts'
 import { logRequests } from './http/middleware/request-log.ts'
-import { pathOf } from './http/request/path.ts'
+import { parsePath } from './http/request/path.ts'
 import { errorHandler, notFoundHandler } from './http/response/errors.ts'
 import { rateLimits } from './rate-classes.ts'
 import { surfaces } from './surfaces.ts'
@@ -22,9 +22,9 @@ import { surfaces } from './surfaces.ts'
  * @param only the one request it is for, so that only what can answer this is loaded; absent: it serves any
  */
 export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env>> {
-  const served = only === undefined ? [...surfaces] : surfaces.candidates(pathOf(only))
+  const served = only === undefined ? [...surfaces] : surfaces.candidates(parsePath(only))
   const loaded = await Promise.all(served.map(async ({ mount, load }) => ({ mount, routes: await load() })))
-  const app = new Hono<Env>({ getPath: pathOf })
+  const app = new Hono<Env>({ getPath: parsePath })
   const quotas = new Quotas(deps, deps.limits ?? { perHour: rateLimits([]), blocks: false })
   app.onError(errorHandler(deps.log, surfaces, deps.meter))
   app.notFound(notFoundHandler(surfaces))
@@ -35,11 +35,11 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
     await next()
   })
   app.use(logRequests(deps.log, deps.clock, surfaces))
-  app.use(setFirst(secureHeaders()))
+  app.use(applyHeadersEarly(secureHeaders()))
   const methods = methodsOf(app)
   app.use(answerOptions(methods))
   app.use(
-    setFirst(
+    applyHeadersEarly(
       cors({
         origin: (origin) => (isAllowedOrigin(deps.auth, origin) ? origin : null),
         allowMethods: (_, c) => [...(methods(c.req.path) ?? [])],

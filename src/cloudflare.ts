@@ -26,7 +26,7 @@ import { describeNewerSchema } from './drivers/db-d1-schema.ts'
 import { createQueueDispatcher, createTimer, sendWake, TimerObject } from './drivers/dispatch-queues.ts'
 import { createWorkersFetcher } from './drivers/fetch-workers.ts'
 import { createConsoleLog } from './drivers/log-console.ts'
-import { createGatheringNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
+import { createCoalescingNotifier, createObjectNotifier } from './drivers/notify-durable-object.ts'
 import { BatchObject } from './drivers/notify-durable-object-batch.ts'
 import { workersPeerAddress } from './drivers/peer-workers.ts'
 import { answerReadingOn } from './drivers/request-body-workers.ts'
@@ -34,17 +34,17 @@ import { openWorkerSink } from './drivers/sink-worker.ts'
 import { createDiskWatch } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
 import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
-import { nextDue } from './engine/worker/next-wakeup.ts'
+import { nextWakeupAt } from './engine/worker/next-wakeup.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { Redactor } from './formats/redact.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
 import type { JwksCache } from './http/context.ts'
 import { readPage } from './live/event-log.ts'
 import { OwnerShares } from './live/owner-shares.ts'
-import { IsolatedHub, type RequestDatabase, STALE_MS } from './live/per-request-hub.ts'
+import { PerRequestHub, type RequestDatabase, STALE_MS } from './live/per-request-hub.ts'
 import { readHeads } from './live/state.ts'
 import type { Clock, Disk, Log } from './ports.ts'
-import { settingsOf } from './settings.ts'
+import { appSettings } from './settings.ts'
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
 interface Bindings {
@@ -68,9 +68,9 @@ const GRACE_MS = 2 * 60 * 1_000
  */
 const CLAIM_RESERVE = 0.5
 const QUERIES_A_PLACE = 50
-const MOST_TOLD = 500
+const MAX_TOLD = 500
 /** The part of the places that is a reserve at most, where queries allow few. */
-const MOST_RESERVED = 1 / 3
+const MAX_RESERVED = 1 / 3
 /** The part of its queries that a run of the cron trigger spends on sweeping, about; the rest is for work, which others see to as well. */
 const SWEEP_SHARE = 0.4
 /** Longer leases and rarer beats than on Node: each is a query, and the timer rather than a sweep looks at leases. */
@@ -164,12 +164,12 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
   signingKey ??= read.signingKey ?? (await loadSigningKey(ports.db))
   secrets.add(signingKey)
   shares ??= new OwnerShares(read.maxStreamsPerOwner, STALE_MS)
-  const settings = settingsOf(read, { ...ports, signingKey })
+  const settings = appSettings(read, { ...ports, signingKey })
   const disk = diskOf(env)
   const deps = {
     ...ports,
     ...settings,
-    hub: new IsolatedHub(ports, shares),
+    hub: new PerRequestHub(ports, shares),
     openSink: openWorkerSink,
     assets: createBoundAssets(env.ASSETS),
     ...(disk === undefined ? {} : { disk }),
@@ -185,14 +185,14 @@ async function respond(request: Request, env: Bindings, ctx: ExecutionContext): 
 /** Works until there is no work, or this message has had its share; then sees to it that the rest is woken for. */
 async function work(env: Bindings, ports: Ports): Promise<void> {
   const { concurrency, concurrencyReserve, retentionDays, d1Queries } = configOf(env)
-  const notifier = createGatheringNotifier(env.BATCHES, ports)
+  const notifier = createCoalescingNotifier(env.BATCHES, ports)
   const timer = createTimer(env.TIMER)
   const until = clock.now() + CLAIM_MS
   const mostPlaces = Math.floor(d1Queries / QUERIES_A_PLACE)
-  const reserve = Math.min(concurrencyReserve, Math.floor(mostPlaces * MOST_RESERVED))
+  const reserve = Math.min(concurrencyReserve, Math.floor(mostPlaces * MAX_RESERVED))
   const places = Math.min(concurrency, mostPlaces - reserve)
   const spent = () =>
-    ports.queries.left <= CLAIM_RESERVE * d1Queries || notifier.told >= MOST_TOLD || clock.now() >= until
+    ports.queries.left <= CLAIM_RESERVE * d1Queries || notifier.told >= MAX_TOLD || clock.now() >= until
   const worker = new Worker(
     { ...ports, notifier },
     {
@@ -223,7 +223,7 @@ async function work(env: Bindings, ports: Ports): Promise<void> {
     return !spent()
   }, GRACE_MS)
   meanMs = worker.meanMs
-  const due = ports.queries.left > 0 ? await nextDue(ports.db) : 0
+  const due = ports.queries.left > 0 ? await nextWakeupAt(ports.db) : 0
   if (due === 0) ports.dispatcher.wake()
   else if (due !== null && due < clock.now() + DAY_MS) await timer.set(Math.max(due, clock.now() + SOONEST_MS))
   // What is due later is found by the cron trigger; some of it is due never.

@@ -27,7 +27,7 @@ import type { AppDeps } from './http/context.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations.ts'
 import type { Clock, Database, Log, Notifier } from './ports.ts'
-import { settingsOf } from './settings.ts'
+import { appSettings } from './settings.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -79,14 +79,14 @@ const openCompute = (config: Config) =>
   })
 
 /** What whoever listens gives the server. */
-export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'breakOff'>> {
+export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'abortResponse'>> {
   /** Learns the secrets that the database holds. */
   readonly secrets: Redactor
 }
 
 /** Opens the database, takes over what processes that are gone held, and starts the worker. */
 export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
-  const { log, secrets, connections, openSink, breakOff } = deps
+  const { log, secrets, connections, openSink, abortResponse } = deps
   const { db, close } = await openDatabase(config, nameBadText(log))
   await warnOfSharedFiles(config, log)
   const disk = openDisk(config)
@@ -137,13 +137,13 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
     operations,
     hub,
     openSink,
-    breakOff,
+    abortResponse,
     ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
     disk,
     limits: { perHour: config.rateLimits, blocks: true },
-    ...settingsOf(config, { db, clock, signingKey }),
+    ...appSettings(config, { db, clock, signingKey }),
   })
   await worker.start()
   const stopWatching = watchDisk(disk, config.lowDiskBytes, log)

@@ -15,14 +15,14 @@ import { prepareDataFolder } from './drivers/data-folder.ts'
 import { IS_BUILT } from './drivers/files-node.ts'
 import { listen } from './drivers/listen-node.ts'
 import { createPinoLog } from './drivers/log-pino.ts'
-import { breakNodeAnswer, openNodeSink } from './drivers/sink-node.ts'
+import { abortNodeResponse, openNodeSink } from './drivers/sink-node.ts'
 import { mapStackTraces } from './drivers/source-maps-node.ts'
 import type { MillraceError } from './errors.ts'
 import { livenessRoutes } from './features/server/liveness-routes.ts'
 import { describeError } from './formats/describe-error.ts'
 import { Redactor } from './formats/redact.ts'
 import type { Env } from './http/context.ts'
-import { setFirst } from './http/middleware/apply-headers-early.ts'
+import { applyHeadersEarly } from './http/middleware/apply-headers-early.ts'
 import type { RunningServer, ServerDeps } from './node-server.ts'
 import type { Log } from './ports.ts'
 import { surfaces } from './surfaces.ts'
@@ -57,7 +57,7 @@ async function start(config: Config): Promise<void> {
   await Promise.race([asked.promise, sleep(FIRST_REQUEST_MS)])
   // The sink is loaded by now: its module makes a Response, which must not be of the kind that @hono/node-server puts in place of Node's.
   opening.resolve(
-    await openInParts(config, { log, secrets, connections, openSink: openNodeSink, breakOff: breakNodeAnswer }),
+    await openInParts(config, { log, secrets, connections, openSink: openNodeSink, abortResponse: abortNodeResponse }),
   )
   await opening.promise
 }
@@ -89,7 +89,7 @@ function answerFrom(opening: Promise<RunningServer>, onAsked: () => void): Runni
     return it
   })
   opened.catch(() => {})
-  const early = new Hono<Env>().use(requestId()).use(setFirst(secureHeaders())).route('/', livenessRoutes())
+  const early = new Hono<Env>().use(requestId()).use(applyHeadersEarly(secureHeaders())).route('/', livenessRoutes())
   return (request, binding) => {
     if (server !== null) return server.fetch(request, binding)
     onAsked()

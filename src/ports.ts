@@ -98,7 +98,7 @@ export type ComputeTasks = Readonly<Record<string, () => Promise<ComputeTask>>>
 /** Runs CPU-heavy tasks by name. Inputs and outputs are structured-cloned; ArrayBuffers in `transfer` are moved. */
 export interface Compute {
   /** True where tasks run in the server's own memory: one that takes more than there is then ends the server, and nobody tells. */
-  readonly inPlace?: boolean
+  readonly sharesServerMemory?: boolean
   /** CPU time, in milliseconds, that all tasks about one document may take together. Whoever cuts a document into several tasks keeps count. */
   readonly documentCpuMs: number
   /**
@@ -126,7 +126,7 @@ export interface Compute {
    * from inside itself.
    * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before its turn
    */
-  inTurn<T>(work: () => Promise<T>, options?: { signal?: AbortSignal; owner?: string }): Promise<T>
+  withSlot<T>(work: () => Promise<T>, options?: { signal?: AbortSignal; owner?: string }): Promise<T>
 }
 
 /** The disk or the database service that everything is kept on. */
@@ -242,7 +242,7 @@ export interface RunContext {
   checkpoint(state: unknown): Promise<void>
   /**
    * Whether this run has had its share of what its home allows in one go (queries, time): it should keep a checkpoint and end with
-   * `again`. Asked after each stretch of work that got somewhere. Never true where nothing is bounded.
+   * `continue`. Asked after each stretch of work that got somewhere. Never true where nothing is bounded.
    */
   spent(): boolean
   /** Lets everything else of the process have its turn: for long work that awaits nothing. */
@@ -287,7 +287,7 @@ export interface Operation {
   /** An attempt is ended after this long. */
   readonly timeLimitMs: number
   /** The fields of a summary where a job has none, so that lists have one shape. */
-  readonly emptySummary: Readonly<Record<string, unknown>>
+  readonly summaryDefaults: Readonly<Record<string, unknown>>
   /**
    * Checks a request and cuts it into jobs.
    * @throws MillraceError naming the field and what would be right
@@ -305,15 +305,15 @@ export interface Operation {
   /** The scope that its items and results take beside `batch:read`, where another surface has them too; absent: none. */
   readonly contentScope?: Scope
   /** Statements that delete what the operation keeps of these batches; `ids` is a JSON array. */
-  forget?(db: Database, ids: string): readonly Statement[]
+  deleteOwnedRows?(db: Database, ids: string): readonly Statement[]
   /**
-   * Does the work. `again` goes on in a fresh run from the last checkpoint, which is not another attempt: for work that is longer
+   * Does the work. `continue` goes on in a fresh run from the last checkpoint, which is not another attempt: for work that is longer
    * than one run should be.
    * @throws MillraceError; one that is transient is tried again
    */
-  run(job: Attempt, ctx: RunContext): Promise<RunResult | 'again'>
+  run(job: Attempt, ctx: RunContext): Promise<RunResult | 'continue'>
   /** What `batch_completed` carries beside the common fields. */
-  totals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
+  batchTotals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
   /** The merged answer of `GET …/results`; null where what each job gave is listed as it is. */
   readonly merge: ((batchInput: unknown, jobs: readonly CompletedJob[]) => Readonly<Record<string, unknown>>) | null
 }
@@ -328,8 +328,8 @@ export interface EndedAttempt {
   readonly jobId: string
   /** 1 for the first try. */
   readonly attempt: number
-  /** `again`: another will follow. */
-  readonly outcome: 'completed' | 'failed' | 'cancelled' | 'again'
+  /** `continue`: another will follow. */
+  readonly outcome: 'completed' | 'failed' | 'cancelled' | 'retry'
   /** Of an error; null where there was none. */
   readonly code: string | null
   readonly beganAt: number

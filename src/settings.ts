@@ -7,7 +7,7 @@ import type { AppDeps } from './http/context.ts'
 import type { Clock, Database } from './ports.ts'
 
 /** @param made `signingKey`: the configured one, or the one kept in the database */
-export function settingsOf(
+export function appSettings(
   config: Config,
   made: { db: Database; clock: Clock; signingKey: string },
 ): Pick<AppDeps, 'auth' | 'chunks' | 'publicUrl' | 'isLocal' | 'trustProxy'> {

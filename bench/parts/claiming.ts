@@ -1,8 +1,8 @@
 /** What a claim and a finish cost beside many jobs that are not theirs. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import { type Claimed, claim } from '../../src/engine/transitions/claim.ts'
-import { finish, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
+import { type ClaimedJob, claim } from '../../src/engine/transitions/claim.ts'
+import { completeJobs, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
 import { openEngine } from './engine.ts'
 import { median } from './report.ts'
 
@@ -54,17 +54,17 @@ ${lines.join('\n')}`
 
 async function measure({ engine, one, done, hundred }: Place): Promise<void> {
   const [jobs, claimMs] = await timed(() => claim(engine, { lease: randomUUID(), limit: 1, leaseMs: 60_000 }))
-  const [{ written }, finishMs] = await timed(() => finish(engine, jobs.map(completed)))
+  const [{ written }, finishMs] = await timed(() => completeJobs(engine, jobs.map(completed)))
   const [many, manyMs] = await timed(() => claim(engine, { lease: randomUUID(), limit: 100, leaseMs: 60_000 }))
   if (written.length !== 1 || many.length !== 100) throw new Error('A claim did not bring what it asked for.')
   if (jobs.concat(many).some(({ owner }) => owner !== 'bench')) throw new Error('A claim took a job out of turn.')
   one.push(claimMs)
   done.push(finishMs)
   hundred.push(manyMs)
-  await finish(engine, many.map(completed))
+  await completeJobs(engine, many.map(completed))
 }
 
-function completed(job: Claimed): Outcome {
+function completed(job: ClaimedJob): Outcome {
   return { ...job, kind: 'completed', run: { result: null, summary: {}, tallies: {} } }
 }
 

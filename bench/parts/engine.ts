@@ -51,7 +51,7 @@ export async function openEngine(shared?: string) {
     compute: {
       documentCpuMs: 60_000,
       run: () => Promise.reject(new Error('a no-op computes nothing')),
-      inTurn: <T>(work: () => Promise<T>) => work(),
+      withSlot: <T>(work: () => Promise<T>) => work(),
     },
   }
   let worker: Worker | null = null

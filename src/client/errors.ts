@@ -1,7 +1,7 @@
 import type { ErrorBody } from '../http/response/error-bodies.ts'
 
 /** Longest `Retry-After` that is waited for; beyond it the caller decides. */
-const MOST_RETRY_AFTER_SECONDS = 60
+const MAX_RETRY_AFTER_SECONDS = 60
 
 /** A request that failed. Aborting throws the signal's own reason instead. */
 export class ApiError extends Error {
@@ -38,7 +38,7 @@ export class ApiError extends Error {
 
   /** Whether the same request may succeed if it is sent again soon. */
   get transient(): boolean {
-    if ((this.retryAfter ?? 0) > MOST_RETRY_AFTER_SECONDS) return false
+    if ((this.retryAfter ?? 0) > MAX_RETRY_AFTER_SECONDS) return false
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500
   }
 }

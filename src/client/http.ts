@@ -3,7 +3,7 @@ import { ApiError, errorOf } from './errors.ts'
 import { backoff, sleep, TIMING, type Timing } from './timing.ts'
 
 /** How often a request that may be sent again is. */
-const MOST_RETRIES = 4
+const MAX_RETRIES = 4
 
 /** Where a client's server is, and how to reach it. */
 export interface ClientOptions {
@@ -99,7 +99,7 @@ export class Http {
         return await attempt()
       } catch (error) {
         signal?.throwIfAborted()
-        if (!again || failures > MOST_RETRIES || !(error instanceof ApiError && error.transient)) throw error
+        if (!again || failures > MAX_RETRIES || !(error instanceof ApiError && error.transient)) throw error
         const { retryMs, mostRetryMs } = this.timing
         const pause =
           error.retryAfter === undefined ? backoff(retryMs, failures, mostRetryMs) : error.retryAfter * 1_000

@@ -4,7 +4,7 @@ import { ApiError } from './errors.ts'
 import { type Http, json } from './http.ts'
 import type { CallOptions } from './types.ts'
 
-const MOST_ITEMS = 1_000
+const MAX_ITEMS = 1_000
 /** Characters; a slice goes on until it has as many. */
 const ENOUGH_TEXT = 1_000_000
 
@@ -41,7 +41,7 @@ export class OpenBatch {
    * @throws ApiError; of these items, those below `size` are added or will be by the next call, so that it can go on from there
    */
   add(items: Iterable<unknown> | AsyncIterable<unknown>, { signal }: CallOptions = {}): Promise<number> {
-    return this.#inTurn(async () => {
+    return this.#oneAtATime(async () => {
       await this.#settle(signal)
       for await (const slice of slicesOf(items)) {
         this.#unsure = slice
@@ -56,7 +56,7 @@ export class OpenBatch {
    * @throws ApiError CONFLICT when the server has another number of items than `size`
    */
   seal({ signal }: CallOptions = {}): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#oneAtATime(async () => {
       await this.#settle(signal)
       await this.#http.json(`/${encodeURIComponent(this.batchId)}/seal`, {
         method: 'POST',
@@ -66,7 +66,7 @@ export class OpenBatch {
     })
   }
 
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+  #oneAtATime<T>(act: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(act, act)
     this.#last = turn
     // Whoever asked gets the error; that others wait for the turn must not make it an unhandled one.
@@ -101,7 +101,7 @@ async function* slicesOf(items: Iterable<unknown> | AsyncIterable<unknown>): Asy
     const line: string | undefined = JSON.stringify(item)
     if (line === undefined) throw new TypeError(`Item ${count} of a slice is not JSON: ${typeof item}.`)
     text += `${line}\n`
-    if (++count === MOST_ITEMS || text.length >= ENOUGH_TEXT) {
+    if (++count === MAX_ITEMS || text.length >= ENOUGH_TEXT) {
       yield { count, text }
       text = ''
       count = 0

@@ -4,11 +4,11 @@
  */
 import { MillraceError } from '../errors.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
-import { IsolateTurn } from './compute-isolate-mutex.ts'
+import { IsolateMutex } from './compute-isolate-mutex.ts'
 import { FairSemaphore } from './fair-semaphore.ts'
 
 /** Of all invocations that run in this isolate: they share its memory. */
-const isolateTurn = new IsolateTurn()
+const isolateTurn = new IsolateMutex()
 
 /** What one document may take together unless told, in milliseconds that go by. */
 const DOCUMENT_CPU_MS = 60_000
@@ -21,9 +21,10 @@ export function createInlineCompute(tasks: ComputeTasks, options: { documentCpuM
   // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
   const turns = new FairSemaphore({ slots: 1 }, cancelled)
   return {
-    inPlace: true,
+    sharesServerMemory: true,
     documentCpuMs: options.documentCpuMs ?? DOCUMENT_CPU_MS,
-    inTurn: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, () => isolateTurn.take(work, signal), signal),
+    withSlot: (work, { signal, owner = '' } = {}) =>
+      turns.withSlot(owner, () => isolateTurn.take(work, signal), signal),
     async run(name, input, { signal, onProgress, transfer, onCpuTime } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined

@@ -10,7 +10,7 @@ const RENEW_MS = 1_000
 const BELIEVED_MS = 20_000
 
 /** A turn that is taken by one after the other, in no order. */
-export class IsolateTurn {
+export class IsolateMutex {
   readonly #believedMs: number
   #holder: object | null = null
   #until = 0

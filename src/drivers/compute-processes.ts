@@ -40,7 +40,7 @@ export function createProcessCompute(options: ProcessComputeOptions): Compute & 
   return {
     documentCpuMs: options.cpuSeconds * 1_000,
     run: (task, input, runOptions = {}) => pool.run(task, input, runOptions),
-    inTurn: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, work, signal),
+    withSlot: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, work, signal),
     close: () => pool.close(),
   }
 }

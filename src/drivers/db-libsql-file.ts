@@ -20,7 +20,7 @@ import { FileIdentity } from './db-libsql-path.ts'
 import { guardText, type OnBadText, withText } from './db-libsql-text.ts'
 
 /** Statements kept prepared; those used longest ago go first. Few more are ever written in one server. */
-const MOST_PREPARED = 300
+const MAX_PREPARED = 300
 const WRITE = 'BEGIN IMMEDIATE'
 const WRITES = /^\s*(insert|update|delete|replace|with|create|alter|drop)\b/i
 
@@ -171,8 +171,8 @@ export class FileClient implements Client {
     this.#prepared.delete(sql)
     const prepared = kept ?? prepare(this.#db, sql)
     this.#prepared.set(sql, prepared)
-    if (this.#prepared.size > MOST_PREPARED) {
-      for (const [oldest] of [...this.#prepared].slice(0, MOST_PREPARED / 2)) this.#prepared.delete(oldest)
+    if (this.#prepared.size > MAX_PREPARED) {
+      for (const [oldest] of [...this.#prepared].slice(0, MAX_PREPARED / 2)) this.#prepared.delete(oldest)
     }
     return prepared
   }

@@ -14,7 +14,7 @@ const isSelect = (statement: InStatement | [string, InArgs?]) => {
 }
 
 /** A client whose calls wait for a busy database without blocking, and whose batches take the write lock at their start. */
-export class PatientClient implements Client {
+export class RetryingClient implements Client {
   readonly #client: Client
   readonly #longestPauseMs: number
 

@@ -2,7 +2,7 @@
 import { createClient } from '@libsql/client/web'
 import { drizzle } from 'drizzle-orm/libsql/web'
 import type { Database } from '../ports.ts'
-import { PatientClient } from './db-libsql-retry.ts'
+import { RetryingClient } from './db-libsql-retry.ts'
 
 /** Requests that one invocation of a Worker may make to it; Workers allow 1,000 in all. */
 const REQUESTS = 900
@@ -28,7 +28,7 @@ export function openLibsqlWeb(
     },
   })
   return {
-    db: drizzle(new PatientClient(client, LONGEST_PAUSE_MS)),
+    db: drizzle(new RetryingClient(client, LONGEST_PAUSE_MS)),
     meter: {
       get left() {
         return left

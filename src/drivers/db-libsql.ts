@@ -5,7 +5,7 @@ import type { Database } from '../ports.ts'
 import { pathOfUrl } from './data-files.ts'
 import { FileClient } from './db-libsql-file.ts'
 import { makePrivateFile } from './db-libsql-path.ts'
-import { PatientClient } from './db-libsql-retry.ts'
+import { RetryingClient } from './db-libsql-retry.ts'
 import { checkDatabase } from './db-libsql-start.ts'
 import type { OnBadText } from './db-libsql-text.ts'
 
@@ -27,7 +27,7 @@ export async function openLibsql(
 ): Promise<{ db: Database; close(): void }> {
   const { authToken } = options
   if (url.startsWith('file:')) makePrivateFile(pathOfUrl(url))
-  const client = new PatientClient(
+  const client = new RetryingClient(
     url.startsWith('file:')
       ? new FileClient(url, options.onBadText)
       : // Loaded only where it is asked for: it brings clients for HTTP and WebSockets.
@@ -42,7 +42,7 @@ export async function openLibsql(
   }
 }
 
-async function prepare(client: PatientClient, url: string, migrations: string) {
+async function prepare(client: RetryingClient, url: string, migrations: string) {
   await checkDatabase(client, url, migrations)
   if (url.startsWith('file:')) {
     await client.execute('PRAGMA journal_mode = WAL')

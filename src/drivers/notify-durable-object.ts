@@ -62,7 +62,7 @@ interface Untold {
  * Tells for a worker: its notices about one batch come many a second, so at most one is on its way at a time and what comes meanwhile
  * goes together with the next. For one invocation, since it keeps what is on its way. It does not listen. `told` counts its subrequests.
  */
-export function createGatheringNotifier(
+export function createCoalescingNotifier(
   namespace: DurableObjectNamespace,
   options: ObjectNotifierOptions,
 ): Notifier & { readonly told: number } {

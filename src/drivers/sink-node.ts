@@ -27,7 +27,7 @@ export function openNodeSink(
 }
 
 /** Ends the connection of an answer that can't be finished, so that its client sees that it is not whole. */
-export function breakNodeAnswer(binding: unknown): void {
+export function abortNodeResponse(binding: unknown): void {
   const outgoing = responseOf(binding)
   // Whatever is written to it from now on goes nowhere.
   outgoing.on('error', ignore)

@@ -9,13 +9,13 @@ const LONGEST_REST_MS = 50
  * @param goOn asked between slices
  * @returns whether all is done
  */
-export async function inSlices(slice: () => Promise<boolean>, goOn: () => boolean = () => true): Promise<boolean> {
-  while (await thenRest(slice)) if (!goOn()) return false
+export async function runInChunks(slice: () => Promise<boolean>, goOn: () => boolean = () => true): Promise<boolean> {
+  while (await withCooldown(slice)) if (!goOn()) return false
   return true
 }
 
 /** Does one short commit, then leaves the event loop and the write lock to others. */
-export async function thenRest<T>(commit: () => Promise<T>): Promise<T> {
+export async function withCooldown<T>(commit: () => Promise<T>): Promise<T> {
   const began = performance.now()
   const result = await commit()
   await rest(performance.now() - began)
@@ -26,7 +26,7 @@ export async function thenRest<T>(commit: () => Promise<T>): Promise<T> {
  * Where a runtime can say it, after what has come in is dealt with, and without the millisecond that a timer takes at least. A database
  * that answers at once gives the event loop no turn by being awaited.
  */
-export function nextTurn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') setImmediate(resolve)
     else setTimeout(resolve, 0)

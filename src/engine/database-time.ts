@@ -102,7 +102,9 @@ async function readState(db: Database): Promise<{ text: string; state: State } |
 
 /** Before the first look, time had come as far as the last batch that was made: ids begin with their time, so it is found by its id. */
 async function firstState(db: Database, now: number): Promise<State> {
-  const [last] = await db.all<{ at: number }>(sql`SELECT created_at AS at FROM batches ORDER BY id DESC LIMIT 1`)
+  const [last] = await db.all<{ at: number }>(
+    sql`SELECT created_at AS at FROM batches WHERE id = (SELECT max(id) FROM batches)`,
+  )
   const seen = Math.min(now, last?.at ?? now)
   return { seen, high: seen, jumps: [] }
 }

@@ -1,7 +1,7 @@
 /** SHA-256 of what a request asked, the same whenever the same is asked, computed without holding the event loop. */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { nextTurn } from './chunked-work.ts'
+import { yieldToEventLoop } from './chunked-work.ts'
 
 /** Characters of JSON that are written and hashed between two turns of everything else. */
 const TURN_CHARACTERS = 65_536
@@ -21,7 +21,7 @@ export async function fingerprintOf(value: unknown): Promise<string> {
     if (text.length < TURN_CHARACTERS) continue
     hash.update(utf8.encode(text))
     text = ''
-    await nextTurn()
+    await yieldToEventLoop()
   }
   return bytesToHex(hash.update(utf8.encode(text)).digest())
 }

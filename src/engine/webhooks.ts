@@ -11,7 +11,7 @@ import { MillraceError } from '../errors.ts'
 import type { Clock, Database, Dispatcher, Statement } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { DELIVERY_ATTEMPTS, WEBHOOK_OPERATION, webhooks } from '../schema/webhooks.ts'
-import { takeTurns } from './transitions/fair-queue.ts'
+import { assignVirtualTimes } from './transitions/fair-queue.ts'
 
 /** Whom to tell of a batch. */
 export interface WebhookOptions {
@@ -60,7 +60,7 @@ export function makeWebhook(
         openUntil: NEVER,
       }),
       // Deliveries take their owner's turns, and an owner of an empty batch may have none yet.
-      takeTurns(db, batch.owner, 0),
+      assignVirtualTimes(db, batch.owner, 0),
     ],
   }
 }
@@ -74,7 +74,7 @@ function makeSecret(): string {
  * Makes deliveries of the events that this commit wrote to the batches' logs. Comes after the statements that wrote them.
  * @param batchIds a JSON array; batches without a webhook are passed over
  */
-export function tellWebhooks(db: Database, batchIds: string, now: number): Statement[] {
+export function enqueueDeliveries(db: Database, batchIds: string, now: number): Statement[] {
   const hooked = sql`SELECT b.webhook_id FROM json_each(${batchIds}) i CROSS JOIN batches b ON b.id = i.value WHERE b.webhook_id IS NOT NULL`
   // Whoever cancels a batch does not want to hear of each of its jobs.
   const news = sql`
@@ -85,7 +85,7 @@ export function tellWebhooks(db: Database, batchIds: string, now: number): State
   // Made due now rather than ready: what falls due gets a fresh turn of its owner. The end of a batch does not wait for a place.
   const status = sql`
     CASE WHEN n.type = 'batch_completed' OR d.total - d.completed - d.failed
-      + row_number() OVER (PARTITION BY n.webhook_id ORDER BY n.seq) <= d.concurrency THEN 'scheduled' ELSE 'held' END`
+      + row_number() OVER (PARTITION BY n.webhook_id ORDER BY n.seq) <= d.concurrency THEN 'scheduled' ELSE 'blocked' END`
   return [
     db.run(sql`
       INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, run_at, max_attempts, created_at)

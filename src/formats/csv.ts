@@ -24,13 +24,13 @@ const INNER = new RegExp(`([;|\\t\\r\\n])(?=${EXPRESSION})`, 'g')
 const INNER_DEFUSED = new RegExp(`([;|\\t\\r\\n])'(?=${EXPRESSION})`, 'g')
 
 /** Puts apostrophes before what a spreadsheet would run, at the beginning of a value and within it, and where it looks as if that had been done. */
-export function defuse(value: string): string {
+export function escapeFormula(value: string): string {
   const inner = value.replace(INNER, "$1'")
   return FORMULA.test(inner) ? `'${inner}` : inner
 }
 
 /** Takes away the apostrophes that `defuse` put there: `infuse(defuse(x))` is x. */
-export function infuse(value: string): string {
+export function unescapeFormula(value: string): string {
   const inner = value.replace(INNER_DEFUSED, '$1')
   return DEFUSED.test(inner) ? inner.slice(1) : inner
 }
@@ -45,7 +45,7 @@ const SPECIAL = /[",;|\t\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
 
 /** A value as it stands in a record that people open in spreadsheets: defused, and quoted where it must be. */
 export function encodeCell(value: string): string {
-  return SPECIAL.test(value) ? encodeField(defuse(value)) : value
+  return SPECIAL.test(value) ? encodeField(escapeFormula(value)) : value
 }
 
 /** A record, its line end (CRLF) included. */

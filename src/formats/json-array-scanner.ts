@@ -2,7 +2,7 @@
  * Finds the elements of an array in a JSON body while its bytes stream by, and groups them into slices: byte ranges that can be read
  * later, each alone. The body is either that array, or an object with it as a member. Holds one slice at a time, however long the array.
  */
-import { parseExact } from './lossless-json.ts'
+import { parseLossless } from './lossless-json.ts'
 import { type Slice, type SliceBounds, Slicer } from './slices.ts'
 
 const QUOTE = 34
@@ -27,19 +27,19 @@ const LONGEST_NAME = 200
 export const MAX_ELEMENT_DEPTH = 1_000
 
 /** Bytes outside the array that are held. */
-const MOST_AROUND = 1024 * 1024
+const MAX_AROUND = 1024 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** What stands outside the array is more than is held. */
-export class TooMuchAround extends Error {}
+export class SurroundingTooLarge extends Error {}
 
 /**
  * Reads the elements of a slice, their numbers as `parseExact` does.
  * @throws SyntaxError when it is not JSON, or not UTF-8
  */
 export function readElements(bytes: Uint8Array): unknown[] {
-  const elements = parseExact(`[${decode(bytes)}]`)
+  const elements = parseLossless(`[${decode(bytes)}]`)
   return Array.isArray(elements) ? elements : []
 }
 
@@ -58,7 +58,7 @@ const tooDeep = (place: number) =>
  * Takes bytes as they come, gives slices of elements. Every element is read once to see that it is JSON, except one that is larger, or
  * has more values, than an element may.
  */
-export class JsonElementScanner {
+export class JsonArrayScanner {
   readonly #bounds: SliceBounds
   readonly #slicer: Slicer
   /** Name of the array, where the body is an object. */
@@ -153,7 +153,7 @@ export class JsonElementScanner {
     let at = from
     while (at < chunk.byteLength && this.#place === AROUND) this.#stepAround(chunk[at++] ?? 0)
     this.#aroundBytes += at - from
-    if (this.#aroundBytes > MOST_AROUND) throw new TooMuchAround()
+    if (this.#aroundBytes > MAX_AROUND) throw new SurroundingTooLarge()
     this.#around.push(chunk.slice(from, at))
     return at
   }

@@ -23,7 +23,7 @@ const LONG_NUMBER = /[[:,\s]-?(?:[\d.]{16}|[\d.]+[eE])/
  * Parses JSON; numbers that a double does not hold become objects, for which `JSON.isRawJSON` is true.
  * @throws SyntaxError
  */
-export function parseExact(text: string): unknown {
+export function parseLossless(text: string): unknown {
   const value: unknown = JSON.parse(text)
   // Looking at the values costs a tenth of looking at the text, and that a sixth of reading it with a reviver.
   if (!isDoubtful(value) || !LONG_NUMBER.test(` ${text}`)) return value

@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../errors.ts'
 import { type OpenPdf, openPdf } from './pdf-document.ts'
-import { mendText } from './text-layer.ts'
+import { normalizePdfText } from './text-layer.ts'
 
 /** A run of text. Units are points; `y` is the baseline, counted from the top of the page downwards. */
 export interface TextItem {
@@ -101,7 +101,7 @@ function isRawItem(item: object): item is RawItem {
 }
 
 function toItem(raw: RawItem, place: (x: number, y: number) => [number, number]): TextItem | null {
-  const text = mendText(raw.str.slice(0, MAX_RUN)).trimEnd()
+  const text = normalizePdfText(raw.str.slice(0, MAX_RUN)).trimEnd()
   if (text.trim() === '') return null
   const [a = 1, b = 0, , , e = 0, f = 0] = raw.transform
   const [x, y] = place(e, f)

@@ -4,7 +4,7 @@
  * Words in lower case, joined by hyphens: letters and digits of any script, NFC. Latin and Greek go without their marks, as one types them
  * into an address; elsewhere a mark makes another letter (`ガ`, `й`) or is a vowel (`हि`).
  */
-export function hyphenated(text: string): string {
+export function slugify(text: string): string {
   // ASCII needs neither Unicode's forms nor its classes.
   if (/^[ -~]*$/.test(text)) return text.toLowerCase().replace(/[^a-z0-9]+/g, '-')
   return text

@@ -40,7 +40,7 @@ const SPACES = /[\s\u00A0\u2000-\u200A\u202F\u3000]/g
  * Text as the page shows it: Unicode NFC, ligatures taken apart, one kind of space and of hyphen, and no letter twice
  * where the layer holds a base letter and then the same letter with its accent.
  */
-export function mendText(text: string): string {
+export function normalizePdfText(text: string): string {
   if (/^[\x20-\x7E]*$/.test(text)) return text
   const plain = text
     .replace(INVISIBLE, '')

@@ -3,8 +3,8 @@
 import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
 import type { Meter } from '../engine/meter.ts'
-import type { Admit } from '../engine/transitions/submit.ts'
-import type { Following } from '../live/stream-hub.ts'
+import type { ReserveQuota } from '../engine/transitions/submit.ts'
+import type { StreamHub } from '../live/stream-hub.ts'
 import type {
   Assets,
   BlobStore,
@@ -43,7 +43,7 @@ export interface Env {
     /** Words of the server's paths that stand where an id does. */
     reservedIds: ReadonlySet<string>
     /** Counts what the request is about to make, where that is limited. */
-    admit?: Admit
+    admit?: ReserveQuota
   }
 }
 
@@ -97,14 +97,14 @@ export interface AppDeps {
   readonly dispatcher: Dispatcher
   readonly notifier: Notifier
   readonly operations: Operations
-  readonly hub: Following
+  readonly hub: StreamHub
   readonly meter: Meter
   readonly openSink: OpenSink
   /**
    * Ends the connection of an answer that can't be finished, without the clean end that would tell its client that it is whole. `binding` is
    * what the runtime handed to the app. Absent where a body that fails does that by itself.
    */
-  readonly breakOff?: (binding: unknown) => void
+  readonly abortResponse?: (binding: unknown) => void
   /** Connections of this process: how many are open, and how many were refused since the start. Absent where the platform holds them. */
   readonly connections?: { readonly open: number; readonly refused: number }
   readonly log: Log

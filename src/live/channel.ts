@@ -6,7 +6,7 @@
  */
 import { encodeEvent } from '../formats/sse.ts'
 import type { Log, Progress, Sink } from '../ports.ts'
-import type { Page, PublicEvent } from './event-log.ts'
+import type { EventPage, PublicEvent } from './event-log.ts'
 import { ProgressFrames } from './progress.ts'
 import { type Frame, join, type Piece, Ring } from './ring.ts'
 
@@ -24,7 +24,7 @@ export interface Feed {
   /** Names it in the server's log. */
   readonly label: Readonly<Record<string, string>>
   /** The next events after a number; null when there is nothing to follow any more. */
-  page(after: number): Promise<Page | null>
+  page(after: number): Promise<EventPage | null>
   /** Stored progress of the jobs that run now. */
   running(): Promise<readonly (Progress & { readonly batchId: string })[]>
   /** Calls back when there may be more, until the returned function is called. */
@@ -164,7 +164,7 @@ export class Channel implements Follower {
     }
   }
 
-  #take(page: Page): void {
+  #take(page: EventPage): void {
     // A batch that runs again replaced events: whoever is behind reads what the log says now.
     if (page.events.some(({ type }) => type === 'batch_started')) {
       this.#ring.forget()

@@ -14,7 +14,7 @@ export interface PublicEvent {
 }
 
 /** A stretch of a log. */
-export interface Page {
+export interface EventPage {
   readonly events: readonly PublicEvent[]
   /** The page holds every event up to this number, those left out that a later run of the batch replaced. */
   readonly end: number
@@ -25,7 +25,7 @@ export interface Page {
 }
 
 /** Longest list of job results that a closing event carries; with more jobs it names where to fetch them. */
-const MOST_RESULTS = 100
+const MAX_RESULTS = 100
 const EVENTS_A_PAGE = 500
 /** Stored bytes after which a page ends, so that reading for slow clients stays small whatever the size of the events. */
 const BYTES_A_PAGE = 256 * 1024
@@ -51,7 +51,7 @@ export async function readPage(
   operations: Operations,
   batch: { id: string; operation: string },
   after: number,
-): Promise<Page | null> {
+): Promise<EventPage | null> {
   const next = sql`batch_id = ${batch.id} AND seq > ${after} AND superseded_at IS NULL`
   const rows = await db.all<EventRow>(sql`
     SELECT b.last_seq, b.finished_at, e.seq, e.type, e.job_id, e.job_sequence, e.at, e.data
@@ -103,9 +103,9 @@ async function closingFields(
   batchId: string,
   data: Readonly<Record<string, unknown>>,
 ): Promise<Record<string, unknown>> {
-  const totals = operation?.totals(numbers(data.tallies)) ?? {}
-  const rows = await readJobItems(db, operation, batchId, { after: 0, limit: MOST_RESULTS + 1 })
-  return rows.length > MOST_RESULTS
+  const totals = operation?.batchTotals(numbers(data.tallies)) ?? {}
+  const rows = await readJobItems(db, operation, batchId, { after: 0, limit: MAX_RESULTS + 1 })
+  return rows.length > MAX_RESULTS
     ? { ...totals, resultsUrl: `/api/batch/${batchId}/results` }
     : { ...totals, results: rows.map(({ progressPercent, progressMessage, ...result }) => result) }
 }
@@ -141,7 +141,7 @@ export async function readOwnersPage(
   operations: Operations,
   owner: string,
   after: number,
-): Promise<Page> {
+): Promise<EventPage> {
   const [ends, rows] = await db.batch([
     db.all<{ end: number | null }>(sql`SELECT max(id) AS "end" FROM events`),
     db.all<OwnedRow>(sql`
@@ -157,7 +157,8 @@ export async function readOwnersPage(
   ])
   const events = rows.map(({ id, batch_id, operation, ...row }): PublicEvent => {
     const data = fields(JSON.parse(row.data))
-    const totals = row.type === 'batch_completed' ? operations[operation]?.totals(numbers(data.tallies)) : undefined
+    const totals =
+      row.type === 'batch_completed' ? operations[operation]?.batchTotals(numbers(data.tallies)) : undefined
     const closing = totals === undefined ? {} : { ...totals, resultsUrl: `/api/batch/${batch_id}/results` }
     const body = { ...common(batch_id, row), eventId: row.seq, ...data, ...closing }
     return { seq: id, type: row.type, batchId: batch_id, jobId: row.job_id, body }

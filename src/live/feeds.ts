@@ -1,8 +1,8 @@
 /** What can be followed: one batch, or all of an owner's. */
 import type { Database, Notifier, Operations } from '../ports.ts'
 import type { Feed, Follower } from './channel.ts'
-import { type Page, readOwnersPage, readPage } from './event-log.ts'
-import { ToldPages } from './pushed-pages.ts'
+import { type EventPage, readOwnersPage, readPage } from './event-log.ts'
+import { PushedPages } from './pushed-pages.ts'
 import { readRunning, readRunningOf, readUnfinished } from './state.ts'
 
 /** Running jobs whose progress a joining client is told. */
@@ -17,7 +17,7 @@ export interface FeedDeps {
 
 /** The events of one batch, under their numbers within it. */
 export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string }): Feed {
-  const told = new ToldPages()
+  const told = new PushedPages()
   return {
     label: { batchId: batch.id },
     page: async (after) => told.after(after) ?? (await readPage(deps.db, deps.operations, batch, after)),
@@ -54,7 +54,7 @@ export function ownerFeed(deps: FeedDeps, owner: string): Feed {
     })
     listening.set(batchId, unsubscribe)
   }
-  const hear = ({ events }: Page) => {
+  const hear = ({ events }: EventPage) => {
     for (const { type, batchId } of events) {
       if (type !== 'batch_completed') listen(batchId)
       else {

@@ -4,11 +4,11 @@ import type { Log, Sink } from '../ports.ts'
 import { Channel, type Feed } from './channel.ts'
 import { readEnd } from './event-log.ts'
 import { batchFeed, type FeedDeps, ownerFeed } from './feeds.ts'
-import { type KnownState, Waiters } from './long-poll.ts'
+import { type KnownState, LongPollWaiters } from './long-poll.ts'
 import { OwnerShares } from './owner-shares.ts'
 import { join } from './ring.ts'
 import { readHeads } from './state.ts'
-import type { FollowedBatch, Following } from './stream-hub.ts'
+import type { FollowedBatch, StreamHub } from './stream-hub.ts'
 
 /** Every write shows whether the client is still there. */
 export const COMMENT_EVERY_MS = 15_000
@@ -28,14 +28,14 @@ export function opening(): Uint8Array {
 }
 
 /** Follows batches for the clients of this process: one reader and one ring of frames a batch, however many watch. */
-export class Hub implements Following {
+export class Hub implements StreamHub {
   readonly #deps: HubDeps
   readonly #maxStreams: number
   /** By batch. */
   readonly #channels = new Map<string, Channel>()
   /** By owner. */
   readonly #owners = new Map<string, Channel>()
-  readonly #waiters: Waiters
+  readonly #waiters: LongPollWaiters
   readonly #shares: OwnerShares
   readonly #timers: ReturnType<typeof setInterval>[]
   #streams = 0
@@ -50,7 +50,7 @@ export class Hub implements Following {
     this.#deps = deps
     this.#shares = new OwnerShares(options.maxPerOwner)
     this.#maxStreams = options.maxStreams ?? Number.POSITIVE_INFINITY
-    this.#waiters = new Waiters(deps.notifier)
+    this.#waiters = new LongPollWaiters(deps.notifier)
     this.#timers = [
       setInterval(() => this.#comment(), COMMENT_EVERY_MS),
       setInterval(() => void this.#compare(), COMPARE_EVERY_MS),

@@ -15,7 +15,7 @@ interface Waiter {
 }
 
 /** The waiting requests of this process. */
-export class Waiters {
+export class LongPollWaiters {
   readonly #notifier: Notifier
   readonly #waiting = new Set<Waiter>()
 

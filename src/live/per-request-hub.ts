@@ -10,10 +10,10 @@ import { Channel, type Feed, type Follower } from './channel.ts'
 import { readEnd, readOwnersPage } from './event-log.ts'
 import { batchFeed } from './feeds.ts'
 import { COMMENT_EVERY_MS, opening } from './hub.ts'
-import { type KnownState, Waiters } from './long-poll.ts'
+import { type KnownState, LongPollWaiters } from './long-poll.ts'
 import type { OwnerShares } from './owner-shares.ts'
 import { readHeads, readRunningOf } from './state.ts'
-import type { FollowedBatch, Following } from './stream-hub.ts'
+import type { FollowedBatch, StreamHub } from './stream-hub.ts'
 
 /** Queries that a stream leaves unused: what it may still ask between two looks at how many are left. */
 const RESERVE = 20
@@ -34,7 +34,7 @@ export interface RequestDatabase {
 }
 
 /** What following needs of the world. */
-export interface IsolatedDeps {
+export interface PerRequestHubDeps {
   readonly openDatabase: () => RequestDatabase
   readonly notifier: Notifier
   readonly operations: Operations
@@ -47,15 +47,15 @@ const RENEW_EVERY_MS = COMMENT_EVERY_MS
 export const STALE_MS = 4 * RENEW_EVERY_MS
 
 /** Follows batches for clients, each by itself. Knows of no other stream but how many each owner holds on this isolate. */
-export class IsolatedHub implements Following {
+export class PerRequestHub implements StreamHub {
   readonly streams = 0
   readonly waiting = 0
   readonly watched = 0
-  readonly #deps: IsolatedDeps
+  readonly #deps: PerRequestHubDeps
   readonly #shares: OwnerShares
 
   /** @param shares of the isolate */
-  constructor(deps: IsolatedDeps, shares: OwnerShares) {
+  constructor(deps: PerRequestHubDeps, shares: OwnerShares) {
     this.#deps = deps
     this.#shares = shares
   }
@@ -100,7 +100,7 @@ export class IsolatedHub implements Following {
     if (this.fullFor(owner) !== null) return false
     const hold = this.#shares.hold(owner)
     const { db } = this.#deps.openDatabase()
-    const waiters = new Waiters(this.#deps.notifier)
+    const waiters = new LongPollWaiters(this.#deps.notifier)
     const look = async () => {
       try {
         const heads = await readHeads(db, [known.id])
@@ -181,7 +181,7 @@ function greeted(feed: Feed): Feed {
 }
 
 /** All batches of an owner, looked at again and again: a request can't listen to as many batches as an owner may have. */
-function polledFeed(db: Database, deps: Pick<IsolatedDeps, 'operations' | 'log'>, owner: string): Feed {
+function polledFeed(db: Database, deps: Pick<PerRequestHubDeps, 'operations' | 'log'>, owner: string): Feed {
   let end = 0
   let told = new Map<string, string>()
   const look = async (follower: Follower) => {

@@ -1,6 +1,6 @@
 /** Pages of a log that came with notices, because somebody read them for all who follow. */
 import * as z from 'zod'
-import type { Page } from './event-log.ts'
+import type { EventPage } from './event-log.ts'
 
 /** Pages kept until they are asked for. They are asked for as soon as they come, unless the reader is busy. */
 const KEPT = 16
@@ -23,7 +23,7 @@ const ToldPage = z.object({
 })
 
 /** What a reader is told of one log. A page that is missing is a gap, and whoever asks reads it. */
-export class ToldPages {
+export class PushedPages {
   #pages: z.infer<typeof ToldPage>[] = []
 
   /** Takes in a page as plain JSON; what is none is passed over. */
@@ -36,7 +36,7 @@ export class ToldPages {
   }
 
   /** The page that goes on after a number; null when it was not told. Pages that reach no further are forgotten. */
-  after(seq: number): Page | null {
+  after(seq: number): EventPage | null {
     this.#pages = this.#pages.filter(({ end }) => end > seq)
     const page = this.#pages.find(({ after }) => after <= seq)
     return page === undefined ? null : { ...page, events: page.events.filter((event) => event.seq > seq) }

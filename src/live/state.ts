@@ -51,7 +51,7 @@ export interface JobItem {
 type JobWord = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled'
 
 const STATUSES: Readonly<Record<JobWord, SQL>> = {
-  pending: sql`status IN ('ready', 'scheduled', 'held')`,
+  pending: sql`status IN ('ready', 'scheduled', 'blocked')`,
   processing: sql`status = 'running'`,
   completed: sql`status = 'completed'`,
   failed: sql`status = 'failed'`,
@@ -85,7 +85,7 @@ export async function readJobItems(
     .orderBy(jobs.sequence)
     .limit(page.limit)
   return rows.map(({ stage, summary, status, errorCode, errorMessage, ...row }) => ({
-    ...operation?.emptySummary,
+    ...operation?.summaryDefaults,
     ...summary,
     ...row,
     status: jobWord(status, stage),
@@ -97,7 +97,7 @@ export async function readJobItems(
 
 function jobWord(status: string, stage: string | null): string {
   if (status === 'running') return stage ?? 'processing'
-  return status === 'ready' || status === 'scheduled' || status === 'held' ? 'pending' : status
+  return status === 'ready' || status === 'scheduled' || status === 'blocked' ? 'pending' : status
 }
 
 /** The progress of the jobs of a batch that run now, lowest sequence first. */

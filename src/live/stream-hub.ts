@@ -7,7 +7,7 @@ import type { BatchHead } from './state.ts'
 export type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
 
 /** Follows batches for clients. */
-export interface Following {
+export interface StreamHub {
   /** Streams open now, as far as this home knows. */
   readonly streams: number
   /** Requests that wait now. */

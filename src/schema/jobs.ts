@@ -13,14 +13,14 @@ export const jobs = sqliteTable(
     operation: text().notNull(),
     /** Place in its batch, from 1. */
     sequence: integer().notNull(),
-    status: text({ enum: ['ready', 'scheduled', 'held', 'running', 'completed', 'failed', 'cancelled'] }).notNull(),
+    status: text({ enum: ['ready', 'scheduled', 'blocked', 'running', 'completed', 'failed', 'cancelled'] }).notNull(),
     /** What people call it: a file's name, a URL. */
     label: text(),
     /** What the operation needs to run it; its own shape. */
     input: text({ mode: 'json' }).$type<unknown>().notNull(),
     /** Ready jobs are claimed lowest turn first. */
     turn: integer().notNull(),
-    /** Where it stands among its owner's ready jobs; null for where its turn is. See `engine/turns.ts`. */
+    /** Where it stands among its owner's ready jobs; null for where its turn is. See `engine/transitions/fair-queue.ts`. */
     place: integer(),
     /** When a scheduled job is due. */
     runAt: integer('run_at'),
@@ -54,7 +54,7 @@ export const jobs = sqliteTable(
     // Only of owners who use priorities.
     index('jobs_placed').on(t.owner, t.place).where(sql`status = 'ready' AND place IS NOT NULL`),
     index('jobs_scheduled').on(t.runAt).where(sql`status = 'scheduled'`),
-    index('jobs_held').on(t.batchId, t.sequence).where(sql`status = 'held'`),
+    index('jobs_blocked').on(t.batchId, t.sequence).where(sql`status = 'blocked'`),
     index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),
   ],
 )

@@ -105,7 +105,7 @@ function turns(made: () => ComputeUnderTest): void {
     }
     const stop = new AbortController()
     const all = Array.from({ length: 20 }, (_, i) =>
-      made().compute.inTurn(work(i), i === 19 ? { signal: stop.signal } : {}),
+      made().compute.withSlot(work(i), i === 19 ? { signal: stop.signal } : {}),
     )
     stop.abort()
     const outcomes = await Promise.allSettled(all)

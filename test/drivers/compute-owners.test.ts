@@ -56,13 +56,13 @@ it('work in turn is of owners in turn', async () => {
   const { promise: first, resolve: go } = Promise.withResolvers<void>()
   const work = (name: string) => async () => void order.push(name)
   const all = [
-    pool.inTurn(() => first, { owner: 'a' }),
+    pool.withSlot(() => first, { owner: 'a' }),
     // As many as there are beyond what one owner may use.
-    pool.inTurn(() => first, { owner: 'x' }),
-    pool.inTurn(() => first, { owner: 'y' }),
-    ...Array.from({ length: 20 }, (_, i) => pool.inTurn(work(`a${i}`), { owner: 'a' })),
-    pool.inTurn(work('b'), { owner: 'b' }),
-    pool.inTurn(work('c'), { owner: 'c' }),
+    pool.withSlot(() => first, { owner: 'x' }),
+    pool.withSlot(() => first, { owner: 'y' }),
+    ...Array.from({ length: 20 }, (_, i) => pool.withSlot(work(`a${i}`), { owner: 'a' })),
+    pool.withSlot(work('b'), { owner: 'b' }),
+    pool.withSlot(work('c'), { owner: 'c' }),
   ]
   go()
   await Promise.all(all)

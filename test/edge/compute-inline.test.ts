@@ -1,7 +1,7 @@
 /** Compute in a Worker. */
 import { describe, expect, it } from 'vitest'
 import { createInlineCompute } from '../../src/drivers/compute-inline.ts'
-import { IsolateTurn } from '../../src/drivers/compute-isolate-mutex.ts'
+import { IsolateMutex } from '../../src/drivers/compute-isolate-mutex.ts'
 import type { Compute } from '../../src/ports.ts'
 import { computeContract } from '../contracts/compute.ts'
 import { computeTasks } from '../contracts/compute-tasks.ts'
@@ -12,14 +12,14 @@ computeContract('a Worker', () => ({ compute: createInlineCompute(computeTasks),
 
 describe('invocations of one isolate', () => {
   /** Works until it is told to end. */
-  function begin(turn: Pick<Compute, 'inTurn'>, seen: string[], name: string, signal?: AbortSignal) {
+  function begin(turn: Pick<Compute, 'withSlot'>, seen: string[], name: string, signal?: AbortSignal) {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>()
     const work = async () => {
       seen.push(`${name} begins`)
       await ended
       seen.push(`${name} ends`)
     }
-    return { end, done: turn.inTurn(work, signal === undefined ? {} : { signal }) }
+    return { end, done: turn.withSlot(work, signal === undefined ? {} : { signal }) }
   }
 
   it('work one after the other, whichever Compute they ask', async () => {
@@ -47,8 +47,8 @@ describe('invocations of one isolate', () => {
   })
 
   it('do not wait for one that was ended in the middle, but for one that takes long', async () => {
-    const turn = new IsolateTurn(1_500)
-    const asked = { inTurn: <T>(work: () => Promise<T>) => turn.take(work) }
+    const turn = new IsolateMutex(1_500)
+    const asked = { withSlot: <T>(work: () => Promise<T>) => turn.take(work) }
     const seen: string[] = []
     const long = begin(asked, seen, 'long')
     const next = begin(asked, seen, 'next')
@@ -58,7 +58,7 @@ describe('invocations of one isolate', () => {
     next.end()
     await next.done
     // What the platform ends never gets to its `finally`, and its timers are gone.
-    const dead = new IsolateTurn(100)
+    const dead = new IsolateMutex(100)
     void dead.take(() => new Promise(() => {}))
     await dead.take(async () => seen.push('after'))
     expect(seen.at(-1)).toBe('after')

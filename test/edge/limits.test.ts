@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { createR2BlobStore } from '../../src/drivers/blob-r2.ts'
 import { openD1 } from '../../src/drivers/db-d1.ts'
 import { claim } from '../../src/engine/transitions/claim.ts'
-import { finish, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
+import { completeJobs, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
 import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
@@ -125,7 +125,7 @@ describe('queries', () => {
         (job): Outcome => ({ ...job, kind: 'completed', run: { result: 1, summary: {}, tallies: { amount: 1 } } }),
       )
       const queries = await asked(async (deps) => {
-        expect((await finish(deps, outcomes)).written).toHaveLength(limit)
+        expect((await completeJobs(deps, outcomes)).written).toHaveLength(limit)
       })
       expect(queries).toBeLessThan(25)
     }

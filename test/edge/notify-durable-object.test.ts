@@ -1,7 +1,7 @@
 /** The Notifier of the edge: the Worker's own objects, as Miniflare runs them, reading a log that is kept in D1. */
 import { env } from 'cloudflare:workers'
 import { beforeAll } from 'vitest'
-import { createGatheringNotifier, createObjectNotifier } from '../../src/drivers/notify-durable-object.ts'
+import { createCoalescingNotifier, createObjectNotifier } from '../../src/drivers/notify-durable-object.ts'
 import { notifierContract } from '../contracts/notifier.ts'
 import { quietLog } from '../engine/rig.ts'
 import { Pen } from '../live/pen.ts'
@@ -29,5 +29,5 @@ notifierContract('An object a batch, told by a request,', () => ({
 
 notifierContract('An object a batch, told by a worker,', () => {
   const { subscribe } = createObjectNotifier(env.BATCHES, options)
-  return { notifier: { ...createGatheringNotifier(env.BATCHES, options), subscribe }, write }
+  return { notifier: { ...createCoalescingNotifier(env.BATCHES, options), subscribe }, write }
 })

@@ -8,7 +8,7 @@ import {
   stopBatch,
 } from '../../src/engine/transitions/batch-commands.ts'
 import { claim, readyDue } from '../../src/engine/transitions/claim.ts'
-import { finish } from '../../src/engine/transitions/complete-jobs.ts'
+import { completeJobs } from '../../src/engine/transitions/complete-jobs.ts'
 import { appendJobs, OPEN_MS, sealBatch } from '../../src/engine/transitions/open-batches.ts'
 import { sweepOrphans } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
@@ -133,7 +133,7 @@ describe('pausing', () => {
     await pauseBatch(engine, batchId)
     await until(async () => {
       const row = await engine.db.get<{ n: number }>(
-        sql`SELECT count(*) AS n FROM jobs WHERE status <> 'held' AND status <> 'completed'`,
+        sql`SELECT count(*) AS n FROM jobs WHERE status <> 'blocked' AND status <> 'completed'`,
       )
       return row?.n === 0 ? true : null
     })
@@ -151,7 +151,7 @@ describe('pausing', () => {
     await until(async () => ((await status()) === 'running' ? true : null))
     await pauseBatch(engine, batchId)
     await until(async () => ((await status()) === 'running' ? null : true))
-    expect(await status()).toBe('held')
+    expect(await status()).toBe('blocked')
     await resumeBatch(engine, batchId)
     expect(await finished(batchId)).toMatchObject({ status: 'completed', completed: 1 })
   })
@@ -191,7 +191,7 @@ describe('pausing', () => {
     const jobs = await claim(engine, { lease: 'a worker', limit: 3, leaseMs: 60_000 })
     await pauseBatch(engine, batchId)
     const run = { result: null, summary: {}, tallies: {} }
-    await finish(
+    await completeJobs(
       engine,
       jobs.map((job) => ({ ...job, kind: 'completed', run })),
     )
@@ -214,7 +214,7 @@ describe('pausing', () => {
     await pauseBatch(engine, batchId)
     await stopBatch(engine, batchId, 'CANCELLED')
     const again = { runAt: engine.clock.now() + 3_600_000, refund: false, loss: false, code: 'TIMEOUT', message: 'no' }
-    await finish(engine, [{ ...job, ...again, kind: 'again' }])
+    await completeJobs(engine, [{ ...job, ...again, kind: 'retry' }])
     await engine.work()
     expect(await finished(batchId)).toMatchObject({ status: 'cancelled', cancelled: 1 })
   })

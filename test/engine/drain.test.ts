@@ -5,7 +5,7 @@ import { stopBatch } from '../../src/engine/transitions/batch-commands.ts'
 import { claim } from '../../src/engine/transitions/claim.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { knownWorkers } from '../../src/engine/transitions/sweep.ts'
-import { nextDue } from '../../src/engine/worker/next-wakeup.ts'
+import { nextWakeupAt } from '../../src/engine/worker/next-wakeup.ts'
 import { Worker } from '../../src/engine/worker/worker.ts'
 import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
@@ -28,7 +28,7 @@ describe('a worker that drains', () => {
     await newWorker().drain(() => true, 0)
     expect(await stateOf(batchId)).toMatchObject({ status: 'completed', completed: 50 })
     expect(await knownWorkers(engine.db)).toEqual([])
-    expect(await nextDue(engine.db)).toBeNull()
+    expect(await nextWakeupAt(engine.db)).toBeNull()
   })
 
   it('ends at once where there is nothing', async () => {
@@ -43,7 +43,7 @@ describe('a worker that drains', () => {
     const state = await stateOf(batchId)
     expect(state?.completed).toBeGreaterThan(0)
     expect(state?.completed).toBeLessThan(40)
-    expect(await nextDue(engine.db)).toBe(0)
+    expect(await nextWakeupAt(engine.db)).toBe(0)
     await newWorker().drain(() => true, 0)
     // Handed back is not tried again.
     expect(await stateOf(batchId)).toMatchObject({ status: 'completed', completed: 40, failed: 0 })
@@ -53,7 +53,7 @@ describe('a worker that drains', () => {
     const at = engine.clock.now() + 3_600_000
     await submit(engine, { owner: 'me', operation: echo, request: { items: [{}] }, options: { runAt: at } })
     await newWorker().drain(() => true, 0)
-    expect(await nextDue(engine.db)).toBe(at)
+    expect(await nextWakeupAt(engine.db)).toBe(at)
   })
 })
 
@@ -67,9 +67,9 @@ describe('what is due next', () => {
     })
     const [row] = await engine.db.all<{ id: string }>(sql`SELECT id FROM batches`)
     await stopBatch({ ...engine, workersOnDemand: true }, row?.id ?? '', 'CANCELLED')
-    expect(await nextDue(engine.db)).toBe(0)
+    expect(await nextWakeupAt(engine.db)).toBe(0)
     await newWorker().drain(() => true, 0)
-    expect(await nextDue(engine.db)).toBeNull()
+    expect(await nextWakeupAt(engine.db)).toBeNull()
     expect(await stateOf(row?.id ?? '')).toMatchObject({ status: 'cancelled', cancelled: 4_500 })
   })
 
@@ -77,13 +77,13 @@ describe('what is due next', () => {
     await engine.submit([{}])
     await claim(engine, { lease: 'a-lease', limit: 1, leaseMs: 5_000 })
     const [row] = await engine.db.all<{ until: number }>(sql`SELECT lease_until AS until FROM jobs`)
-    expect(await nextDue(engine.db)).toBe((row?.until ?? 0) + 1)
+    expect(await nextWakeupAt(engine.db)).toBe((row?.until ?? 0) + 1)
   })
 
   it('is a deadline', async () => {
     const at = engine.clock.now() + 60_000
     const options = { deadlineAt: at, runAt: at + 1_000 }
     await submit(engine, { owner: 'me', operation: echo, request: { items: [{}] }, options })
-    expect(await nextDue(engine.db)).toBe(at)
+    expect(await nextWakeupAt(engine.db)).toBe(at)
   })
 })

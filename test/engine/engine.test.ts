@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claim, readyDue } from '../../src/engine/transitions/claim.ts'
-import { finish, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
+import { completeJobs, type Outcome } from '../../src/engine/transitions/complete-jobs.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { MAX_LOSSES, sweepLeases } from '../../src/engine/transitions/sweep.ts'
 import { MillraceError } from '../../src/errors.ts'
@@ -29,8 +29,8 @@ const completed = (job: {
   batchId: string
   sequence: number
   lease: string
-  bounded: boolean
-  hooked: boolean
+  hasConcurrencyLimit: boolean
+  hasWebhook: boolean
 }): Outcome => ({
   ...job,
   kind: 'completed',
@@ -122,7 +122,7 @@ describe('a batch', () => {
       const [first, ...rest] = jobs.map(completed)
       if (first === undefined) return []
       // How a job ends makes no difference to its place.
-      await finish(engine, [{ ...first, kind: 'failed', code: 'UNKNOWN', message: 'no good' }, ...rest])
+      await completeJobs(engine, [{ ...first, kind: 'failed', code: 'UNKNOWN', message: 'no good' }, ...rest])
       return jobs.map(({ sequence }) => sequence)
     }
     expect([await sequences(), await sequences(), await sequences(), await sequences()]).toEqual([
@@ -163,12 +163,12 @@ describe('a lease', () => {
     const [a, b, c] = claimed
     if (a === undefined || b === undefined || c === undefined) throw new Error('three were submitted')
     await engine.db.run(sql`UPDATE jobs SET lease = 'thief' WHERE id = ${b.jobId}`)
-    const { written } = await finish(engine, [completed(a), completed(b), completed(c)])
+    const { written } = await completeJobs(engine, [completed(a), completed(b), completed(c)])
     expect(written.map(({ jobId }) => jobId)).toEqual([a.jobId, c.jobId])
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 2, lastSeq: 3, finished: false })
     // The same outcome again, as a worker would after it saw no answer: counted once.
-    expect((await finish(engine, [completed(a)])).written).toEqual([])
-    expect((await finish(engine, [completed({ ...b, lease: 'thief' })])).written).toHaveLength(1)
+    expect((await completeJobs(engine, [completed(a)])).written).toEqual([])
+    expect((await completeJobs(engine, [completed({ ...b, lease: 'thief' })])).written).toHaveLength(1)
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 3, lastSeq: 5, status: 'completed' })
     expect((await engine.eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 3 })
   })
@@ -177,7 +177,7 @@ describe('a lease', () => {
     const { batchId } = await engine.submit([{}])
     const [job] = await claim(engine, { lease: 'holds', limit: 1, leaseMs: 1_000 })
     if (job === undefined) throw new Error('one was submitted')
-    const { written } = await finish(engine, [completed(job), completed({ ...job, lease: 'lost' })])
+    const { written } = await completeJobs(engine, [completed(job), completed({ ...job, lease: 'lost' })])
     expect(written.map(({ lease }) => lease)).toEqual(['holds'])
     expect(await readBatch(engine.db, batchId, 'me')).toMatchObject({ completed: 1, lastSeq: 3, status: 'completed' })
     expect((await engine.eventsOf(batchId)).at(-1)?.body).toMatchObject({ amount: 1 })

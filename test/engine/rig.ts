@@ -33,7 +33,7 @@ export function turnableClock(): Clock & { advance(ms: number): void } {
 const noCompute: Compute = {
   documentCpuMs: 60_000,
   run: () => Promise.reject(new Error('the operations of these tests compute nothing')),
-  inTurn: (work) => work(),
+  withSlot: (work) => work(),
 }
 
 /** Opens an engine in a home of its own. */

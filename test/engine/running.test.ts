@@ -20,7 +20,7 @@ const steps: Operation = {
     const done = typeof job.checkpoint === 'number' ? job.checkpoint : 0
     if (done === 2) return { result: done, summary: {}, tallies: { amount: done } }
     await ctx.checkpoint(done + 1)
-    return 'again'
+    return 'continue'
   },
 }
 const stuck: Operation = {

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pauseBatch, stopBatch } from '../../src/engine/transitions/batch-commands.ts'
-import { steerAll } from '../../src/engine/transitions/bulk-transitions.ts'
+import { advanceAllTransitions } from '../../src/engine/transitions/bulk-transitions.ts'
 import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { listBatches } from '../../src/features/batches/queries.ts'
@@ -77,7 +77,7 @@ describe('a create with more jobs than one commit takes', () => {
   it('gives its places away, waits for its time, can be paused and cancelled', async () => {
     const make = async (options: object) => {
       const made = await submit(engine, { owner: 'me', operation: echo, request: { items }, options })
-      await steerAll(engine, () => true)
+      await advanceAllTransitions(engine, () => true)
       return made
     }
     const statuses = async (id: string) =>
@@ -89,13 +89,13 @@ describe('a create with more jobs than one commit takes', () => {
         ).map(({ status, n }) => [status, n]),
       )
     const bounded = await make({ concurrency: 3 })
-    expect(await statuses(bounded.batchId)).toEqual({ scheduled: 3, held: JOBS - 3 })
+    expect(await statuses(bounded.batchId)).toEqual({ scheduled: 3, blocked: JOBS - 3 })
     const later = await make({ runAt: engine.clock.now() + 1e6 })
     expect(await statuses(later.batchId)).toEqual({ scheduled: JOBS })
     const now = await make({ priority: 5 })
     expect(await statuses(now.batchId)).toEqual({ ready: JOBS })
     await pauseBatch(engine, now.batchId)
-    expect(await statuses(now.batchId)).toEqual({ held: JOBS })
+    expect(await statuses(now.batchId)).toEqual({ blocked: JOBS })
     await stopBatch(engine, now.batchId, 'CANCELLED')
     expect(await readBatch(engine.db, now.batchId, 'me')).toMatchObject({ status: 'cancelled', cancelled: JOBS })
   })

@@ -8,7 +8,7 @@ import {
   retryBatch,
   stopBatch,
 } from '../../src/engine/transitions/batch-commands.ts'
-import { steerAll } from '../../src/engine/transitions/bulk-transitions.ts'
+import { advanceAllTransitions } from '../../src/engine/transitions/bulk-transitions.ts'
 import { sweepRetention } from '../../src/engine/transitions/retention.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
@@ -35,7 +35,7 @@ async function largeBatch(options: { concurrency?: number } = {}): Promise<strin
     options: { runAt: engine.clock.now() + DAY_MS, ...options },
   })
   // Its jobs are scheduled some at a time.
-  await steerAll(engine, () => true)
+  await advanceAllTransitions(engine, () => true)
   return batchId
 }
 
@@ -70,7 +70,7 @@ const VERBS: Readonly<
     act: (deps, id) => stopBatch(deps, id, 'CANCELLED'),
     after: { cancelled: JOBS },
   },
-  pause: { begin: () => largeBatch(), act: pauseBatch, after: { held: JOBS } },
+  pause: { begin: () => largeBatch(), act: pauseBatch, after: { blocked: JOBS } },
   resume: { begin: () => paused(), act: resumeBatch, after: { scheduled: JOBS } },
   retry: { begin: cancelled, act: retryBatch, after: { scheduled: JOBS } },
 }
@@ -147,7 +147,7 @@ describe.each(Object.entries(VERBS))('%s', (_, { begin, act, after }) => {
 describe('a batch that is steered', () => {
   it('with a bound is let go as far as it has places, whatever was asked of it', async () => {
     const batchId = await paused({ concurrency: 7 })
-    const placed = { held: JOBS - 7, scheduled: 7 }
+    const placed = { blocked: JOBS - 7, scheduled: 7 }
     await resumeBatch(engine, batchId)
     expect(await statuses(batchId)).toEqual(placed)
     await pauseBatch(engine, batchId)

@@ -1,7 +1,14 @@
 /** CSV: what is written is read back as it was, whatever it holds, and no spreadsheet runs it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defuse, encodeCell, encodeField, encodeRecord, infuse, parseRecord } from '../../src/formats/csv.ts'
+import {
+  encodeCell,
+  encodeField,
+  encodeRecord,
+  escapeFormula,
+  parseRecord,
+  unescapeFormula,
+} from '../../src/formats/csv.ts'
 
 /** Text in which everything that means something in CSV is common. */
 const text = fc.string({
@@ -58,7 +65,7 @@ describe('a record', () => {
   it('has its cells defused and quoted, whatever they hold', () => {
     fc.assert(
       fc.property(text, (value) => {
-        expect(encodeCell(value)).toBe(encodeField(defuse(value)))
+        expect(encodeCell(value)).toBe(encodeField(escapeFormula(value)))
       }),
     )
   })
@@ -86,7 +93,7 @@ describe('a record', () => {
 
 describe('a formula', () => {
   it.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t1', '\r1', '\n1', '＝1', '＠x'])('%j is defused', (value) => {
-    expect(defuse(value)).toBe(`'${value}`)
+    expect(escapeFormula(value)).toBe(`'${value}`)
   })
 
   it.each([
@@ -104,8 +111,8 @@ describe('a formula', () => {
     // What closes the cell's quotes would open a text in the formula.
     ['a;=', "a;'="],
   ])('%j becomes %j', (value, defused) => {
-    expect(defuse(value)).toBe(defused)
-    expect(infuse(defused)).toBe(value)
+    expect(escapeFormula(value)).toBe(defused)
+    expect(unescapeFormula(defused)).toBe(value)
     expect(encodeCell(value)).toMatch(/^".*"$/s)
   })
 
@@ -131,8 +138,8 @@ describe('a formula', () => {
       'a\n= \nb',
     ],
   ])('%j is left alone', (value) => {
-    expect(defuse(value)).toBe(value)
-    expect(infuse(value)).toBe(value)
+    expect(escapeFormula(value)).toBe(value)
+    expect(unescapeFormula(value)).toBe(value)
   })
 
   it.each([';', '\t', '|', ';\t', ',', ',;', ',|', ';|', ',;\t', ',;\t|'])(
@@ -159,8 +166,8 @@ describe('a formula', () => {
   it('never begins a defused value, and reading undoes it', () => {
     fc.assert(
       fc.property(text, (value) => {
-        expect(defuse(value)).not.toMatch(/^[=+\-@\t\r\n＝＋－＠]/)
-        expect(infuse(defuse(value))).toBe(value)
+        expect(escapeFormula(value)).not.toMatch(/^[=+\-@\t\r\n＝＋－＠]/)
+        expect(unescapeFormula(escapeFormula(value))).toBe(value)
       }),
     )
   })

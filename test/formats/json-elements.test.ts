@@ -1,7 +1,7 @@
 /** Elements found while the bytes of a JSON body stream by are the elements of the array, however the bytes are cut. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { JsonElementScanner, readElements, TooMuchAround } from '../../src/formats/json-array-scanner.ts'
+import { JsonArrayScanner, readElements, SurroundingTooLarge } from '../../src/formats/json-array-scanner.ts'
 import { countNodes } from '../../src/formats/json-body.ts'
 import type { SliceBounds } from '../../src/formats/slices.ts'
 
@@ -12,7 +12,7 @@ const BOUNDS = { records: 3, bytes: 60, recordBytes: 200 }
 function scan(text: string, chunk = 7, bounds: SliceBounds = BOUNDS) {
   const bytes = utf8.encode(text)
   const seen: unknown[] = []
-  const scanner = new JsonElementScanner('cards', bounds, (elements) => seen.push(...elements))
+  const scanner = new JsonArrayScanner('cards', bounds, (elements) => seen.push(...elements))
   for (let at = 0; at < bytes.byteLength; at += chunk) scanner.push(bytes.subarray(at, at + chunk))
   const around = scanner.end()
   const read = scanner.slices.flatMap(({ offset, length, oversize }) =>
@@ -138,7 +138,7 @@ describe('what is no JSON', () => {
   })
 
   it('includes what is no UTF-8, and too deep a nesting', () => {
-    const scanner = new JsonElementScanner('cards', BOUNDS)
+    const scanner = new JsonArrayScanner('cards', BOUNDS)
     expect(() => {
       scanner.push(Uint8Array.from([91, 34, 0xff, 34, 93]))
       scanner.end()
@@ -149,6 +149,6 @@ describe('what is no JSON', () => {
   })
 
   it('is not held without end beside the array', () => {
-    expect(() => scan(`{"note": "${'x'.repeat(1_100_000)}", "cards": []}`, 65_536)).toThrow(TooMuchAround)
+    expect(() => scan(`{"note": "${'x'.repeat(1_100_000)}", "cards": []}`, 65_536)).toThrow(SurroundingTooLarge)
   })
 })

@@ -25,7 +25,7 @@ const quotas = (limit: number, blocks = true) =>
 
 /** How many of so many asked for at once were given. */
 async function given(from: Quotas, asked: number, subject = 'ada'): Promise<number> {
-  const standings = await Promise.all(Array.from({ length: asked }, () => from.take(NAME, subject)))
+  const standings = await Promise.all(Array.from({ length: asked }, () => from.consume(NAME, subject)))
   return standings.filter((standing) => standing?.allowed).length
 }
 
@@ -38,29 +38,29 @@ describe.each([
   it.each([1, 7, 40, 100])('of %i lets so many through, asked for at once, and no more', async (limit) => {
     const one = quotas(limit, blocks)
     expect(await given(one, limit + 20)).toBe(limit)
-    expect(await one.take(NAME, 'ada')).toMatchObject({ allowed: false, remaining: 0, limit })
+    expect(await one.consume(NAME, 'ada')).toMatchObject({ allowed: false, remaining: 0, limit })
   })
 
   it('says what remains', async () => {
     const one = quotas(40, blocks)
-    expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 40, resetAt: START + WINDOW_MS })
+    expect(await one.peek(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 40, resetAt: START + WINDOW_MS })
     for (const remaining of [39, 38, 37])
-      expect(await one.take(NAME, 'ada')).toMatchObject({ allowed: true, remaining })
-    expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 37 })
+      expect(await one.consume(NAME, 'ada')).toMatchObject({ allowed: true, remaining })
+    expect(await one.peek(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 37 })
   })
 
   it('takes back what was taken for nothing, within its hour', async () => {
     const one = quotas(2, blocks)
-    const taken = await one.take(NAME, 'ada')
+    const taken = await one.consume(NAME, 'ada')
     expect(await given(one, 2)).toBe(1)
-    await one.giveBack(NAME, 'ada', taken)
-    expect(await one.look(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 1 })
+    await one.refund(NAME, 'ada', taken)
+    expect(await one.peek(NAME, 'ada')).toMatchObject({ allowed: true, remaining: 1 })
     expect(await given(one, 4)).toBe(1)
     time += WINDOW_MS - 1
-    const last = await quotas(3, blocks).take(NAME, 'ada')
+    const last = await quotas(3, blocks).consume(NAME, 'ada')
     expect(last?.allowed).toBe(true)
     time += 1
-    await one.giveBack(NAME, 'ada', last)
+    await one.refund(NAME, 'ada', last)
     expect(await given(one, 4)).toBe(2)
   })
 
@@ -76,8 +76,8 @@ describe.each([
 
   it('costs nothing where there is none', async () => {
     const one = quotas(2, blocks)
-    expect(await one.take('batch.read', 'ada')).toBeNull()
-    expect(await one.look('batch.read', 'ada')).toBeNull()
+    expect(await one.consume('batch.read', 'ada')).toBeNull()
+    expect(await one.peek('batch.read', 'ada')).toBeNull()
     expect(await rows()).toEqual([])
   })
 
@@ -100,7 +100,7 @@ it('is written to once a block', async () => {
 it('is not written to any more once it is used up', async () => {
   const one = quotas(1)
   await given(one, 1)
-  await one.take(NAME, 'ada')
+  await one.consume(NAME, 'ada')
   await home.db.run(sql`DELETE FROM rate_windows`)
   expect(await given(one, 20)).toBe(0)
   expect(await rows()).toEqual([])

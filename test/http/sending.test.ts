@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { listen } from '../../src/drivers/listen-node.ts'
-import { breakNodeAnswer } from '../../src/drivers/sink-node.ts'
+import { abortNodeResponse } from '../../src/drivers/sink-node.ts'
 import { streamOf } from '../../src/formats/streams.ts'
 import type { Env } from '../../src/http/context.ts'
 import { sendStream } from '../../src/http/response/streamed-response.ts'
@@ -11,7 +11,7 @@ import { curl } from '../server/harness.ts'
 
 const logged: string[] = []
 const note = (_: object, message: string) => void logged.push(message)
-const deps = { log: { info: note, warn: note, error: note }, breakOff: breakNodeAnswer }
+const deps = { log: { info: note, warn: note, error: note }, abortResponse: abortNodeResponse }
 
 async function* pieces(good: number, fails: boolean): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < good; i++) yield new TextEncoder().encode('a line of text\n')

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { Channel, type Follower } from '../../src/live/channel.ts'
-import type { Page } from '../../src/live/event-log.ts'
+import type { EventPage } from '../../src/live/event-log.ts'
 import { quietLog } from '../engine/rig.ts'
 
 it('says nothing of progress before the first read has told what a client lacks', async () => {
-  const read = Promise.withResolvers<Page>()
+  const read = Promise.withResolvers<EventPage>()
   const told: Follower[] = []
   const channel = new Channel(
     {

@@ -44,7 +44,7 @@ export async function openWholeApp(wrapDatabase = (db: Database) => db) {
   // No document is read here.
   const compute: Compute = {
     documentCpuMs: 60_000,
-    inTurn: (work) => work(),
+    withSlot: (work) => work(),
     run: () => Promise.reject(new Error('nothing is computed in these tests')),
   }
   const hub = new Hub({ db, notifier, operations, log })

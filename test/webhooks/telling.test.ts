@@ -6,7 +6,7 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { retryBatch, stopBatch } from '../../src/engine/transitions/batch-commands.ts'
 import { claim } from '../../src/engine/transitions/claim.ts'
-import { finish } from '../../src/engine/transitions/complete-jobs.ts'
+import { completeJobs } from '../../src/engine/transitions/complete-jobs.ts'
 import { OPEN_MS, sealBatch } from '../../src/engine/transitions/open-batches.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { readWebhookSecret } from '../../src/engine/webhooks.ts'
@@ -103,7 +103,7 @@ describe('a webhook', () => {
       sql`SELECT status, count(*) AS n FROM jobs WHERE operation = 'webhook' GROUP BY status ORDER BY status`,
     )
     // Four that were tried and one place made free by the end of the batch; the others are held.
-    expect(statuses).toContainEqual({ status: 'held', n: 4 })
+    expect(statuses).toContainEqual({ status: 'blocked', n: 4 })
   })
 
   it('is told of a cancel once, not of every job', async () => {
@@ -159,8 +159,8 @@ describe('what a crash leaves', () => {
     const before = await openEngine({ folder, operations: [sender], allowPrivate: true })
     await create(before, [{}, {}], { url: receiver.url })
     const held = await claim(before, { lease: 'a.1', limit: 2, leaseMs: 60_000 })
-    expect(held.map(({ hooked }) => hooked)).toEqual([true, true])
-    await finish(
+    expect(held.map(({ hasWebhook }) => hasWebhook)).toEqual([true, true])
+    await completeJobs(
       before,
       held.map((job) => ({ ...job, kind: 'completed', run: { result: null, summary: {}, tallies: {} } })),
     )
@@ -178,7 +178,7 @@ describe('what a crash leaves', () => {
     const { batchId } = await create(engine, [{}], { url: 'http://127.0.0.1:9/' })
     const [job] = await claim(engine, { lease: 'a.1', limit: 1, leaseMs: 60_000 })
     if (job === undefined) throw new Error('nothing was claimed')
-    const end = () => finish(engine, [{ ...job, kind: 'failed', code: 'UNKNOWN', message: 'no' }])
+    const end = () => completeJobs(engine, [{ ...job, kind: 'failed', code: 'UNKNOWN', message: 'no' }])
     const state = async () => [(await readBatch(engine.db, batchId, 'me'))?.finished, (await log(engine)).length]
     await engine.db.run(sql`
       CREATE TRIGGER full BEFORE INSERT ON jobs WHEN new.operation = 'webhook' BEGIN SELECT raise(ABORT, 'the disk is full'); END`)
@@ -205,6 +205,6 @@ describe('a batch without a webhook', () => {
   it('pays for none: its jobs say so when they are claimed', async () => {
     await engine.submit([{}])
     const [job] = await claim(engine, { lease: 'a.1', limit: 1, leaseMs: 60_000 })
-    expect(job?.hooked).toBe(false)
+    expect(job?.hasWebhook).toBe(false)
   })
 })

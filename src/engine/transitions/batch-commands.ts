@@ -2,11 +2,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { Database } from '../../ports.ts'
-import { thenRest } from '../chunked-work.ts'
-import { type SteerDeps, type StopCode, steer, steerOn } from './bulk-transitions.ts'
-import { PLACED_WHILE_PAUSED, release } from './concurrency-limit.ts'
+import { withCooldown } from '../chunked-work.ts'
+import { advanceOneStep, advanceTransition, type StopCode, type TransitionDeps } from './bulk-transitions.ts'
+import { UNBLOCKED_WHILE_PAUSED, unblockJobs } from './concurrency-limit.ts'
 
-type Deps = SteerDeps & {
+type Deps = TransitionDeps & {
   /** True where a request may make so few queries that it leaves most of a large batch to the workers. */
   readonly workersOnDemand?: boolean
 }
@@ -30,17 +30,17 @@ export async function stopBatch(deps: Deps, batchId: string, code: StopCode): Pr
     deps,
     batchId,
     goOn,
-    () => askToStop(deps, batchId, code),
+    () => requestStop(deps, batchId, code),
     ({ ended, stopped }) => ended || stopped,
   )
-  await steer(deps, batchId, goOn)
+  await advanceTransition(deps, batchId, goOn)
 }
 
 /**
- * Writes down that a batch is to be stopped; the rest is done by {@link steer}. What is being run again is counted as that first.
+ * Writes down that a batch is to be stopped; the rest is done by {@link advanceTransition}. What is being run again is counted as that first.
  * @returns whether it was written; not where the batch has ended, is stopped, or is being run again
  */
-export async function askToStop(
+export async function requestStop(
   { db, clock }: Pick<Deps, 'db' | 'clock'>,
   batchId: string,
   code: StopCode,
@@ -69,7 +69,7 @@ export async function pauseBatch(deps: Deps, batchId: string): Promise<void> {
     refuseEnded(batch, 'paused')
     return batch.paused
   })
-  await steer(deps, batchId, goOn)
+  await advanceTransition(deps, batchId, goOn)
 }
 
 /**
@@ -86,7 +86,7 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
         UPDATE batches SET paused_at = NULL, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
           steered_to = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
         WHERE id = ${batchId} AND paused_at IS NOT NULL AND ${UNDISTURBED} RETURNING id`),
-      release(db, batchId, deps.clock.now(), sql`changes() > 0`, PLACED_WHILE_PAUSED),
+      unblockJobs(db, batchId, deps.clock.now(), sql`changes() > 0`, UNBLOCKED_WHILE_PAUSED),
     ])
     return rows.length > 0
   }
@@ -94,7 +94,7 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
     refuseEnded(batch, 'resumed')
     return !batch.paused
   })
-  await steer(deps, batchId, goOn)
+  await advanceTransition(deps, batchId, goOn)
   deps.dispatcher.wake()
 }
 
@@ -132,7 +132,7 @@ async function ask(
     const batch = await standing(deps.db, batchId)
     if (batch === null || done(batch)) return
     if (batch.steering === null) continue
-    await thenRest(() => steerOn(deps, batchId))
+    await withCooldown(() => advanceOneStep(deps, batchId))
     if (!goOn()) {
       deps.dispatcher.wake()
       const message = 'What was asked of this batch before is still being done. Try again in a moment.'
@@ -188,7 +188,7 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
     throw new MillraceError('CONFLICT', 'Only a batch that has ended, and of which something failed, can be retried.')
   }
   deps.notifier.publish(batchId, { seq: row.last_seq + 1 })
-  await steer(deps, batchId, goOn)
+  await advanceTransition(deps, batchId, goOn)
   return row.again
 }
 

@@ -54,8 +54,8 @@ function sums(a: Change['tallies'], b: Change['tallies']): Change['tallies'] {
   return { ...a, ...Object.fromEntries(more.map(([name, amount]) => [name, (a[name] ?? 0) + amount])) }
 }
 
-/** Adds to the batches' counters. Gives each batch's last event, as it is when {@link tell} has told of all these jobs. */
-export function count(db: Database, changes: Changes) {
+/** Adds to the batches' counters. Gives each batch's last event, as it is when {@link appendJobEvents} has told of all these jobs. */
+export function incrementCounters(db: Database, changes: Changes) {
   const rows = [...changes].map(([id, { jobs, failed, cancelled }]) => [id, [jobs.length, failed, cancelled]] as const)
   return db.all<{ id: string; last_seq: number }>(sql`
     UPDATE batches SET completed = completed + (c.value ->> 0) - (c.value ->> 1) - (c.value ->> 2), failed = failed + (c.value ->> 1),
@@ -63,8 +63,8 @@ export function count(db: Database, changes: Changes) {
     FROM json_each(${jsonObject(rows)}) c WHERE batches.id = c.key RETURNING id, last_seq`)
 }
 
-/** Inserts one event a job. Comes after {@link count}. */
-export function tell(db: Database, changes: Changes, now: number): Statement[] {
+/** Inserts one event a job. Comes after {@link incrementCounters}. */
+export function appendJobEvents(db: Database, changes: Changes, now: number): Statement[] {
   const completed: GroupedRow[] = []
   const failed: GroupedRow[] = []
   for (const [batchId, { jobs }] of changes) {
@@ -103,9 +103,9 @@ export function addTallies(db: Database, changes: Changes): Statement[] {
  * The held jobs that take the places of ended ones: of each batch as many as ended, lowest sequence first. Walks the index of held
  * jobs step by step, so that it costs the same however many are held.
  */
-export function nextHeld(changes: Changes): SQL {
+export function nextBlocked(changes: Changes): SQL {
   const ended = jsonObject([...changes].map(([id, change]) => [id, change.jobs.length] as const))
-  const first = sql`SELECT min(n.sequence) FROM jobs n WHERE n.status = 'held' AND n.batch_id`
+  const first = sql`SELECT min(n.sequence) FROM jobs n WHERE n.status = 'blocked' AND n.batch_id`
   return sql`
     SELECT h.id, h.owner, h.sequence AS place FROM (
       WITH RECURSIVE walk (batch_id, ended, step, sequence) AS (

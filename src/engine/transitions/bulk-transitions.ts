@@ -6,12 +6,12 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database, Dispatcher, Notifier, Statement } from '../../ports.ts'
-import { inSlices, thenRest } from '../chunked-work.ts'
-import { closeBatches } from './complete-batch.ts'
-import { release } from './concurrency-limit.ts'
+import { runInChunks, withCooldown } from '../chunked-work.ts'
+import { completeBatches } from './complete-batch.ts'
+import { unblockJobs } from './concurrency-limit.ts'
 import { makeReady } from './fair-queue.ts'
 
-export interface SteerDeps {
+export interface TransitionDeps {
   readonly db: Database
   readonly clock: Clock
   readonly dispatcher: Dispatcher
@@ -39,10 +39,10 @@ type Steering = 'begin' | 'stop' | 'pause' | 'resume' | 'supersede' | 'retry'
 
 /** Which jobs each changes; `supersede` changes events. */
 const CHANGED: Readonly<Record<Steering, SQL>> = {
-  begin: sql.raw(`status = 'held'`),
-  stop: sql.raw(`status IN ('ready', 'scheduled', 'held')`),
+  begin: sql.raw(`status = 'blocked'`),
+  stop: sql.raw(`status IN ('ready', 'scheduled', 'blocked')`),
   pause: sql.raw(`status IN ('ready', 'scheduled')`),
-  resume: sql.raw(`status = 'held'`),
+  resume: sql.raw(`status = 'blocked'`),
   supersede: sql.raw('false'),
   retry: sql.raw(`status IN ('failed', 'cancelled')`),
 }
@@ -63,14 +63,14 @@ interface Slice {
 
 /**
  * Does what is asked of a batch to its jobs, up to the end.
- * @param goOn asked between commits; what is left then is for {@link steerAll}
+ * @param goOn asked between commits; what is left then is for {@link advanceAllTransitions}
  */
-export async function steer(deps: SteerDeps, batchId: string, goOn?: () => boolean): Promise<void> {
-  if (!(await inSlices(() => steerOn(deps, batchId), goOn))) deps.dispatcher.wake()
+export async function advanceTransition(deps: TransitionDeps, batchId: string, goOn?: () => boolean): Promise<void> {
+  if (!(await runInChunks(() => advanceOneStep(deps, batchId), goOn))) deps.dispatcher.wake()
 }
 
 /** Goes on with whatever was asked of batches and is not done yet, with each of them by turns. */
-export async function steerAll(deps: SteerDeps, goOn: () => boolean): Promise<void> {
+export async function advanceAllTransitions(deps: TransitionDeps, goOn: () => boolean): Promise<void> {
   for (;;) {
     const rows = await deps.db.all<{ id: string }>(
       sql`SELECT id FROM batches WHERE steering IS NOT NULL LIMIT ${AT_ONCE}`,
@@ -78,7 +78,7 @@ export async function steerAll(deps: SteerDeps, goOn: () => boolean): Promise<vo
     if (rows.length === 0) return
     for (const { id } of rows) {
       if (!goOn()) return
-      await thenRest(() => steerOn(deps, id))
+      await withCooldown(() => advanceOneStep(deps, id))
     }
   }
 }
@@ -87,7 +87,7 @@ export async function steerAll(deps: SteerDeps, goOn: () => boolean): Promise<vo
  * Does one commit's share of what is asked of a batch.
  * @returns whether there is more to do
  */
-export async function steerOn(deps: SteerDeps, batchId: string): Promise<boolean> {
+export async function advanceOneStep(deps: TransitionDeps, batchId: string): Promise<boolean> {
   const slice = await nextSlice(deps.db, batchId)
   if (slice === null) return false
   const { steering, from, to } = slice
@@ -125,12 +125,12 @@ async function lastOfSlice(db: Database, batchId: string, from: number, changed:
 }
 
 /** What a slice changes, but for that of a `stop`. */
-function change(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
+function change(deps: TransitionDeps, slice: Slice): [Statement, ...Statement[]] {
   switch (slice.steering) {
     case 'begin':
       return begin(deps, slice)
     case 'pause':
-      return [deps.db.run(sql`UPDATE jobs SET status = 'held', run_at = NULL WHERE ${slice.jobs}`)]
+      return [deps.db.run(sql`UPDATE jobs SET status = 'blocked', run_at = NULL WHERE ${slice.jobs}`)]
     case 'supersede':
       return [supersede(deps, slice)]
     case 'retry':
@@ -141,19 +141,19 @@ function change(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
 }
 
 /** Moves the cursor past a slice, or ends what was asked; a batch of which all has ended meanwhile ends with that. Comes last. */
-function moveOn({ db, clock }: SteerDeps, { batchId, to, steering, from }: Slice): Statement[] {
+function moveOn({ db, clock }: TransitionDeps, { batchId, to, steering, from }: Slice): Statement[] {
   const next = to === null ? (steering === 'supersede' ? 'retry' : null) : steering
   return [
     db.run(sql`
       UPDATE batches SET steering = ${next}, steered_to = ${next === null ? null : (to ?? 0)}, progress_version = progress_version + 1
       WHERE id = ${batchId} AND steering = ${steering} AND steered_to = ${from}`),
     // Of a stop with each slice, because webhooks are told with it.
-    ...(next === null || steering === 'stop' ? closeBatches(db, JSON.stringify([batchId]), clock.now()) : []),
+    ...(next === null || steering === 'stop' ? completeBatches(db, JSON.stringify([batchId]), clock.now()) : []),
   ]
 }
 
 /** Ends jobs that wait, with an event each. */
-async function endWaiting(deps: SteerDeps, slice: Slice): Promise<void> {
+async function endWaiting(deps: TransitionDeps, slice: Slice): Promise<void> {
   const { db } = deps
   const { batchId, jobs } = slice
   const now = deps.clock.now()
@@ -180,7 +180,7 @@ async function endWaiting(deps: SteerDeps, slice: Slice): Promise<void> {
 }
 
 /** Makes jobs of a batch that was written in stages ready, or scheduled where its time is still to come. */
-function begin(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
+function begin(deps: TransitionDeps, slice: Slice): [Statement, ...Statement[]] {
   const { db, clock } = deps
   const isDue = sql`(SELECT coalesce(run_at, 0) <= ${clock.now()} FROM batches WHERE id = ${slice.batchId})`
   const waiting = sql`SELECT id, owner, sequence AS place FROM jobs WHERE ${slice.jobs} AND ${isDue}`
@@ -188,7 +188,7 @@ function begin(deps: SteerDeps, slice: Slice): [Statement, ...Statement[]] {
 }
 
 /** Of a batch without a bound; one with a bound lets go as many as it has places for when it is asked to. */
-function letGo({ db, clock }: SteerDeps, { batchId, jobs }: Slice): Statement {
+function letGo({ db, clock }: TransitionDeps, { batchId, jobs }: Slice): Statement {
   return db.run(sql`UPDATE jobs SET status = 'scheduled', run_at = ${dueOf(batchId, clock.now())} WHERE ${jobs}`)
 }
 
@@ -197,14 +197,14 @@ function dueOf(batchId: string, now: number): SQL {
 }
 
 /** Takes back what was told of failures, before anything runs again. */
-function supersede({ db, clock }: SteerDeps, { batchId, from, to, mine }: Slice): Statement {
+function supersede({ db, clock }: TransitionDeps, { batchId, from, to, mine }: Slice): Statement {
   return db.run(sql`
     UPDATE events SET superseded_at = ${clock.now()}
     WHERE batch_id = ${batchId} AND seq > ${from} AND seq <= ${to ?? LAST} AND type = 'job_failed' AND superseded_at IS NULL AND ${mine}`)
 }
 
 /** Lets jobs that failed or were cancelled wait once more, and counts them no longer as ended. */
-function runAgain({ db, clock }: SteerDeps, { batchId, jobs, from, mine }: Slice): [Statement, ...Statement[]] {
+function runAgain({ db, clock }: TransitionDeps, { batchId, jobs, from, mine }: Slice): [Statement, ...Statement[]] {
   const now = clock.now()
   const bounded = sql`(SELECT concurrency FROM batches WHERE id = ${batchId}) IS NOT NULL`
   return [
@@ -213,16 +213,16 @@ function runAgain({ db, clock }: SteerDeps, { batchId, jobs, from, mine }: Slice
       FROM (SELECT count(*) FILTER (WHERE status = 'failed') AS f, count(*) FILTER (WHERE status = 'cancelled') AS c
         FROM jobs WHERE ${jobs}) w WHERE id = ${batchId}`),
     db.run(sql`
-      UPDATE jobs SET status = CASE WHEN ${bounded} THEN 'held' ELSE 'scheduled' END,
+      UPDATE jobs SET status = CASE WHEN ${bounded} THEN 'blocked' ELSE 'scheduled' END,
         run_at = CASE WHEN ${bounded} THEN NULL ELSE ${dueOf(batchId, now)} END, attempt = 0, losses = 0, error_code = NULL,
         error_message = NULL, finished_at = NULL, progress_percent = 0, progress_message = NULL
       WHERE ${jobs}`),
     // Where earlier ones are held, every place is taken.
-    release(
+    unblockJobs(
       db,
       batchId,
       now,
-      sql`${mine} AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batchId} AND status = 'held' AND sequence <= ${from})`,
+      sql`${mine} AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batchId} AND status = 'blocked' AND sequence <= ${from})`,
     ),
   ]
 }

@@ -3,25 +3,25 @@ import { sql } from 'drizzle-orm'
 import type { Attempt, Clock, Database } from '../../ports.ts'
 import { jobs } from '../../schema/jobs.ts'
 import type { StopCode } from './bulk-transitions.ts'
-import { type Bound, changeTurns, makeReady, nextTurns, plainBound } from './fair-queue.ts'
+import { type Bound, makeReady, nextTurns, plainBound, swapByPriority } from './fair-queue.ts'
 import { firstOfOthers, othersAreReady } from './pass-over.ts'
 
 /** A job held under a lease. */
-export interface Claimed extends Attempt {
+export interface ClaimedJob extends Attempt {
   readonly operation: string
   /** Names this claim in every later write to the job. */
   readonly lease: string
   readonly maxAttempts: number
   /** Whether other jobs of its batch wait for a place. */
-  readonly bounded: boolean
+  readonly hasConcurrencyLimit: boolean
   /** Whether its batch has a webhook. */
-  readonly hooked: boolean
+  readonly hasWebhook: boolean
   /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
   readonly stopCode: StopCode | null
 }
 
 /** What a worker asks for. */
-export interface ClaimOrder {
+export interface ClaimRequest {
   /** A fresh token; never reused. */
   readonly lease: string
   readonly limit: number
@@ -47,14 +47,14 @@ interface BatchRow {
   webhook_id: string | null
 }
 
-/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link claimed}. */
-export function claimStatements(db: Database, now: number, { lease, limit, leaseMs, passedOwners }: ClaimOrder) {
+/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link parseClaimedRows}. */
+export function claimStatements(db: Database, now: number, { lease, limit, leaseMs, passedOwners }: ClaimRequest) {
   const until = now + leaseMs
   const next = (bound: Bound) =>
     passedOwners === undefined ? nextTurns(bound(limit)) : firstOfOthers(passedOwners, limit, bound)
   const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
-    changeTurns(db, next),
+    swapByPriority(db, next),
     db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
@@ -72,7 +72,11 @@ export function claimStatements(db: Database, now: number, { lease, limit, lease
 }
 
 /** What {@link claimStatements} brought, in the order of turns. */
-export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: readonly BatchRow[]): Claimed[] {
+export function parseClaimedRows(
+  lease: string,
+  jobRows: readonly JobRow[],
+  batchRows: readonly BatchRow[],
+): ClaimedJob[] {
   const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parse(input) }]))
   return jobRows
     .map((row): JobCells => JSON.parse(row.job))
@@ -91,8 +95,8 @@ export function claimed(lease: string, jobRows: readonly JobRow[], batchRows: re
         input,
         batchInput: batch.batchInput,
         checkpoint,
-        bounded: batch.concurrency !== null,
-        hooked: batch.webhook_id !== null,
+        hasConcurrencyLimit: batch.concurrency !== null,
+        hasWebhook: batch.webhook_id !== null,
         stopCode: batch.stop_code,
         lease,
       }
@@ -109,10 +113,10 @@ function parse(text: string): unknown {
  * Claims ready jobs. Where owners are passed over, it looks first, since a claim takes the write lock.
  * @returns the claimed jobs in the order of their turns
  */
-export async function claim(deps: { db: Database; clock: Clock }, order: ClaimOrder): Promise<Claimed[]> {
+export async function claim(deps: { db: Database; clock: Clock }, order: ClaimRequest): Promise<ClaimedJob[]> {
   if (order.passedOwners !== undefined && !(await othersAreReady(deps.db, order.passedOwners))) return []
   const [, , jobRows, batchRows] = await deps.db.batch(claimStatements(deps.db, deps.clock.now(), order))
-  return claimed(order.lease, jobRows, batchRows)
+  return parseClaimedRows(order.lease, jobRows, batchRows)
 }
 
 /** Jobs made ready at once when they fall due. More are left for the next call. */

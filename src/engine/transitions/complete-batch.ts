@@ -1,15 +1,15 @@
 /** How a batch ends: with the last of its jobs, or when it is sealed after that. */
 import { sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
-import { tellWebhooks } from '../webhooks.ts'
+import { enqueueDeliveries } from '../webhooks.ts'
 
 /**
  * The closing event and the final status of those batches whose every job has ended, and the deliveries that tell webhooks of every
  * event this commit wrote.
  * @param batchIds a JSON array of ids to look at
- * @param hooked false where it is known that none of them has a webhook
+ * @param hasWebhook false where it is known that none of them has a webhook
  */
-export function closeBatches(db: Database, batchIds: string, now: number, hooked = true): Statement[] {
+export function completeBatches(db: Database, batchIds: string, now: number, hasWebhook = true): Statement[] {
   const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total
     AND coalesce(steering, '') NOT IN ('supersede', 'retry')`
   const status = sql`CASE WHEN stop_code = 'CANCELLED' AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
@@ -23,6 +23,6 @@ export function closeBatches(db: Database, batchIds: string, now: number, hooked
     db.run(sql`
       UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, steering = NULL, steered_to = NULL
       WHERE ${done}`),
-    ...(hooked ? tellWebhooks(db, batchIds, now) : []),
+    ...(hasWebhook ? enqueueDeliveries(db, batchIds, now) : []),
   ]
 }

@@ -10,34 +10,42 @@ import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { Clock, Database, Notifier, RunResult, Statement } from '../../ports.ts'
 import { jsonObjects, type NamedRow } from '../json.ts'
-import { addTallies, type Changes, changesOf, count, type Ended, nextHeld, tell } from './batch-counters.ts'
-import { type Claimed, type ClaimOrder, claimed, claimStatements } from './claim.ts'
-import { closeBatches } from './complete-batch.ts'
+import {
+  addTallies,
+  appendJobEvents,
+  type Changes,
+  changesOf,
+  type Ended,
+  incrementCounters,
+  nextBlocked,
+} from './batch-counters.ts'
+import { type ClaimedJob, type ClaimRequest, claimStatements, parseClaimedRows } from './claim.ts'
+import { completeBatches } from './complete-batch.ts'
 import { makeReady } from './fair-queue.ts'
 
 /** A job as the worker that runs it holds it. */
-export interface Held {
+export interface LeaseToken {
   readonly jobId: string
   readonly batchId: string
   /** Place in its batch, from 1. */
   readonly sequence: number
   readonly lease: string
   /** Whether other jobs of its batch wait for its place. */
-  readonly bounded: boolean
+  readonly hasConcurrencyLimit: boolean
   /** Whether its batch has a webhook. */
-  readonly hooked: boolean
+  readonly hasWebhook: boolean
 }
 
-type Completed = Held & { readonly kind: 'completed'; readonly run: RunResult }
-type Failed = Held & {
+type Completed = LeaseToken & { readonly kind: 'completed'; readonly run: RunResult }
+type Failed = LeaseToken & {
   readonly kind: 'failed' | 'cancelled'
   readonly code: string
   readonly message: string
   readonly begun?: boolean
 }
 /** To be tried again at `runAt`. A refunded attempt does not count; a loss counts as a worker that vanished. */
-type Again = Held & {
-  readonly kind: 'again'
+type Again = LeaseToken & {
+  readonly kind: 'retry'
   readonly runAt: number
   readonly refund: boolean
   readonly loss: boolean
@@ -66,17 +74,17 @@ export interface Finished {
   /** Those whose lease was still held. The others were fenced, and nothing of them was written. */
   readonly written: readonly Outcome[]
   /** Jobs that were claimed in the same commit. */
-  readonly claimed: Claimed[]
+  readonly claimed: ClaimedJob[]
 }
 
 /**
  * Writes outcomes and tells followers; claims, in the same commit, jobs for the places that became free.
  * @param order null to claim nothing
  */
-export async function finish(
+export async function completeJobs(
   deps: Deps,
   outcomes: readonly Outcome[],
-  order: ClaimOrder | null = null,
+  order: ClaimRequest | null = null,
 ): Promise<Finished> {
   let written = outcomes
   for (;;) {
@@ -91,7 +99,7 @@ export async function finish(
 }
 
 /** One commit of outcomes. Throws, with nothing written, where a lease was lost. */
-async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
+async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimRequest | null): Promise<ClaimedJob[]> {
   if (outcomes.length === 0 && order === null) return []
   const { db } = deps
   const now = deps.clock.now()
@@ -99,11 +107,11 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder
   const failed = outcomes.filter(
     (outcome): outcome is Failed => outcome.kind === 'failed' || outcome.kind === 'cancelled',
   )
-  const again = outcomes.filter((outcome) => outcome.kind === 'again')
+  const again = outcomes.filter((outcome) => outcome.kind === 'retry')
   const ended = [...completed, ...failed]
   const changes = changesOf(ended.map(endOf))
   const results = await db.batch([
-    count(db, changes),
+    incrementCounters(db, changes),
     ...completed.flatMap(writesOf),
     ...clearCompleted(db, completed, now),
     ...clearFailed(db, failed, now),
@@ -112,7 +120,7 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimOrder
     ...(order === null ? [] : claimStatements(db, now, order)),
   ])
   for (const { id, last_seq } of results[0]) deps.notifier.publish(id, { seq: last_seq })
-  return order === null ? [] : claimed(order.lease, results.at(-2), results.at(-1))
+  return order === null ? [] : parseClaimedRows(order.lease, results.at(-2), results.at(-1))
 }
 
 /** @throws MillraceError UNKNOWN when the operation can't say what it writes, which no other try would change */
@@ -127,15 +135,15 @@ function writesOf({ run, jobId, lease }: Completed): readonly Statement[] {
 /** What follows from jobs that ended, for their batches. */
 function after(db: Database, changes: Changes, ended: readonly (Completed | Failed)[], now: number): Statement[] {
   return [
-    ...tell(db, changes, now),
+    ...appendJobEvents(db, changes, now),
     ...addTallies(db, changes),
-    ...closeBatches(
+    ...completeBatches(
       db,
       JSON.stringify([...changes.keys()]),
       now,
-      ended.some(({ hooked }) => hooked),
+      ended.some(({ hasWebhook }) => hasWebhook),
     ),
-    ...(ended.some(({ bounded }) => bounded) ? makeReady(db, nextHeld(changes)) : []),
+    ...(ended.some(({ hasConcurrencyLimit }) => hasConcurrencyLimit) ? makeReady(db, nextBlocked(changes)) : []),
   ]
 }
 
@@ -199,7 +207,7 @@ function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
     ],
     (json) => sql`
       UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN c.value ->> 1 ELSE 0 END,
-        status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'held' END,
+        status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'blocked' END,
         lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
         progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,
         attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5,

@@ -4,17 +4,17 @@ import type { Database, Statement } from '../../ports.ts'
 
 /** How many jobs of the batch `b` have a place: what has neither ended nor is held. */
 const PLACED_BY_COUNTERS = sql`b.total - b.completed - b.failed - b.cancelled
-  - (SELECT count(*) FROM jobs h WHERE h.batch_id = b.id AND h.status = 'held')`
+  - (SELECT count(*) FROM jobs h WHERE h.batch_id = b.id AND h.status = 'blocked')`
 
 /** How many have one where none is ready or scheduled, as in a paused batch. The plus keeps the planner on the index of running jobs. */
-export const PLACED_WHILE_PAUSED = sql`(SELECT count(*) FROM jobs r WHERE r.status = 'running' AND +r.batch_id = b.id)`
+export const UNBLOCKED_WHILE_PAUSED = sql`(SELECT count(*) FROM jobs r WHERE r.status = 'running' AND +r.batch_id = b.id)`
 
 /**
  * Makes held jobs due now, or at the batch's own time, as many as there are free places. They get fresh turns when they are made ready.
  * @param condition what must hold of the batch (as `b`) for any to be released; where it does not, nothing is counted
  * @param placed how many have a place; unless told otherwise, the held jobs are counted for it, so they must be known to be few
  */
-export function release(
+export function unblockJobs(
   db: Database,
   batchId: string,
   now: number,
@@ -24,7 +24,7 @@ export function release(
   return db.run(sql`
     UPDATE jobs SET status = 'scheduled', run_at = max(${now}, coalesce((SELECT run_at FROM batches WHERE id = ${batchId}), 0))
     WHERE id IN (
-      SELECT id FROM jobs WHERE batch_id = ${batchId} AND status = 'held' ORDER BY sequence LIMIT (
+      SELECT id FROM jobs WHERE batch_id = ${batchId} AND status = 'blocked' ORDER BY sequence LIMIT (
         SELECT CASE WHEN b.concurrency IS NOT NULL AND ${condition} THEN max(0, b.concurrency - (${placed})) ELSE 0 END
         FROM batches b WHERE b.id = ${batchId})
     )`)

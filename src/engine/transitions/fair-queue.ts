@@ -14,7 +14,7 @@ import type { Database, Statement } from '../../ports.ts'
 const FLOOR = sql`coalesce((SELECT min(turn) FROM jobs WHERE status = 'ready'), (SELECT max(last_turn) FROM owners), 0)`
 
 /** Takes `count` turns for an owner; afterwards the owner's `last_turn` is the last of them. */
-export function takeTurns(db: Database, owner: string, count: number): Statement {
+export function assignVirtualTimes(db: Database, owner: string, count: number): Statement {
   return db.run(sql`
     INSERT INTO owners (owner, last_turn) VALUES (${owner}, ${FLOOR} + ${count})
     ON CONFLICT (owner) DO UPDATE SET last_turn = max(last_turn, ${FLOOR}) + ${count}`)
@@ -24,7 +24,7 @@ export function takeTurns(db: Database, owner: string, count: number): Statement
  * The place of a job that gets a turn; null where it need not be written down.
  * @param owner whose job it is
  */
-export function placeOf(owner: SQL, turn: SQL, priority: SQL): SQL {
+export function priorityKey(owner: SQL, turn: SQL, priority: SQL): SQL {
   const ranked = sql`EXISTS (SELECT 1 FROM jobs p WHERE p.status = 'ready' AND p.place IS NOT NULL AND p.owner = ${owner})`
   return sql`CASE WHEN ${priority} <> 0 OR ${ranked} THEN ${turn} - ${priority} END`
 }
@@ -54,7 +54,7 @@ export function nextTurns(limit: SQL, condition: SQL = sql`true`): SQL {
  * the jobs that had them. Looks at no more jobs than it is about, and at none where nobody uses priorities.
  * @param claimed a SELECT of `job, owner, turn, place` from ready jobs within a bound: those that the claim would take
  */
-export function changeTurns(db: Database, claimed: (bound: Bound) => SQL): Statement {
+export function swapByPriority(db: Database, claimed: (bound: Bound) => SQL): Statement {
   return db.run(sql`
     WITH slots AS MATERIALIZED (
       SELECT job, owner, turn, place FROM (${claimed(boundByPlaces)})
@@ -90,7 +90,7 @@ export function makeReady(db: Database, waiting: SQL): [Statement, Statement] {
       FROM (SELECT owner, count(*) AS n FROM (${waiting}) GROUP BY owner) w WHERE w.owner = owners.owner`),
     db.run(sql`
       UPDATE jobs SET status = 'ready', run_at = NULL, turn = t.turn,
-        place = ${placeOf(sql`jobs.owner`, sql`t.turn`, sql`(SELECT b.priority FROM batches b WHERE b.id = jobs.batch_id)`)}
+        place = ${priorityKey(sql`jobs.owner`, sql`t.turn`, sql`(SELECT b.priority FROM batches b WHERE b.id = jobs.batch_id)`)}
       FROM (
         SELECT w.id, o.last_turn - count(*) OVER (PARTITION BY w.owner) + row_number() OVER (PARTITION BY w.owner ORDER BY w.place) AS turn
         FROM (${waiting}) w JOIN owners o ON o.owner = w.owner

@@ -4,7 +4,7 @@ import type { Clock, Database, Notifier, Progress } from '../../ports.ts'
 import type { StopCode } from './bulk-transitions.ts'
 
 /** A running job as its worker reports it. */
-export interface Beat extends Progress {
+export interface Heartbeat extends Progress {
   readonly batchId: string
   readonly lease: string
   /** Whether its progress changed since the last beat. */
@@ -12,7 +12,7 @@ export interface Beat extends Progress {
 }
 
 /** What the answer says of each job that was reported. */
-export interface Verdict {
+export interface HeartbeatResult {
   /** Leases that were still held, and are renewed. */
   readonly held: Set<string>
   /** Those among them whose batch was stopped, and why. */
@@ -22,9 +22,9 @@ export interface Verdict {
 /** Renews leases and stores progress, in one commit. */
 export async function heartbeat(
   deps: { db: Database; clock: Clock; notifier: Notifier },
-  beats: readonly Beat[],
+  beats: readonly Heartbeat[],
   leaseMs: number,
-): Promise<Verdict> {
+): Promise<HeartbeatResult> {
   const { db } = deps
   const array = JSON.stringify(
     beats.map(({ jobId: id, lease, percent, message, stage }) => ({ id, lease, percent, message, stage })),

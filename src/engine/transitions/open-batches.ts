@@ -3,8 +3,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { Clock, Database, Dispatcher, JobPlan, Notifier, Statement } from '../../ports.ts'
 import { jsonLists } from '../json.ts'
-import { closeBatches } from './complete-batch.ts'
-import { release } from './concurrency-limit.ts'
+import { completeBatches } from './complete-batch.ts'
+import { unblockJobs } from './concurrency-limit.ts'
 import { insertJobs } from './submit.ts'
 
 type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier }
@@ -99,14 +99,14 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
       later: true,
       condition: sql`b.open_until IS NOT NULL AND b.stop_code IS NULL`,
     }),
-    release(
+    unblockJobs(
       db,
       batch.id,
       now,
       // Where jobs are held already, every place is taken.
       sql`b.paused_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence < ${first})
-        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'held' AND sequence > ${first + jobs.length - 1})`,
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence < ${first})
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence > ${first + jobs.length - 1})`,
     ),
   ])
   const row = rows[0]
@@ -152,7 +152,7 @@ async function seal(deps: Deps, batchId: string, condition: SQL): Promise<Sealed
       sql`UPDATE batches SET open_until = NULL, progress_version = progress_version + 1
         WHERE id = ${batchId} AND open_until IS NOT NULL AND ${condition}`,
     ),
-    ...closeBatches(db, JSON.stringify([batchId]), deps.clock.now()),
+    ...completeBatches(db, JSON.stringify([batchId]), deps.clock.now()),
   ])
   const rows = await db.all<{ last_seq: number; total: number; open: number; cut_open: number }>(
     sql`SELECT last_seq, total, open_until IS NOT NULL AS open, cut_open FROM batches WHERE id = ${batchId}`,

@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { BlobStore, Clock, Database, Log, Operations } from '../../ports.ts'
 import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
-import { inSlices, thenRest } from '../chunked-work.ts'
+import { runInChunks, withCooldown } from '../chunked-work.ts'
 import { observeTime } from '../database-time.ts'
 import { WINDOW_MS } from '../quotas.ts'
 
@@ -77,11 +77,11 @@ async function purge(
   for (const table of [sql`jobs`, sql`events`]) {
     if (!(await deleteInSlices(db, table, slice(table), goOn))) return false
   }
-  await thenRest(() =>
+  await withCooldown(() =>
     db.batch([
       db.run(sql`DELETE FROM uploads WHERE ${ofThem}`),
       db.run(sql`DELETE FROM batch_labels WHERE ${ofThem}`),
-      ...(deps.operations[operation]?.forget?.(db, ids) ?? []),
+      ...(deps.operations[operation]?.deleteOwnedRows?.(db, ids) ?? []),
       db.run(sql`DELETE FROM batches WHERE id IN (SELECT value FROM json_each(${ids}))`),
     ]),
   )
@@ -90,7 +90,7 @@ async function purge(
 
 /** @returns whether all is deleted */
 function deleteInSlices(db: Database, table: SQL, slice: SQL, goOn?: () => boolean): Promise<boolean> {
-  return inSlices(async () => {
+  return runInChunks(async () => {
     const rows = await db.all(sql`DELETE FROM ${table} WHERE ${slice} RETURNING 1`)
     return rows.length === ROWS_A_COMMIT
   }, goOn)

@@ -6,7 +6,7 @@
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import type { Clock, Database, JobPlan, Statement } from '../../ports.ts'
-import { nextTurn } from '../chunked-work.ts'
+import { yieldToEventLoop } from '../chunked-work.ts'
 import type { Piece } from '../json.ts'
 
 /** Jobs written by one commit: some 30 milliseconds. */
@@ -59,11 +59,11 @@ export async function createStaged({ db, clock }: { db: Database; clock: Clock }
   try {
     await db.batch([head(hiddenUntil)])
     for (const { json, first } of pieces) {
-      await nextTurn()
+      await yieldToEventLoop()
       await db.batch([
         db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, max_attempts, created_at)
-        SELECT r.value ->> 0, b.id, b.owner, b.operation, ${first + 1} + r.key, 'held', r.value ->> 2, r.value -> 1, 0, b.max_attempts, b.created_at
+        SELECT r.value ->> 0, b.id, b.owner, b.operation, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value -> 1, 0, b.max_attempts, b.created_at
         FROM batches b CROSS JOIN json_each(${json}) r WHERE b.id = ${batchId}`),
       ])
     }

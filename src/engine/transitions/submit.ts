@@ -9,9 +9,9 @@ import { events } from '../../schema/events.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { jsonLists, type Piece } from '../json.ts'
 import { makeWebhook, type WebhookOptions } from '../webhooks.ts'
-import { steerOn } from './bulk-transitions.ts'
-import { PLACED_WHILE_PAUSED, release } from './concurrency-limit.ts'
-import { placeOf, takeTurns } from './fair-queue.ts'
+import { advanceOneStep } from './bulk-transitions.ts'
+import { UNBLOCKED_WHILE_PAUSED, unblockJobs } from './concurrency-limit.ts'
+import { assignVirtualTimes, priorityKey } from './fair-queue.ts'
 import { commitsOf, createStaged } from './staged.ts'
 
 /** A file that was stored for a batch before the batch was submitted. */
@@ -57,14 +57,14 @@ export interface Submission {
   /** The caller's own id for it. `content` is what was asked, in a form that is the same whenever the same is asked. */
   readonly idempotency?: { readonly key: string; readonly content: unknown } | undefined
   /** Asked just before anything is made, never for what was accepted before. */
-  readonly admit?: Admit | undefined
+  readonly admit?: ReserveQuota | undefined
 }
 
 /**
  * Counts something that is about to be made; what it gives back takes that back, should nothing come of it.
  * @throws MillraceError when there is no more to be made
  */
-export type Admit = () => Promise<() => Promise<void>>
+export type ReserveQuota = () => Promise<() => Promise<void>>
 
 /** What was accepted. */
 export interface Accepted {
@@ -89,7 +89,7 @@ export async function submit(deps: Deps, submission: Submission): Promise<Accept
   const fingerprint = submission.idempotency === undefined ? null : await fingerprintOf(submission.idempotency.content)
   const earlier = await findEarlier(deps.db, submission, fingerprint)
   if (earlier !== null) return earlier
-  let takeBack: Awaited<ReturnType<Admit>> | undefined
+  let takeBack: Awaited<ReturnType<ReserveQuota>> | undefined
   const admit = async () => {
     takeBack = await submission.admit?.()
   }
@@ -206,12 +206,12 @@ async function createLarge(deps: Deps, submission: Submission, made: Made, piece
       ...insertBeside(db, submission, made),
       ...(webhook?.statements ?? []),
       // Jobs take their owner's turns when they are made ready, and an owner may have none yet.
-      takeTurns(db, submission.owner, 0),
-      release(db, batchId, now, sql`true`, PLACED_WHILE_PAUSED),
+      assignVirtualTimes(db, submission.owner, 0),
+      unblockJobs(db, batchId, now, sql`true`, UNBLOCKED_WHILE_PAUSED),
     ],
   })
   // The first of them; workers are woken for the rest.
-  await steerOn(deps, batchId)
+  await advanceOneStep(deps, batchId)
 }
 
 function rowOf({ owner, operation, options = {} }: Submission, { batchId, plan, now }: Made) {
@@ -271,7 +271,7 @@ export function insertJobs(
     firstSequence: number
     /** What must hold of the batch (as `b`) for anything to be added. */
     condition?: SQL
-    /** Whether the batch had jobs before. Of a bounded batch these are then held, for {@link release} to give them what places are free. */
+    /** Whether the batch had jobs before. Of a bounded batch these are then held, for {@link unblockJobs} to give them what places are free. */
     later?: boolean
   },
 ): Statement[] {
@@ -288,7 +288,7 @@ function insertPieces(
   const { batchId, owner, now, pieces, count, firstSequence } = add
   if (count === 0) return []
   return [
-    takeTurns(db, owner, count),
+    assignVirtualTimes(db, owner, count),
     ...pieces.map(({ json, first }) => {
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
@@ -297,9 +297,9 @@ function insertPieces(
       return db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, place, run_at, max_attempts, created_at)
         SELECT r.value ->> 0, b.id, b.owner, b.operation, ${sequence},
-          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'held'
+          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'blocked'
             WHEN b.run_at > ${now} THEN 'scheduled' ELSE 'ready' END,
-          r.value ->> 2, r.value -> 1, ${turn}, ${placeOf(sql`${owner}`, turn, sql`b.priority`)}, b.run_at, b.max_attempts, ${now}
+          r.value ->> 2, r.value -> 1, ${turn}, ${priorityKey(sql`${owner}`, turn, sql`b.priority`)}, b.run_at, b.max_attempts, ${now}
         FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
         WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
         ON CONFLICT DO NOTHING`)

@@ -4,9 +4,9 @@ import type { Clock, Database, Dispatcher, Notifier } from '../../ports.ts'
 import { batches } from '../../schema/batches.ts'
 import { jobs } from '../../schema/jobs.ts'
 import { workers } from '../../schema/workers.ts'
-import { askToStop } from './batch-commands.ts'
+import { requestStop } from './batch-commands.ts'
 import type { StopCode } from './bulk-transitions.ts'
-import { finish, type Outcome } from './complete-jobs.ts'
+import { completeJobs, type Outcome } from './complete-jobs.ts'
 import { sealLeft } from './open-batches.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
@@ -36,12 +36,12 @@ export async function sweepLeases(
     .limit(AT_ONCE)
   if (lost.length === 0) return 0
   const outcomes = lost.map(({ jobId, batchId, sequence, lease, losses }): Outcome => {
-    const held = { jobId, batchId, sequence, lease: lease ?? '', bounded: true, hooked: true }
+    const held = { jobId, batchId, sequence, lease: lease ?? '', hasConcurrencyLimit: true, hasWebhook: true }
     return losses + 1 < MAX_LOSSES
-      ? { ...held, kind: 'again', runAt: now, refund: true, loss: true, code: 'WORKER_LOST', message: LOST }
+      ? { ...held, kind: 'retry', runAt: now, refund: true, loss: true, code: 'WORKER_LOST', message: LOST }
       : { ...held, kind: 'failed', code: 'WORKER_LOST', message: LOST_FOR_GOOD }
   })
-  return (await finish(deps, outcomes)).written.length
+  return (await completeJobs(deps, outcomes)).written.length
 }
 
 /** Batches looked at in one go. */
@@ -72,7 +72,7 @@ export async function sweepBatches(deps: {
       .where(sql`open_until IS NOT NULL AND open_until <= ${now}`)
       .limit(BATCHES_AT_ONCE),
   ])
-  for (const { id } of late) await askToStop(deps, id, 'DEADLINE_EXCEEDED')
+  for (const { id } of late) await requestStop(deps, id, 'DEADLINE_EXCEEDED')
   for (const { id } of open) await sealLeft(deps, id)
   const stopped = await db.all<{ id: string; stop_code: StopCode }>(
     sql`SELECT id, stop_code FROM batches WHERE stop_code IS NOT NULL AND finished_at IS NULL LIMIT ${STOPPED_AT_ONCE}`,

@@ -3,8 +3,8 @@ import { MillraceError } from '../../errors.ts'
 import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../../ports.ts'
 import { asStorageError } from '../../storage-errors.ts'
 import { STOP_MESSAGES, type StopCode } from '../transitions/bulk-transitions.ts'
-import type { Claimed } from '../transitions/claim.ts'
-import type { Held, Outcome } from '../transitions/complete-jobs.ts'
+import type { ClaimedJob } from '../transitions/claim.ts'
+import type { LeaseToken, Outcome } from '../transitions/complete-jobs.ts'
 
 /** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
 export type StopReason = StopCode | 'lost' | 'shutdown' | 'time limit'
@@ -44,12 +44,12 @@ export function backoff(attempt: number, random = Math.random()): number {
  */
 export async function runAttempt(
   deps: { clock: Clock; log: Log; operations: Operations },
-  job: Claimed,
+  job: ClaimedJob,
   stop: AbortController,
   ctx: RunContext,
 ): Promise<Outcome | null> {
-  const { jobId, batchId, sequence, lease, bounded, hooked } = job
-  const held = { jobId, batchId, sequence, lease, bounded, hooked }
+  const { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook } = job
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }
   const operation = deps.operations[job.operation]
   if (operation === undefined) {
     const message = `This server does not know the operation "${job.operation}".`
@@ -57,7 +57,7 @@ export async function runAttempt(
   }
   if (stop.signal.aborted) {
     const outcome = outcomeOf(deps, job, operation, held, stop.signal.reason)
-    return outcome === null ? null : unbegun(outcome)
+    return outcome === null ? null : notStarted(outcome)
   }
   const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
   // An operation that does not listen to its signal must not keep the place it was given.
@@ -66,7 +66,7 @@ export async function runAttempt(
   )
   try {
     const run = await Promise.race([operation.run(job, ctx), stopped])
-    return run === 'again' ? goOn(deps.clock, held) : { ...held, kind: 'completed', run }
+    return run === 'continue' ? continueLater(deps.clock, held) : { ...held, kind: 'completed', run }
   } catch (thrown) {
     // Whatever a stopped run throws, the reason it was stopped for is what counts.
     return outcomeOf(deps, job, operation, held, stop.signal.aborted ? stop.signal.reason : thrown)
@@ -76,27 +76,30 @@ export async function runAttempt(
 }
 
 /** The outcome of a job that was claimed, but of which nothing was run. */
-export function unbegun(outcome: Outcome): Outcome {
+export function notStarted(outcome: Outcome): Outcome {
   return outcome.kind === 'completed' ? outcome : { ...outcome, begun: false }
 }
 
 /** The outcome of a job whose batch was stopped. */
-export function stoppedOutcome(held: Held, code: StopCode): Outcome {
+export function stoppedOutcome(held: LeaseToken, code: StopCode): Outcome {
   const kind = code === 'CANCELLED' ? 'cancelled' : 'failed'
   return { ...held, kind, code, message: STOP_MESSAGES[code] }
 }
 
 /** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. */
-export function goOn(clock: Clock, { jobId, batchId, sequence, lease, bounded, hooked }: Held): Outcome {
-  const held = { jobId, batchId, sequence, lease, bounded, hooked }
-  return { ...held, kind: 'again', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
+export function continueLater(
+  clock: Clock,
+  { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }: LeaseToken,
+): Outcome {
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }
+  return { ...held, kind: 'retry', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
 }
 
 function outcomeOf(
   deps: { clock: Clock; log: Log },
-  job: Claimed,
+  job: ClaimedJob,
   operation: Operation,
-  held: Held,
+  held: LeaseToken,
   thrown: unknown,
 ): Outcome | null {
   const now = deps.clock.now()
@@ -106,7 +109,7 @@ function outcomeOf(
   }
   if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
     const message = 'The server is restarting; this goes on afterwards.'
-    return { ...held, kind: 'again', runAt: now, refund: true, loss: false, code: 'SERVICE_UNAVAILABLE', message }
+    return { ...held, kind: 'retry', runAt: now, refund: true, loss: false, code: 'SERVICE_UNAVAILABLE', message }
   }
   const fault = asStorageError(thrown)
   if (fault !== null) {
@@ -117,13 +120,13 @@ function outcomeOf(
     )
     const runAt = now + Math.round(STORAGE_PAUSE_MS * (0.5 + Math.random() / 2))
     const message = 'The storage of the server does not take anything just now; this goes on when it does.'
-    return { ...held, kind: 'again', runAt, refund: true, loss: false, code: fault.code, message }
+    return { ...held, kind: 'retry', runAt, refund: true, loss: false, code: fault.code, message }
   }
   const error = asMillraceError(deps.log, job, operation, thrown)
   if (error.transient && job.attempt < job.maxAttempts) {
     const pause = operation.backoff?.(job.attempt, error) ?? backoff(job.attempt)
     const message = `${storable(error.message)} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
-    return { ...held, kind: 'again', runAt: now + pause, refund: false, loss: false, code: error.code, message }
+    return { ...held, kind: 'retry', runAt: now + pause, refund: false, loss: false, code: error.code, message }
   }
   return { ...held, kind: 'failed', code: error.code, message: storable(error.message) }
 }
@@ -134,7 +137,7 @@ function storable(message: string): string {
   return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE).toWellFormed()} …` : text
 }
 
-function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: unknown): MillraceError {
+function asMillraceError(log: Log, job: ClaimedJob, operation: Operation, thrown: unknown): MillraceError {
   if (thrown instanceof MillraceError) return thrown
   if (thrown instanceof Stopped) {
     const seconds = Math.round(operation.timeLimitMs / 1000)
@@ -145,7 +148,7 @@ function asMillraceError(log: Log, job: Claimed, operation: Operation, thrown: u
 }
 
 /** What there is to tell of an attempt that came to `outcome`. */
-export function endedAttempt(job: Claimed, outcome: Outcome, beganAt: number, endedAt: number): EndedAttempt {
+export function endedAttempt(job: ClaimedJob, outcome: Outcome, beganAt: number, endedAt: number): EndedAttempt {
   const { operation, batchId, jobId, attempt } = job
   const code = outcome.kind === 'completed' ? null : outcome.code
   return { operation, batchId, jobId, attempt, outcome: outcome.kind, code, beganAt, endedAt }

@@ -3,13 +3,13 @@
 import { MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
 import type { Clock, Database, Log, Notifier } from '../../ports.ts'
 import { findStorageFault, isRefusal } from '../../storage-errors.ts'
-import { nextTurn } from '../chunked-work.ts'
+import { yieldToEventLoop } from '../chunked-work.ts'
 import type { Meter } from '../meter.ts'
-import type { Claimed, ClaimOrder } from '../transitions/claim.ts'
-import { finish, type Outcome } from '../transitions/complete-jobs.ts'
+import type { ClaimedJob, ClaimRequest } from '../transitions/claim.ts'
+import { completeJobs, type Outcome } from '../transitions/complete-jobs.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
-const MOST_TOGETHER = 400
+const MAX_TOGETHER = 400
 const FIRST_PAUSE_MS = 250
 /** Short, since this is how long a worker may stand still after the storage works again. */
 const LONGEST_PAUSE_MS = 5_000
@@ -21,9 +21,9 @@ const TELL_EVERY_MS = 30_000
 /** The worker that a committer writes for. */
 export interface Places {
   /** What to claim for the places that a group frees, in the commit that writes it; null for nothing. */
-  order(freed: number): ClaimOrder | null
+  order(freed: number): ClaimRequest | null
   /** Called once for each group that is written or fenced, with what was claimed under its order. */
-  done(outcomes: readonly Outcome[], order: ClaimOrder | null, claimed: readonly Claimed[]): void
+  done(outcomes: readonly Outcome[], order: ClaimRequest | null, claimed: readonly ClaimedJob[]): void
 }
 
 /** What a committer needs of the world. */
@@ -38,7 +38,7 @@ interface CommitterDeps {
 /** A group after it was tried: what is settled, and what was claimed for the places that this frees. */
 interface Tried {
   readonly settled: readonly Outcome[]
-  readonly claimed: readonly Claimed[]
+  readonly claimed: readonly ClaimedJob[]
 }
 
 /**
@@ -48,7 +48,7 @@ interface Tried {
  * that fails otherwise each outcome is tried alone. One that fails alone is set aside for a while, so that it does not hold up the others;
  * one whose data the database refuses {@link MAX_REFUSALS} times ends as a failure.
  */
-export class Committer {
+export class GroupCommit {
   readonly #deps: CommitterDeps
   readonly #places: Places
   #queue: Outcome[] = []
@@ -80,20 +80,20 @@ export class Committer {
   async #writeAll(): Promise<void> {
     this.#writing = true
     // A turn of the event loop, so that jobs that end in the same turn end in the same commit.
-    await nextTurn()
+    await yieldToEventLoop()
     while (this.#queue.length > 0) {
-      const group = this.#queue.splice(0, MOST_TOGETHER)
+      const group = this.#queue.splice(0, MAX_TOGETHER)
       const order = this.#places.order(group.length)
       const { settled, claimed } = await this.#write(group, order)
       this.#countWaiting()
       this.#places.done(settled, order, claimed)
-      await nextTurn()
+      await yieldToEventLoop()
     }
     this.#writing = false
   }
 
   /** Tries a group until it is written, refused or fenced, or until the committer is closed. */
-  async #write(group: readonly Outcome[], order: ClaimOrder | null): Promise<Tried> {
+  async #write(group: readonly Outcome[], order: ClaimRequest | null): Promise<Tried> {
     const began = performance.now()
     let toldAt = Number.NEGATIVE_INFINITY
     for (let tries = 1; ; tries++) {
@@ -185,9 +185,9 @@ export class Committer {
     this.#deps.meter.unwritten = this.#queue.length + this.#resting + trying
   }
 
-  async #finish(group: readonly Outcome[], order: ClaimOrder | null): Promise<Claimed[]> {
+  async #finish(group: readonly Outcome[], order: ClaimRequest | null): Promise<ClaimedJob[]> {
     const outcomes = group.map(checkSize)
-    const { written, claimed } = await finish(this.#deps, outcomes, order)
+    const { written, claimed } = await completeJobs(this.#deps, outcomes, order)
     if (written.length < outcomes.length) {
       const fenced = outcomes.filter((outcome) => !written.includes(outcome))
       for (const { jobId } of fenced) {

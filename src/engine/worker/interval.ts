@@ -6,7 +6,7 @@ import { findStorageFault } from '../../storage-errors.ts'
 const TELL_EVERY_MS = 30_000
 
 /** Calls `run` again and again, `ms` milliseconds after it ended, until the returned function is called. What it throws is logged. */
-export function every(ms: number, run: () => Promise<void>, log: Log): () => void {
+export function repeat(ms: number, run: () => Promise<void>, log: Log): () => void {
   let timer: ReturnType<typeof setTimeout>
   let stopped = false
   let toldAt = Number.NEGATIVE_INFINITY

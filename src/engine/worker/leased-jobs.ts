@@ -1,13 +1,13 @@
 /** The jobs that a worker holds: those that run in its places, those that wait here for one, those whose end is being written. */
 
-import type { Claimed } from '../transitions/claim.ts'
+import type { ClaimedJob } from '../transitions/claim.ts'
 import { Stopped, type StopReason } from './attempt.ts'
-import { LookAhead } from './prefetch.ts'
+import { PrefetchSizer } from './prefetch.ts'
 import { Reserve, STUCK_MS } from './reserve.ts'
 
 /** A job under the lease it was claimed under. */
-export interface HeldJob {
-  readonly job: Claimed
+export interface LeasedJob {
+  readonly job: ClaimedJob
   readonly stop: AbortController
   /** When it was claimed, by `performance.now()`. */
   readonly since: number
@@ -20,33 +20,33 @@ export interface HeldJob {
 /** What runs jobs. */
 export interface Runner {
   /**
-   * Runs a job that has got its place, and calls {@link HeldJobs.ended} afterwards. A job that was told to stop before it began comes here
+   * Runs a job that has got its place, and calls {@link LeasedJobs.ended} afterwards. A job that was told to stop before it began comes here
    * too, beyond all places.
    */
-  run(held: HeldJob): void
+  run(held: LeasedJob): void
   /** Called when the reserve has opened. */
   stuck(): void
 }
 
 /** Keeps the places filled, lowest turn first, and lends those of the reserve. */
-export class HeldJobs {
+export class LeasedJobs {
   readonly #places: number
   readonly #runner: Runner
-  readonly #ahead: LookAhead
+  readonly #ahead: PrefetchSizer
   readonly #reserve: Reserve
-  readonly #held = new Map<string, HeldJob>()
-  #waiting: HeldJob[] = []
+  readonly #held = new Map<string, LeasedJob>()
+  #waiting: LeasedJob[] = []
   #watch: ReturnType<typeof setTimeout> | undefined
 
   /**
    * @param options.places jobs that run at once
    * @param options.reserve jobs that may run beyond that, see {@link Reserve}
-   * @param options.meanMs see {@link LookAhead}
+   * @param options.meanMs see {@link PrefetchSizer}
    */
   constructor(options: { places: number; reserve: number; meanMs?: number | undefined }, runner: Runner) {
     this.#places = options.places
     this.#runner = runner
-    this.#ahead = new LookAhead(options.places, options.meanMs)
+    this.#ahead = new PrefetchSizer(options.places, options.meanMs)
     this.#reserve = new Reserve(options.places, options.reserve)
   }
 
@@ -59,11 +59,11 @@ export class HeldJobs {
     return this.#held.size
   }
 
-  get(jobId: string): HeldJob | undefined {
+  get(jobId: string): LeasedJob | undefined {
     return this.#held.get(jobId)
   }
 
-  [Symbol.iterator](): Iterator<HeldJob> {
+  [Symbol.iterator](): Iterator<LeasedJob> {
     return this.#held.values()
   }
 
@@ -78,7 +78,7 @@ export class HeldJobs {
   }
 
   /** Holds a job. An older run of it lost its lease and may write nothing. */
-  hold(job: Claimed, now: number): HeldJob {
+  hold(job: ClaimedJob, now: number): LeasedJob {
     const older = this.#held.get(job.jobId)
     if (older !== undefined) this.stop(older, 'lost')
     const held = { job, stop: new AbortController(), since: performance.now(), renewedAt: now, reserved: false }
@@ -87,7 +87,7 @@ export class HeldJobs {
   }
 
   /** Lets a job that is held wait for a place. */
-  enqueue(held: HeldJob): void {
+  enqueue(held: LeasedJob): void {
     this.#waiting.push(held)
   }
 
@@ -129,14 +129,14 @@ export class HeldJobs {
     clearTimeout(this.#watch)
   }
 
-  #begin(held: HeldJob, reserved: boolean): void {
+  #begin(held: LeasedJob, reserved: boolean): void {
     held.reserved = reserved
     this.#reserve.begin(held.job.owner, reserved)
     this.#runner.run(held)
   }
 
   /** A run ended, and its place is free. @param ms how long it took */
-  ended({ job, reserved }: HeldJob, ms: number): void {
+  ended({ job, reserved }: LeasedJob, ms: number): void {
     this.#reserve.end(job.owner, reserved)
     // The reserve says nothing of how soon the other places are free.
     if (!reserved) this.#ahead.note(ms)
@@ -149,7 +149,7 @@ export class HeldJobs {
   }
 
   /** Tells a job to stop. One that waits ends before it begins. */
-  stop(held: HeldJob, reason: StopReason): void {
+  stop(held: LeasedJob, reason: StopReason): void {
     held.stop.abort(new Stopped(reason))
     const place = this.#waiting.indexOf(held)
     if (place === -1) return
@@ -158,7 +158,7 @@ export class HeldJobs {
   }
 
   /** Takes out what waits, if the first of it waits for longer than so many milliseconds, to be handed back: another worker may have places. */
-  takeWaiting(longerThanMs: number): readonly Claimed[] {
+  takeWaiting(longerThanMs: number): readonly ClaimedJob[] {
     const first = this.#waiting[0]
     if (first === undefined || performance.now() - first.since <= longerThanMs) return []
     this.#ahead.reset()

@@ -7,7 +7,7 @@ import type { Database } from '../../ports.ts'
  * open batch nobody seals.
  * @returns milliseconds since the epoch, 0 when a job is ready now, or a batch is being steered; null when nothing is due ever
  */
-export async function nextDue(db: Database): Promise<number | null> {
+export async function nextWakeupAt(db: Database): Promise<number | null> {
   // D1 takes no more than five SELECTs in one.
   const [row] = await db.all<{ at: number | null }>(sql`
     SELECT min(at) AS at FROM (

@@ -13,10 +13,10 @@ export function portsOfOwner(
       send: (url, message) => fetcher.send(url, { ...message, owner }),
     },
     compute: {
-      ...(compute.inPlace === undefined ? {} : { inPlace: compute.inPlace }),
+      ...(compute.sharesServerMemory === undefined ? {} : { sharesServerMemory: compute.sharesServerMemory }),
       documentCpuMs: compute.documentCpuMs,
       run: (task, input, options) => compute.run(task, input, { ...options, owner }),
-      inTurn: (work, options) => compute.inTurn(work, { ...options, owner }),
+      withSlot: (work, options) => compute.withSlot(work, { ...options, owner }),
     },
   }
 }

@@ -11,7 +11,7 @@ const MOST = 300
 const LEAST_WEIGHED = 8
 
 /** Learns from how long jobs take. */
-export class LookAhead {
+export class PrefetchSizer {
   readonly #places: number
   /** Moving mean of how long a job takes. */
   #meanMs: number

@@ -12,7 +12,7 @@ interface Deps {
 }
 
 /** Makes ready what is due, and sets itself to when the next will be. */
-export class DueAlarm {
+export class WakeupTimer {
   readonly #deps: Deps
   readonly #told: { readonly readied: () => void; readonly mayLook: () => boolean }
   #looks = 0

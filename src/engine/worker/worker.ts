@@ -1,21 +1,21 @@
 /** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
 
 import { findStorageFault } from '../../storage-errors.ts'
-import { nextTurn } from '../chunked-work.ts'
-import { type StopCode, steerAll } from '../transitions/bulk-transitions.ts'
-import { type Claimed, type ClaimOrder, claim } from '../transitions/claim.ts'
-import { type Beat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
+import { yieldToEventLoop } from '../chunked-work.ts'
+import { advanceAllTransitions, type StopCode } from '../transitions/bulk-transitions.ts'
+import { type ClaimedJob, type ClaimRequest, claim } from '../transitions/claim.ts'
+import { type Heartbeat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
-import { endedAttempt, goOn, runAttempt, Stopped, stoppedOutcome, unbegun } from './attempt.ts'
-import { Committer } from './group-commit.ts'
-import { every } from './interval.ts'
-import { type HeldJob, HeldJobs } from './leased-jobs.ts'
+import { continueLater, endedAttempt, notStarted, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
+import { GroupCommit } from './group-commit.ts'
+import { repeat } from './interval.ts'
+import { type LeasedJob, LeasedJobs } from './leased-jobs.ts'
 import { OutageWatch } from './outage.ts'
 import { portsOfOwner } from './owner-ports.ts'
 import { ProgressBoard } from './progress.ts'
 import { defaultReserve } from './reserve.ts'
-import { DueAlarm } from './wakeup-timer.ts'
+import { WakeupTimer } from './wakeup-timer.ts'
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
 
 /** What handing back unfinished jobs may take when a worker stops. */
@@ -30,15 +30,15 @@ const LONGEST_WAIT_MS = 1_000
 export class Worker {
   readonly #deps: WorkerDeps
   readonly #options: WorkerOptions
-  readonly #held: HeldJobs
-  readonly #committer: Committer
+  readonly #held: LeasedJobs
+  readonly #committer: GroupCommit
   readonly #board: ProgressBoard
   #claims = 0
   /** Places that claims under way may fill. */
   #asked = 0
   #pumping: Promise<void> | null = null
   #pumpAgain = false
-  readonly #due: DueAlarm
+  readonly #due: WakeupTimer
   /** What was asked of whole batches is being done. */
   #steering = false
   #stopping = false
@@ -52,18 +52,18 @@ export class Worker {
     this.#board = new ProgressBoard(deps.notifier)
     this.#outage = new OutageWatch(deps.clock, options.leaseMs)
     const { concurrency: places, reserve = defaultReserve(places), meanMs } = options
-    this.#held = new HeldJobs(
+    this.#held = new LeasedJobs(
       { places, reserve, meanMs },
       { run: (held) => this.#run(held), stuck: () => this.#pump() },
     )
-    this.#due = new DueAlarm(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
-    this.#committer = new Committer(deps, {
+    this.#due = new WakeupTimer(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
+    this.#committer = new GroupCommit(deps, {
       order: (freed) => this.#order(freed),
       done: (outcomes, order, claimed) => {
         for (const outcome of outcomes) this.#held.drop(outcome)
         if (order !== null) this.#take(order, claimed)
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
-        if (outcomes.some(({ kind, hooked }) => kind === 'again' || hooked)) this.#due.look()
+        if (outcomes.some(({ kind, hasWebhook }) => kind === 'retry' || hasWebhook)) this.#due.look()
         if (order === null || order.passedOwners !== undefined || claimed.length === order.limit) this.#pump()
       },
     })
@@ -80,9 +80,9 @@ export class Worker {
         // Or of a large batch, whose jobs are made ready some at a time.
         this.#steer()
       }),
-      every(this.#options.beatMs, () => this.#beat(), this.#deps.log),
-      every(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
-      every(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
+      repeat(this.#options.beatMs, () => this.#beat(), this.#deps.log),
+      repeat(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
+      repeat(this.#options.retentionMs, () => this.#retain(), this.#deps.log),
     ]
     this.#due.look()
     this.#pump()
@@ -165,7 +165,7 @@ export class Worker {
     for (;;) {
       const order = this.#order(0)
       if (order === null) return
-      let claimed: readonly Claimed[] = []
+      let claimed: readonly ClaimedJob[] = []
       try {
         claimed = await claim(this.#deps, order)
       } finally {
@@ -180,7 +180,7 @@ export class Worker {
    * An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one; where there is none, for
    * those of the reserve.
    */
-  #order(freed: number): ClaimOrder | null {
+  #order(freed: number): ClaimRequest | null {
     if (this.#stopping || this.#spent) return null
     const limit = this.#held.room - this.#asked + freed
     if (limit > 0) return this.#ask({ limit })
@@ -192,18 +192,18 @@ export class Worker {
     return null
   }
 
-  #ask(order: Omit<ClaimOrder, 'lease' | 'leaseMs'>): ClaimOrder {
+  #ask(order: Omit<ClaimRequest, 'lease' | 'leaseMs'>): ClaimRequest {
     this.#asked += order.limit
     return { lease: `${this.#options.id}.${++this.#claims}`, leaseMs: this.#options.leaseMs, ...order }
   }
 
-  #take(order: ClaimOrder, claimed: readonly Claimed[]): void {
+  #take(order: ClaimRequest, claimed: readonly ClaimedJob[]): void {
     this.#asked -= order.limit
     const now = this.#deps.clock.now()
     for (const job of claimed) {
       const held = this.#held.hold(job, now)
       if (job.stopCode === null) this.#held.enqueue(held)
-      else this.#committer.add(unbegun(stoppedOutcome(job, job.stopCode)))
+      else this.#committer.add(notStarted(stoppedOutcome(job, job.stopCode)))
     }
     if (this.#stopping) this.#handBack(0)
     this.#held.fill()
@@ -211,10 +211,11 @@ export class Worker {
 
   /** Gives up what has waited for a place for so long. */
   #handBack(longerThanMs: number): void {
-    for (const job of this.#held.takeWaiting(longerThanMs)) this.#committer.add(unbegun(goOn(this.#deps.clock, job)))
+    for (const job of this.#held.takeWaiting(longerThanMs))
+      this.#committer.add(notStarted(continueLater(this.#deps.clock, job)))
   }
 
-  #run(held: HeldJob): void {
+  #run(held: LeasedJob): void {
     const { job, stop } = held
     const { clock, db, blobs } = this.#deps
     const progress = (percent: number, message: string, stage?: string) => {
@@ -232,7 +233,7 @@ export class Worker {
       progress,
       checkpoint,
       spent,
-      yield: nextTurn,
+      yield: yieldToEventLoop,
       clock,
       db,
       blobs,
@@ -274,7 +275,7 @@ export class Worker {
     }
   }
 
-  async #renew(beats: readonly Beat[]): Promise<void> {
+  async #renew(beats: readonly Heartbeat[]): Promise<void> {
     const now = this.#deps.clock.now()
     this.#board.stored(beats)
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
@@ -319,7 +320,7 @@ export class Worker {
   #steer(): void {
     if (this.#steering) return
     this.#steering = true
-    steerAll(this.#deps, () => !this.#stopping && !this.#spent)
+    advanceAllTransitions(this.#deps, () => !this.#stopping && !this.#spent)
       .catch((error: unknown) =>
         this.#deps.log.error({ err: error }, 'a batch could not be steered; the next sweep tries again'),
       )

@@ -1,10 +1,10 @@
 /** Following a batch: its stream, and its state by polling. One face for every operation. */
 import { type Context, Hono } from 'hono'
-import { CredentialWatch } from '../../http/auth/stream-auth-monitor.ts'
+import { StreamAuthMonitor } from '../../http/auth/stream-auth-monitor.ts'
 import { streamUrl } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readQuery } from '../../http/request/body.ts'
-import { isKnown } from '../../http/response/conditional.ts'
+import { matchesIfNoneMatch } from '../../http/response/conditional.ts'
 import { openEventStream, RETRY_AFTER_SECONDS, readCursor } from '../../http/response/event-stream.ts'
 import { readEnd, readPage } from '../../live/event-log.ts'
 import { type BatchState, readJobItems, readUnfinished } from '../../live/state.ts'
@@ -13,19 +13,19 @@ import { PollBatch, type StreamLink } from './follow-schemas.ts'
 import { findBatch } from './load-batch.ts'
 
 /** Jobs that a status answer lists. */
-const MOST_JOBS = 1_000
+const MAX_JOBS = 1_000
 /** Batches that the first event of a stream of all batches lists. */
-const MOST_BATCHES = 1_000
+const MAX_BATCHES = 1_000
 /** Events, anyone's, that a stream of all batches goes back at most. */
 const FURTHEST_BACK = 10_000
 /** Proxies commonly cut off what is silent for 30 seconds. */
 const LONGEST_WAIT_SECONDS = 25
 
-type StreamDeps = AppDeps & { readonly credentials: CredentialWatch }
+type StreamDeps = AppDeps & { readonly credentials: StreamAuthMonitor }
 
 /** `GET /stream`, `GET /:id`, `GET /:id/stream`; `POST /stream-token` and `POST /:id/stream-token` give their addresses for `EventSource`. */
 export function statusRoutes(deps: AppDeps): Hono<Env> {
-  const streams = { ...deps, credentials: new CredentialWatch(deps) }
+  const streams = { ...deps, credentials: new StreamAuthMonitor(deps) }
   return new Hono<Env>()
     .get('/stream', (c) => streamAll(c, streams))
     .post('/stream-token', (c) => link(c, deps, null))
@@ -57,7 +57,7 @@ async function streamAll(c: Context<Env, '/stream'>, deps: StreamDeps): Promise<
   if (cursor !== null && cursor > 0 && cursor <= end && cursor >= end - FURTHEST_BACK) {
     return openEventStream(c, deps, (sink) => deps.hub.followOwner(owner, end, sink, { cursor }))
   }
-  const batches = (await readUnfinished(deps.db, owner, MOST_BATCHES)).map(batchOf)
+  const batches = (await readUnfinished(deps.db, owner, MAX_BATCHES)).map(batchOf)
   const state = { success: true, batches }
   return openEventStream(c, deps, (sink) => deps.hub.followOwner(owner, end, sink, { state }))
 }
@@ -83,7 +83,7 @@ async function poll(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Response> {
     const etag = tagOf(batch)
     c.header('ETag', etag)
     c.header('Cache-Control', 'private, no-cache')
-    if (!isKnown(c, etag)) {
+    if (!matchesIfNoneMatch(c, etag)) {
       const state = await present(deps, batch)
       return c.json(after === undefined ? state : { ...state, ...(await eventsAfter(deps, batch, after)) })
     }
@@ -108,7 +108,7 @@ async function eventsAfter(deps: AppDeps, batch: BatchState, after: number) {
 
 async function present(deps: AppDeps, batch: BatchState): Promise<BatchStatus> {
   // After the batch, so that the jobs are never older than the tag says.
-  const items = await readJobItems(deps.db, deps.operations[batch.operation], batch.id, { after: 0, limit: MOST_JOBS })
+  const items = await readJobItems(deps.db, deps.operations[batch.operation], batch.id, { after: 0, limit: MAX_JOBS })
   return {
     success: true,
     batch: batchOf(batch),

@@ -1,6 +1,6 @@
 /** The items of a batch: which operation takes them, how large one may be, and how those of an open batch come in slices. */
 import type { Context } from 'hono'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { appendJobs, sealBatch, takesNoMore } from '../../engine/transitions/open-batches.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
@@ -14,11 +14,11 @@ import { AppendItems, SealBatch } from './schemas.ts'
 const ITEMS_A_COMMIT = 1_000
 
 /** Bytes of JSON that an item may have: what keeps it has a bound of its own on every home, and what it gives needs room beside it. */
-const MOST_ITEM_BYTES = 1_000_000
+const MAX_ITEM_BYTES = 1_000_000
 /** Bytes of lines that are added by one commit. */
 const COMMIT_BYTES = 1_000_000
 /** JSON may be longer written anew than it was sent, but no more than so many times: 1e20 becomes 21 digits. */
-const MOST_GROWTH = 5
+const MAX_GROWTH = 5
 
 /** An operation that takes items. */
 export type ItemOperation = Operation & { readonly fromItems: NonNullable<Operation['fromItems']> }
@@ -42,8 +42,8 @@ const utf8 = new TextEncoder()
  * @throws MillraceError INVALID_REQUEST naming the item
  */
 export async function checkItems(items: readonly unknown[], largest: number): Promise<void> {
-  if (largest * MOST_GROWTH <= MOST_ITEM_BYTES) return
-  const turn = new Turns(MOST_ITEM_BYTES)
+  if (largest * MAX_GROWTH <= MAX_ITEM_BYTES) return
+  const turn = new Turns(MAX_ITEM_BYTES)
   for (const [index, item] of items.entries()) await turn.after(checkSize(item, `items.${index}`))
 }
 
@@ -60,7 +60,7 @@ class Turns {
     this.#done += amount
     if (this.#done < this.#every) return
     this.#done = 0
-    await nextTurn()
+    await yieldToEventLoop()
   }
 }
 
@@ -68,12 +68,12 @@ class Turns {
 export function checkSize(value: unknown, field: string): number {
   const json = JSON.stringify(value) ?? ''
   // No character takes more than three bytes: most need no counting.
-  const bytes = json.length * 3 <= MOST_ITEM_BYTES ? 0 : utf8.encode(json).byteLength
-  if (bytes <= MOST_ITEM_BYTES) return json.length
+  const bytes = json.length * 3 <= MAX_ITEM_BYTES ? 0 : utf8.encode(json).byteLength
+  if (bytes <= MAX_ITEM_BYTES) return json.length
   const counted = (n: number) => n.toLocaleString('en')
   throw invalidRequest(
     field,
-    `${field}: expected at most ${counted(MOST_ITEM_BYTES)} bytes of JSON, and these are ${counted(bytes)}.`,
+    `${field}: expected at most ${counted(MAX_ITEM_BYTES)} bytes of JSON, and these are ${counted(bytes)}.`,
   )
 }
 
@@ -113,7 +113,7 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
       )
     }
     // A database on the same machine answers without letting go of the event loop.
-    await nextTurn()
+    await yieldToEventLoop()
     const { jobs, fault } = plan(operation, input, items, { from, received })
     if (jobs.length > 0) added += await appendJobs(deps, batch, from + received + 1, jobs)
     received += jobs.length
@@ -121,7 +121,7 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
   }
   try {
     for await (const { value, bytes } of readNdjson(c.req.raw.body ?? new Blob([]).stream())) {
-      if (bytes * MOST_GROWTH > MOST_ITEM_BYTES) checkSize(value, `items.${received + group.length}`)
+      if (bytes * MAX_GROWTH > MAX_ITEM_BYTES) checkSize(value, `items.${received + group.length}`)
       if (groupBytes + bytes > COMMIT_BYTES) await flush()
       group.push(value)
       groupBytes += bytes
@@ -165,7 +165,7 @@ export async function planItems(
   const jobs: JobPlan[] = []
   let first: BatchPlan | null = null
   for (let at = 0; at < items.length; at += ITEMS_A_COMMIT) {
-    await nextTurn()
+    await yieldToEventLoop()
     try {
       const plan = operation.plan(operation.fromItems(input, items.slice(at, at + ITEMS_A_COMMIT)))
       first ??= plan

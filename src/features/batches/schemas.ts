@@ -26,7 +26,7 @@ const Json = z.unknown()
 z.globalRegistry.add(Json, { id: 'Json' })
 
 /** Items that a batch can hold. */
-const MOST_ITEMS = 100_000_000
+const MAX_BATCH_ITEMS = 100_000_000
 
 /** Items that one request makes; more come in slices. docs/batches.md states it. */
 export const MAX_ITEMS = 100_000
@@ -89,7 +89,7 @@ const Page = {
 }
 
 /** Where a page of things that are numbered begins. */
-const Cursor = wholeNumber({ min: 0, max: MOST_ITEMS }).optional().describe('`next` of the page before.')
+const Cursor = wholeNumber({ min: 0, max: MAX_BATCH_ITEMS }).optional().describe('`next` of the page before.')
 
 /** `GET /api/batch`. */
 export const ListBatches = z.object({
@@ -127,7 +127,7 @@ export const ListResults = z.object({
 
 /** `POST /api/batch/:id/items`. */
 export const AppendItems = z.object({
-  from: wholeNumber({ min: 0, max: MOST_ITEMS })
+  from: wholeNumber({ min: 0, max: MAX_BATCH_ITEMS })
     .optional()
     .describe(
       'Place of the first item in the whole batch, from 0; may be left out while the batch is empty. The same slice sent again at the same place is not doubled.',
@@ -140,7 +140,7 @@ export const SealBatch = z
     total: z
       .int()
       .min(0)
-      .max(MOST_ITEMS)
+      .max(MAX_BATCH_ITEMS)
       .optional()
       .describe('How many items there should be; refused where there is another number.'),
   })

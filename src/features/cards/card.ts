@@ -1,6 +1,6 @@
 /** What a card has beside what it says: its id, its hash, its slug. */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { encodeSlug, hyphenated } from '../../formats/slug.ts'
+import { encodeSlug, slugify } from '../../formats/slug.ts'
 import type { NewCard } from './schemas.ts'
 
 const encoder = new TextEncoder()
@@ -44,7 +44,7 @@ export function slugMaker(batchId: string): (title: string, index: number) => st
   const tail = Number.parseInt(batchId.slice(24), 16).toString(36).padStart(10, '0')
   return (title, index) => {
     const suffix = `-${tail}${index.toString(36)}`
-    const words = hyphenated(title.slice(0, 4 * LONGEST_SLUG))
+    const words = slugify(title.slice(0, 4 * LONGEST_SLUG))
       .slice(0, LONGEST_SLUG - suffix.length)
       .replace(/^-|-$|[\uD800-\uDBFF]$/g, '')
     return encodeSlug(`${words === '' ? 'card' : words}${suffix}`)

@@ -6,19 +6,19 @@ import { uuidv7 } from 'uuidv7'
 import type { Upload } from '../../engine/transitions/submit.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import { parseRecord } from '../../formats/csv.ts'
-import { JsonElementScanner, TooMuchAround } from '../../formats/json-array-scanner.ts'
+import { JsonArrayScanner, SurroundingTooLarge } from '../../formats/json-array-scanner.ts'
 import { RecordScanner } from '../../formats/record-scanner.ts'
 import type { Slice } from '../../formats/slices.ts'
 import { streamOf, withoutByteOrderMark } from '../../formats/streams.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
-import { MAX_CARD_VALUES, MOST_CARD_BYTES, MOST_CARDS, MOST_STREAMED_CARDS } from './schemas.ts'
+import { MAX_CARD_VALUES, MAX_CARD_BYTES, MAX_CARDS, MAX_STREAMED_CARDS } from './schemas.ts'
 
 /** A slice is a job: small enough to run in a moment and to go into one statement, large enough that its commit is shared by many cards. */
 const SLICE = {
   records: 2_000,
   bytes: 1_000_000,
-  recordBytes: MOST_CARD_BYTES,
+  recordBytes: MAX_CARD_BYTES,
   // Read at once, as a slice of a JSON array is: up to a tenth of a second where its numbers are kept as they were written.
   values: MAX_CARD_VALUES,
   recordValues: MAX_CARD_VALUES,
@@ -32,11 +32,11 @@ export interface IntakeBounds {
 }
 
 /** Of a JSON object that holds the cards, as the seed has it. */
-const OBJECT_BOUNDS: IntakeBounds = { cards: MOST_CARDS, bytes: 64 * MB }
+const OBJECT_BOUNDS: IntakeBounds = { cards: MAX_CARDS, bytes: 64 * MB }
 /** Of a body that is nothing but cards: lines, CSV, a JSON array. */
-const STREAMED_BOUNDS: IntakeBounds = { cards: MOST_STREAMED_CARDS, bytes: 4_096 * MB }
+const STREAMED_BOUNDS: IntakeBounds = { cards: MAX_STREAMED_CARDS, bytes: 4_096 * MB }
 
-const MOST_HEADER_BYTES = 65_536
+const MAX_HEADER_BYTES = 65_536
 
 /** How a body came: elements of a JSON array, lines of NDJSON, records of a CSV. */
 export type IntakeForm = 'json' | 'lines' | 'csv'
@@ -159,7 +159,7 @@ async function keepJson(c: Context<Env>, blobs: BlobStore, streamed: IntakeBound
   const form = 'json'
   // A hash of the cards takes longer than finding them, and nobody looks at it where no key names the request.
   const hash = c.req.header('Idempotency-Key') === undefined ? null : new CardsHash()
-  const scanner = new JsonElementScanner('cards', SLICE, (cards) => hash?.add(cards))
+  const scanner = new JsonArrayScanner('cards', SLICE, (cards) => hash?.add(cards))
   const bounds = () => (scanner.isBody ? streamed : OBJECT_BOUNDS)
   const { upload, around } = await keep(c, blobs, { scanner, bounds, filename: FILENAMES[form] })
   const { slices, records: totalCards } = scanner
@@ -194,7 +194,7 @@ async function keep(
     return { upload: { key, filename, ...(await blobs.put(key, streamOf(scanned()))) }, around }
   } catch (error) {
     if (error instanceof SyntaxError) throw invalidRequest('body', `The body is not JSON: ${error.message}.`)
-    if (error instanceof TooMuchAround)
+    if (error instanceof SurroundingTooLarge)
       throw new MillraceError('TOO_LARGE', 'What stands beside the cards may hold 1 MB.')
     throw error
   }
@@ -229,7 +229,7 @@ async function readHeader(
   range: { readonly offset: number; readonly length: number } | null,
 ): Promise<string[]> {
   if (range === null) return []
-  if (range.length > MOST_HEADER_BYTES) throw invalidRequest('header', 'The header of the CSV is too long.')
+  if (range.length > MAX_HEADER_BYTES) throw invalidRequest('header', 'The header of the CSV is too long.')
   const text = await new Response(await blobs.get(key, range)).text()
   const names = parseRecord(text)?.map((name) => name.trim().toLowerCase()) ?? []
   const missing = REQUIRED.filter((name) => !names.includes(name))

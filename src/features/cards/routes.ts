@@ -22,7 +22,7 @@ import {
   type ImportOptions,
   ImportQuery,
   ImportRequest,
-  MOST_CARDS,
+  MAX_CARDS,
   RestoreRequest,
   type TaskAccepted,
 } from './schemas.ts'
@@ -204,7 +204,7 @@ async function exportCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   // NDJSON is taken as well; the sentence is the one that clients of the seed know.
   if (!isFormat(format)) throw invalidRequest('format', 'Invalid format. Must be one of: json, markdown, csv')
   const ids = asked.card_ids === undefined ? null : [...new Set(asked.card_ids)]
-  if ((asked.card_ids ?? []).length > MOST_CARDS) {
+  if ((asked.card_ids ?? []).length > MAX_CARDS) {
     throw invalidRequest('card_ids', 'Maximum 10,000 card IDs per export operation. Leave them out to export all cards')
   }
   const totalCards = ids === null ? await countCards(deps.db, c.get('caller').owner) : ids.length
@@ -237,8 +237,7 @@ async function changeCards(
 ): Promise<Response> {
   const ids = [...new Set(asked.ids)]
   if (ids.length === 0) throw invalidRequest('card_ids', `No card IDs provided for ${asked.noun}`)
-  if (asked.ids.length > MOST_CARDS)
-    throw invalidRequest('card_ids', `Maximum 10,000 cards per ${asked.verb} operation`)
+  if (asked.ids.length > MAX_CARDS) throw invalidRequest('card_ids', `Maximum 10,000 cards per ${asked.verb} operation`)
   const { response } = await begin(c, deps, {
     operation: `cards.${asked.verb}`,
     request: { ids, soft: asked.soft },

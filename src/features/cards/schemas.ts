@@ -4,21 +4,21 @@ import { Instant, list, optional, text, withDefault } from '../../http/request/f
 import { WebhookRequest } from '../../http/request/webhook-request.ts'
 
 /** Cards that one JSON body imports, and ids that one delete, restore or export names. */
-export const MOST_CARDS = 10_000
+export const MAX_CARDS = 10_000
 /** Cards that one streamed body (NDJSON, CSV) imports. */
-export const MOST_STREAMED_CARDS = 1_000_000
+export const MAX_STREAMED_CARDS = 1_000_000
 /** One card as it is sent. */
-export const MOST_CARD_BYTES = 1_000_000
+export const MAX_CARD_BYTES = 1_000_000
 /** Values and member names of one card, or of the metadata of one in a CSV. */
 export const MAX_CARD_VALUES = 50_000
 /** Failures that a result lists; all are counted. */
-export const MOST_ERRORS = 100
+export const MAX_ERRORS = 100
 
 /** How deep metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
-const MOST_METADATA_DEPTH = 100
+const MAX_METADATA_DEPTH = 100
 
 /** Whether a JSON value is nested no deeper than that. */
-export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean {
+export function isShallow(value: unknown, depth = MAX_METADATA_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
   for (const inner of Object.values(value)) if (!isShallow(inner, depth - 1)) return false
@@ -29,7 +29,7 @@ export function isShallow(value: unknown, depth = MOST_METADATA_DEPTH): boolean 
 const word = (bounds: { min?: number; max: number }) => z.string('Input should be text').trim().pipe(text(bounds))
 
 const OBJECT = 'Input should be an object'
-const TOO_DEEP = `Input should be nested at most ${MOST_METADATA_DEPTH} levels deep`
+const TOO_DEEP = `Input should be nested at most ${MAX_METADATA_DEPTH} levels deep`
 const isShallowEnough = (metadata: unknown) => isShallow(metadata)
 const FLAGS = 'Input should be true or false'
 
@@ -112,7 +112,7 @@ const words = list(text({ min: 1, max: 200 }), 1_000, {
   tooLong: 'Input should have at most 1000 items',
 })
 /** One more than there may be is let through, for the route to say so in the words that clients of the seed know. */
-const cardIds = list(CardId, MOST_CARDS, { notAList: 'Input should be an array of card ids', cut: true })
+const cardIds = list(CardId, MAX_CARDS, { notAList: 'Input should be an array of card ids', cut: true })
 
 /** `POST /bulk/export`. */
 export const ExportRequest = z.object({

@@ -11,13 +11,13 @@ import {
   type ExportResult,
   ImportError,
   type ImportResult,
-  MOST_CARDS,
-  MOST_ERRORS,
+  MAX_CARDS,
+  MAX_ERRORS,
   type UnfinishedExport,
   type WithheldExport,
 } from './schemas.ts'
 
-const MOST_INLINE_BYTES = 32 * 1024 * 1024
+const MAX_INLINE_BYTES = 32 * 1024 * 1024
 
 /** The result of an import, a delete or a restore. */
 export function presentResult(task: CardTask, found: CardTaskResult): ImportResult | DeleteResult {
@@ -43,7 +43,7 @@ export function presentResult(task: CardTask, found: CardTaskResult): ImportResu
 }
 
 function errorsOf<T>(one: z.ZodType<T>, found: CardTaskResult, lost: (found: CardTaskResult) => T[]): T[] {
-  return [...z.array(one).parse(found.errors), ...lost(found)].slice(0, MOST_ERRORS)
+  return [...z.array(one).parse(found.errors), ...lost(found)].slice(0, MAX_ERRORS)
 }
 
 const Slice = z.object({ first: z.int(), count: z.int() })
@@ -107,7 +107,7 @@ export async function presentExport(
 ): Promise<ExportParts> {
   const made = Exported.parse(first)
   const { url, expiresAt } = await artifactUrl(deps, owner, task.id)
-  const isSmall = made.cards <= MOST_CARDS && made.size <= MOST_INLINE_BYTES && !made.filename.endsWith('.gz')
+  const isSmall = made.cards <= MAX_CARDS && made.size <= MAX_INLINE_BYTES && !made.filename.endsWith('.gz')
   const result: ExportResult = {
     ...presentWithheld(task, first),
     download_url: url,

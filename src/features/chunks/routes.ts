@@ -1,11 +1,11 @@
 /** The chunk surface, `/api/chunks`: chunks by reference, many at once or one. */
 import { type Context, Hono } from 'hono'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { readBody } from '../../http/request/fastapi-validation.ts'
 import { Id } from '../../http/request/fields.ts'
-import { taggedJson } from '../../http/response/etag.ts'
+import { jsonWithETag } from '../../http/response/etag.ts'
 import type { Chunks } from '../../ports.ts'
 import { ChunkStore } from './chunk-store.ts'
 import { bulkChunks, findChunks, sourceTypeOf } from './chunks.ts'
@@ -28,7 +28,7 @@ export function chunkRoutes(deps: AppDeps): Hono<Env> {
     .post('/bulk', async (c) => {
       const references = readReferences(await readBody(c))
       const answer = await bulkChunks(chunks, c.get('caller').owner, references, c.req.raw.signal)
-      return taggedJson(c, answer)
+      return jsonWithETag(c, answer)
     })
     .post('/', async (c) => {
       const store = storeOf(c, chunks)
@@ -46,12 +46,12 @@ export function chunkRoutes(deps: AppDeps): Hono<Env> {
         limit: query.data.limit,
       })
       const typed = rows.map((row) => ({ ...row, source_type: sourceTypeOf(chunks.prefixes, String(row.id)) }))
-      return taggedJson(c, { chunks: typed, next_cursor: next })
+      return jsonWithETag(c, { chunks: typed, next_cursor: next })
     })
     .get('/:id', async (c: Context<Env, '/:id'>) => {
       const id = c.req.param('id')
       const answer = (await findChunks(chunks, c.get('caller').owner, [id], c.req.raw.signal)).get(id)
-      if (answer !== undefined && 'chunk' in answer) return taggedJson(c, answer.chunk)
+      if (answer !== undefined && 'chunk' in answer) return jsonWithETag(c, answer.chunk)
       const code =
         answer?.status === 400 ? 'INVALID_REQUEST' : answer?.status === 503 ? 'SERVICE_UNAVAILABLE' : 'NOT_FOUND'
       throw new MillraceError(code, answer?.error ?? 'Chunk not found')
@@ -102,7 +102,7 @@ async function readDocuments(body: unknown, { prefixes }: Chunks): Promise<Docum
   const utf8 = new TextEncoder()
   const entries: Iterable<[number, unknown]> = documents.entries()
   for (const [place, document] of entries) {
-    if (place % TURN_CHUNKS === TURN_CHUNKS - 1) await nextTurn()
+    if (place % TURN_CHUNKS === TURN_CHUNKS - 1) await yieldToEventLoop()
     const name = `chunks[${place}]`
     if (typeof document !== 'object' || document === null || Array.isArray(document)) {
       throw invalid(`${name} must be an object`)

@@ -7,7 +7,7 @@ import type { Operation } from '../../ports.ts'
 /** Items of one request, as the native surface takes them. */
 const MAX_ITEMS = 100_000
 
-const MOST_AMOUNT = 1e15
+const MAX_AMOUNT = 1e15
 
 const Item = z.strictObject({
   /** Given back as the job's result. */
@@ -21,7 +21,7 @@ const Item = z.strictObject({
   /** Fails at once and for good, with this message. */
   error: text({ min: 1, max: 1_000 }).optional(),
   /** A number added up over the batch; bounded, so that every sum is a number that JSON holds. */
-  amount: z.number().min(-MOST_AMOUNT).max(MOST_AMOUNT).default(1),
+  amount: z.number().min(-MAX_AMOUNT).max(MAX_AMOUNT).default(1),
 })
 const Request = z.object({ items: list(Item, MAX_ITEMS) })
 /** Jobs are kept as they were sent: what is left out of them is filled in when they run. */
@@ -32,7 +32,7 @@ export const echo: Operation = {
   concurrency: null,
   maxAttempts: 3,
   timeLimitMs: 90_000,
-  emptySummary: {},
+  summaryDefaults: {},
 
   plan(request) {
     const parsed = safeParse(Request, request)
@@ -61,7 +61,7 @@ export const echo: Operation = {
     return { result: item.value, summary: {}, tallies: { amount: item.amount } }
   },
 
-  totals: (tallies) => ({ amount: tallies.amount ?? 0 }),
+  batchTotals: (tallies) => ({ amount: tallies.amount ?? 0 }),
 
   merge: null,
 }

@@ -2,8 +2,8 @@
 import { type Context, Hono } from 'hono'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { isKnown } from '../../http/response/conditional.ts'
-import { partOf } from '../../http/response/ranges.ts'
+import { matchesIfNoneMatch } from '../../http/response/conditional.ts'
+import { parseRange } from '../../http/response/ranges.ts'
 import { sendStream } from '../../http/response/streamed-response.ts'
 import { type Artifact, readArtifact } from './queries.ts'
 
@@ -19,21 +19,21 @@ const TYPES: Readonly<Record<string, string>> = {
 const GONE = 'There is no export with this id. It may have been deleted, not be ready yet, or belong to someone else.'
 
 /** `GET /:id`, `HEAD /:id`. */
-export function artifactRoutes(deps: Pick<AppDeps, 'db' | 'blobs' | 'log' | 'breakOff'>): Hono<Env> {
+export function artifactRoutes(deps: Pick<AppDeps, 'db' | 'blobs' | 'log' | 'abortResponse'>): Hono<Env> {
   return new Hono<Env>().get('/:id', async (c) => {
     const artifact = await readArtifact(deps.db, c.get('caller').owner, c.req.param('id'))
     if (artifact === null) throw new MillraceError('NOT_FOUND', GONE)
     const etag = `"${artifact.sha256}"`
     c.header('ETag', etag)
     c.header('Cache-Control', 'private, no-cache')
-    if (isKnown(c, etag)) return c.body(null, 304)
+    if (matchesIfNoneMatch(c, etag)) return c.body(null, 304)
     return send(c, deps, artifact, etag)
   })
 }
 
 async function send(
   c: Context<Env>,
-  deps: Pick<AppDeps, 'blobs' | 'log' | 'breakOff'>,
+  deps: Pick<AppDeps, 'blobs' | 'log' | 'abortResponse'>,
   { key, filename, size, createdAt }: Artifact,
   etag: string,
 ): Promise<Response> {
@@ -41,7 +41,7 @@ async function send(
   const condition = c.req.header('If-Range')
   const part =
     c.req.method === 'GET' && (condition === undefined || condition === etag || condition === modified)
-      ? partOf(c.req.header('Range'), size)
+      ? parseRange(c.req.header('Range'), size)
       : 'whole'
   c.header('Accept-Ranges', 'bytes')
   c.header('Last-Modified', modified)

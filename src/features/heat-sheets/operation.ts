@@ -30,7 +30,7 @@ export const heatSheet: Operation = {
   concurrency: null,
   maxAttempts: 3,
   timeLimitMs: TIME_LIMIT_MS,
-  emptySummary: { resultCode: null, eventCount: 0, meetName: null, cached: false },
+  summaryDefaults: { resultCode: null, eventCount: 0, meetName: null, cached: false },
 
   plan(request) {
     const { swimmer, documents } = Request.parse(request)
@@ -74,7 +74,7 @@ export const heatSheet: Operation = {
     )
   },
 
-  forget: forgetResults,
+  deleteOwnedRows: forgetResults,
 
   async run(job, ctx) {
     const { swimmer } = BatchInput.parse(job.batchInput)
@@ -91,7 +91,7 @@ export const heatSheet: Operation = {
     }
   },
 
-  totals: (tallies) => ({ totalEvents: tallies.events ?? 0 }),
+  batchTotals: (tallies) => ({ totalEvents: tallies.events ?? 0 }),
 
   merge: (batchInput, jobs) => merge(BatchInput.parse(batchInput).swimmer, jobs),
 }
@@ -107,7 +107,7 @@ async function extract(
   swimmer: string,
   document: OpenedDocument,
   reading: Reading | null,
-): Promise<RunResult | 'again'> {
+): Promise<RunResult | 'continue'> {
   const cache = new Cache(ctx, job.owner, document.md5)
   const subject = normalizeSwimmer(swimmer)
   const release = () => forget(ctx, { stretches: [], ...reading, document: document.fetched })
@@ -123,7 +123,7 @@ async function extract(
     const read = await readOn(ctx, document, reading)
     if ('reading' in read) {
       await ctx.checkpoint(read.reading)
-      return 'again'
+      return 'continue'
     }
     sheet = read.sheet
     kept = await cache.keepSheet(sheet)

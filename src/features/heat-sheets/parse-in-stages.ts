@@ -62,7 +62,7 @@ export async function forget(
 }
 
 /** As often a document may end the server that reads it. Fewer than a job may lose its server: those beside it, which did it no harm, go on. */
-const MOST_BEGUN = 3
+const MAX_BEGUN = 3
 
 /** Runs a task on the document within what is left of its CPU time. */
 type RunTask = (
@@ -112,21 +112,21 @@ class CpuBudget {
  * begun is written down first, and what was begun too often is not begun again.
  * @throws MillraceError TOO_LARGE; as `work` does
  */
-function inTurn<T>(ctx: RunContext, place: Reading, work: (budget: CpuBudget) => Promise<T>): Promise<T> {
-  const inPlace = ctx.compute.inPlace === true
+function withSlot<T>(ctx: RunContext, place: Reading, work: (budget: CpuBudget) => Promise<T>): Promise<T> {
+  const sharesServerMemory = ctx.compute.sharesServerMemory === true
   const begin = async () => {
-    if (inPlace && place.begun >= MOST_BEGUN) {
+    if (sharesServerMemory && place.begun >= MAX_BEGUN) {
       // Whoever tries again by hand begins anew.
       await ctx.checkpoint({ ...place, begun: 0 })
       throw new MillraceError('TOO_LARGE', 'The document needs too much memory: more than this server has.')
     }
-    if (inPlace) await ctx.checkpoint({ ...place, begun: place.begun + 1 })
+    if (sharesServerMemory) await ctx.checkpoint({ ...place, begun: place.begun + 1 })
     const budget = new CpuBudget(ctx, place.cpuMs)
     try {
       return await work(budget)
     } catch (error) {
       const isExceeded = budget.leftMs <= 0
-      const isKept = inPlace || place.cpuMs > 0 || (error instanceof MillraceError && error.transient)
+      const isKept = sharesServerMemory || place.cpuMs > 0 || (error instanceof MillraceError && error.transient)
       // What it failed with counts, whether or not this can be written. Whoever tries again by hand has a new budget.
       if (isKept && !ctx.signal.aborted) {
         await ctx.checkpoint({ ...place, cpuMs: isExceeded ? 0 : budget.spentMs }).catch(() => {})
@@ -134,7 +134,7 @@ function inTurn<T>(ctx: RunContext, place: Reading, work: (budget: CpuBudget) =>
       throw isExceeded ? budget.exceeded() : error
     }
   }
-  return ctx.compute.inTurn(begin, { signal: ctx.signal })
+  return ctx.compute.withSlot(begin, { signal: ctx.signal })
 }
 
 function readStretch(
@@ -144,7 +144,7 @@ function readStretch(
   cpuMs = 0,
 ): Promise<{ sheet: Sheet } | { reading: Reading }> {
   const place = before ?? { document: document.fetched, stretches: [], next: 1, letters: 0, pages: 1, begun: 0, cpuMs }
-  return inTurn(ctx, place, async (budget) => {
+  return withSlot(ctx, place, async (budget) => {
     const pdf = await document.bytes()
     const from = { page: place.next, letters: place.letters }
     const answer = await budget.run(
@@ -170,7 +170,7 @@ function tell(ctx: RunContext, value: unknown): void {
 /** Null where some of the pages are gone. */
 function parsePages(ctx: RunContext, reading: Reading): Promise<Sheet | null> {
   ctx.progress(95, `Putting ${reading.pages} pages together`)
-  return inTurn(ctx, reading, async (budget) => {
+  return withSlot(ctx, reading, async (budget) => {
     const stretches: Uint8Array<ArrayBuffer>[] = []
     for (const key of reading.stretches) {
       const bytes = await readBlob(ctx, key)

@@ -6,7 +6,7 @@ import { Id, Instant, list, optional, text, withDefault } from '../../http/reque
 export const ACTIVITY_TYPES = ['cognitive', 'motor', 'social', 'language', 'creative', 'sensory'] as const
 
 /** Most activities, participations or notes that one request makes. */
-export const MOST_CREATED = 1_000
+export const MAX_CREATED = 1_000
 
 const Months = z.int().min(0).max(1200)
 const People = z.int().min(1).max(10_000)

@@ -5,9 +5,9 @@ import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { checkFields, readFields } from '../../http/request/fastapi-validation.ts'
 import { list } from '../../http/request/fields.ts'
-import { taggedJson } from '../../http/response/etag.ts'
+import { jsonWithETag } from '../../http/response/etag.ts'
 import { findRows, readPage } from '../../rows/owned-rows.ts'
-import { ListRows, MOST_CREATED } from './activities.ts'
+import { ListRows, MAX_CREATED } from './activities.ts'
 import { createRows } from './queries/create.ts'
 import { TABLE_RESOURCES, type TableResource, type TableResourceName } from './tables.ts'
 
@@ -18,7 +18,7 @@ import { TABLE_RESOURCES, type TableResource, type TableResourceName } from './t
  */
 export function collectionRoutes(deps: AppDeps, name: TableResourceName, key: string): Hono<Env> {
   const resource: TableResource = TABLE_RESOURCES[name]
-  const Body = z.object({ [key]: list(resource.create, MOST_CREATED) })
+  const Body = z.object({ [key]: list(resource.create, MAX_CREATED) })
   return new Hono<Env>()
     .post('/', async (c) => {
       const items = (await readFields(c, Body))[key] ?? []
@@ -27,12 +27,12 @@ export function collectionRoutes(deps: AppDeps, name: TableResourceName, key: st
     .get('/', async (c) => {
       const { cursor, limit } = checkFields('query', c.req.query(), ListRows)
       const { rows, next } = await readPage(deps.db, resource, c.get('caller').owner, { after: cursor, limit })
-      return taggedJson(c, { [key]: rows, next_cursor: next })
+      return jsonWithETag(c, { [key]: rows, next_cursor: next })
     })
     .get('/:id', async (c: Context<Env, '/:id'>) => {
       const id = c.req.param('id')
       const row = (await findRows(deps.db, resource, c.get('caller').owner, [id])).get(id)
       if (row === undefined) throw new MillraceError('NOT_FOUND', `${resource.noun} with id ${id} not found`)
-      return taggedJson(c, row)
+      return jsonWithETag(c, row)
     })
 }

@@ -18,7 +18,7 @@ export const resourceWrite: Operation = {
   concurrency: 1,
   maxAttempts: 3,
   timeLimitMs: 60_000,
-  emptySummary: { succeeded: 0, failed: 0 },
+  summaryDefaults: { succeeded: 0, failed: 0 },
 
   plan(request) {
     const { items, ...input } = Write.parse(request)
@@ -53,7 +53,7 @@ export const resourceWrite: Operation = {
     }
   },
 
-  totals: (tallies) => ({ total_succeeded: tallies.succeeded ?? 0, total_failed: tallies.failed ?? 0 }),
+  batchTotals: (tallies) => ({ total_succeeded: tallies.succeeded ?? 0, total_failed: tallies.failed ?? 0 }),
 
   merge(batchInput, jobs) {
     const results = jobs.flatMap(({ result }) => Result.parse(result).results)

@@ -1,6 +1,6 @@
 /** The batch-read surface, `/api/v1/batch`: many resources, or recommendations for many children, in one round trip. */
 import { type Context, Hono } from 'hono'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { submit } from '../../engine/transitions/submit.ts'
 import { readWebhookSecret } from '../../engine/webhooks.ts'
 import { MillraceError } from '../../errors.ts'
@@ -10,7 +10,7 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { readFields, readLongList } from '../../http/request/fastapi-validation.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
 import type { WebhookRequest } from '../../http/request/webhook-request.ts'
-import { tagged, taggedJson } from '../../http/response/etag.ts'
+import { jsonWithETag, textWithETag } from '../../http/response/etag.ts'
 import type { ReadableResource } from '../../rows/readable-resource.ts'
 import { planWrite, resourceWrite } from './operation.ts'
 import { parseFields, presentFound, readableTables } from './queries/batch-get.ts'
@@ -22,7 +22,7 @@ import {
   BatchUpdateFrame,
   type ItemResult,
   LooseId,
-  MOST_IDS,
+  MAX_IDS,
   type RecommendationResults,
   RecommendationsRequest,
   UpdateItem,
@@ -69,7 +69,7 @@ async function get(
   const found = await resource.find(c.get('caller').owner, ids, c.req.raw.signal)
   const results = presentFound(resource.noun, ids, found, parseFields(fields))
   const answer: Omit<BatchResults, 'processed_at'> = { resource_type, results, ...totals(results) }
-  return taggedJson(c, answer, processedAt(deps))
+  return jsonWithETag(c, answer, processedAt(deps))
 }
 
 async function recommendations(c: Context<Env>, deps: AppDeps): Promise<Response> {
@@ -93,7 +93,7 @@ async function recommendations(c: Context<Env>, deps: AppDeps): Promise<Response
     status_code: 200 as const,
   }))
   const answer: RecommendationResults = { results, ...totals(results), processed_at: generated_at }
-  return tagged(c, JSON.stringify([...found]), JSON.stringify(answer))
+  return textWithETag(c, JSON.stringify([...found]), JSON.stringify(answer))
 }
 
 const processedAt = (deps: AppDeps) => ({ processed_at: new Date(deps.clock.now()).toISOString() })
@@ -115,7 +115,7 @@ function withoutData(result: ItemResult): ItemResult {
 
 /** Up to 100 are written before the answer; more become a batch on the engine. */
 async function write(c: Context<Env>, deps: AppDeps, request: Write, webhook?: WebhookRequest): Promise<Response> {
-  if (request.items.length > MOST_IDS) return writeLater(c, deps, request, webhook)
+  if (request.items.length > MAX_IDS) return writeLater(c, deps, request, webhook)
   await c.get('admit')?.()
   const written = await writeNow(deps, c.get('caller').owner, request)
   // What was updated is told as it is now, fields that were not sent included: that is reading.
@@ -129,7 +129,7 @@ async function writeLater(c: Context<Env>, deps: AppDeps, request: Write, webhoo
     owner,
     operation: resourceWrite,
     request,
-    plan: () => planWrite(request, nextTurn),
+    plan: () => planWrite(request, yieldToEventLoop),
     options: webhook === undefined ? {} : { webhook },
     idempotency: idempotencyKey(c, { ...request, webhook }),
     admit: c.get('admit'),
@@ -141,7 +141,7 @@ async function writeLater(c: Context<Env>, deps: AppDeps, request: Write, webhoo
     batch_id: batchId,
     status: 'pending',
     total_requested: request.items.length,
-    message: `More than ${MOST_IDS} items are worked on as a batch. Follow it at status_url or stream_url; what became of each item is at results_url once it has ended.`,
+    message: `More than ${MAX_IDS} items are worked on as a batch. Follow it at status_url or stream_url; what became of each item is at results_url once it has ended.`,
     status_url: url,
     stream_url: `${url}/stream${token}`,
     results_url: `${url}/results`,

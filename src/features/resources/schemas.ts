@@ -5,16 +5,16 @@ import { WebhookRequest } from '../../http/request/webhook-request.ts'
 import { Activity } from './activities.ts'
 
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
-export const MOST_IDS = 100
+export const MAX_IDS = 100
 /** Most items of an `update` or `delete` at all; 10 MB hold hardly more. */
-const MOST_WRITES = 100_000
+const MAX_WRITES = 100_000
 /** Most children that one request for recommendations names. */
-const MOST_CHILDREN = 50
+const MAX_CHILDREN = 50
 
 /** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
 export const BatchGetRequest = z.object({
   resource_type: z.string(),
-  ids: list(z.string(), MOST_IDS),
+  ids: list(z.string(), MAX_IDS),
   fields: optional(z.string()).describe(
     'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
   ),
@@ -22,7 +22,7 @@ export const BatchGetRequest = z.object({
 
 /** `POST /api/v1/batch/activities/recommendations`. */
 export const RecommendationsRequest = z.object({
-  child_ids: list(z.string().min(1), MOST_CHILDREN),
+  child_ids: list(z.string().min(1), MAX_CHILDREN),
   max_recommendations: withDefault(z.int().min(1).max(20), 5),
   activity_types: optional(list(z.string(), 100)),
   child_age_months: optional(z.int().min(0).max(1200)),
@@ -39,20 +39,20 @@ export const UpdateItem = z.object({ id: LooseId, data: z.record(z.string(), z.u
 /** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
 export const BatchUpdateRequest = z.object({
   resource_type: z.string(),
-  items: list(UpdateItem, MOST_WRITES),
+  items: list(UpdateItem, MAX_WRITES),
   webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
 })
 
 /** `POST /api/v1/batch/delete`. */
 export const BatchDeleteRequest = z.object({
   resource_type: z.string(),
-  ids: list(LooseId, MOST_WRITES),
+  ids: list(LooseId, MAX_WRITES),
   webhook: optional(WebhookRequest),
 })
 
 /** The same, with items that are not looked at yet, because they may be many. */
-export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MOST_WRITES) })
-export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MOST_WRITES) })
+export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MAX_WRITES) })
+export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MAX_WRITES) })
 
 /** What became of one id. */
 export const ItemResult = z

@@ -1,13 +1,13 @@
 /** What an operator's monitoring reads: `GET /metrics`. */
 import { Hono } from 'hono'
-import { readLoad } from '../../engine/queue-depth.ts'
+import { readQueueDepth } from '../../engine/queue-depth.ts'
 import { encodeMetrics, type Metric, PROMETHEUS_TYPE } from '../../formats/prometheus.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 
 /** `GET /metrics`: depth of the queue, workers, streams, and what this process's worker did by operation. */
 export function metricsRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>().get('/metrics', async (c) => {
-    const { jobs, workers } = await readLoad(deps.db, deps.clock.now())
+    const { jobs, workers } = await readQueueDepth(deps.db, deps.clock.now())
     // Where the disk says nothing, the rest is still told.
     const space = await deps.disk?.space().catch(() => undefined)
     const metrics: Metric[] = [

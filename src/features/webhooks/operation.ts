@@ -31,10 +31,10 @@ export function webhook(others: Operations, answerMs = ANSWER_MS): Operation {
     concurrency: null,
     maxAttempts: DELIVERY_ATTEMPTS,
     timeLimitMs: 2 * answerMs + 30_000,
-    emptySummary: {},
+    summaryDefaults: {},
     fromItems: null,
     merge: null,
-    totals: () => ({}),
+    batchTotals: () => ({}),
 
     plan() {
       throw new MillraceError('INVALID_REQUEST', 'Deliveries are made by the batches that ask for them.')
@@ -63,7 +63,7 @@ export function webhook(others: Operations, answerMs = ANSWER_MS): Operation {
       throw new MillraceError('NOT_FOUND', 'The receiver answered 410 (gone), so it is told nothing more.')
     },
 
-    forget: (db, ids) => [db.run(sql`DELETE FROM webhooks WHERE id IN (SELECT value FROM json_each(${ids}))`)],
+    deleteOwnedRows: (db, ids) => [db.run(sql`DELETE FROM webhooks WHERE id IN (SELECT value FROM json_each(${ids}))`)],
   }
 }
 
@@ -151,7 +151,7 @@ function payload(row: EventRow, operation: Operation | undefined): WebhookPayloa
       operation: row.operation,
       ...(row.job_id === null ? {} : { jobId: row.job_id, sequence: row.job_sequence }),
       ...fields,
-      ...(ended ? { ...operation?.totals(tallies ?? {}), resultsUrl: `/api/batch/${row.batch_id}/results` } : {}),
+      ...(ended ? { ...operation?.batchTotals(tallies ?? {}), resultsUrl: `/api/batch/${row.batch_id}/results` } : {}),
     },
   })
 }

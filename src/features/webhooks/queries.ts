@@ -15,7 +15,7 @@ export interface DeliveryFilter {
 }
 
 const STATUSES: Readonly<Record<DeliveryStatus, SQL>> = {
-  pending: sql`j.status IN ('ready', 'scheduled', 'held')`,
+  pending: sql`j.status IN ('ready', 'scheduled', 'blocked')`,
   processing: sql`j.status = 'running'`,
   completed: sql`j.status = 'completed'`,
   failed: sql`j.status = 'failed'`,
@@ -74,7 +74,7 @@ export async function readDelivery(db: Database, owner: string, id: string): Pro
 function present(from: unknown): Delivery {
   const row = Row.parse(from)
   const last = row.last === null ? null : Last.parse(JSON.parse(row.last))
-  const waits = row.status === 'ready' || row.status === 'scheduled' || row.status === 'held'
+  const waits = row.status === 'ready' || row.status === 'scheduled' || row.status === 'blocked'
   return Delivery.parse({
     id: row.id,
     batchId: row.batch_id,

@@ -14,7 +14,7 @@ export interface Credential {
 const LOOK_EVERY_MS = 15_000
 
 /** Ends streams whose credential no longer opens them, within some 15 s. */
-export class CredentialWatch {
+export class StreamAuthMonitor {
   readonly #deps: { readonly db: Database; readonly clock: Clock; readonly log: Log }
   readonly #streams = new Map<Sink, Credential>()
   #timer: ReturnType<typeof setInterval> | undefined

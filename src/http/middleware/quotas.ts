@@ -7,7 +7,7 @@ import type { Clock, Database } from '../../ports.ts'
 import type { RateClass, RateLimits } from '../../rate-classes.ts'
 
 /** How a subject stands with a limit. */
-export interface Standing {
+export interface QuotaStatus {
   readonly class: RateClass
   readonly limit: number
   /** As far as this process knows: another may have taken more since it last looked. */
@@ -32,7 +32,7 @@ interface Held extends Window {
 
 const SHARE = 0.05
 /** Subjects remembered at once. Forgetting one costs it the rest of its block. */
-const MOST_HELD = 10_000
+const MAX_HELD = 10_000
 
 /** The limits of a server, as one process sees them. */
 export class Quotas {
@@ -58,7 +58,7 @@ export class Quotas {
   }
 
   /** How a subject stands, without taking anything. Null for a class that is not limited. */
-  async look(name: RateClass, subject: string): Promise<Standing | null> {
+  async peek(name: RateClass, subject: string): Promise<QuotaStatus | null> {
     const held = this.#of(name, subject)
     if (held === null) return null
     if (held.left === 0 && held.used < held.limit) held.used = await readUsed(this.#deps.db, held)
@@ -66,7 +66,7 @@ export class Quotas {
   }
 
   /** Takes one unit, unless there is none. Null for a class that is not limited. */
-  async take(name: RateClass, subject: string): Promise<Standing | null> {
+  async consume(name: RateClass, subject: string): Promise<QuotaStatus | null> {
     for (;;) {
       const held = this.#of(name, subject)
       if (held === null) return null
@@ -85,9 +85,9 @@ export class Quotas {
 
   /**
    * Gives back a unit that was taken for nothing.
-   * @param taken what {@link take} answered; a unit of an hour that is over is gone with it
+   * @param taken what {@link consume} answered; a unit of an hour that is over is gone with it
    */
-  async giveBack(name: RateClass, subject: string, taken: Standing | null): Promise<void> {
+  async refund(name: RateClass, subject: string, taken: QuotaStatus | null): Promise<void> {
     const held = this.#of(name, subject)
     if (held === null || taken?.resetAt !== held.startedAt + WINDOW_MS) return
     if (this.#blocks) {
@@ -98,7 +98,7 @@ export class Quotas {
     await returnUnits(this.#deps.db, held, 1)
   }
 
-  async #takeOne(held: Held): Promise<Standing> {
+  async #takeOne(held: Held): Promise<QuotaStatus> {
     const lease = await leaseUnits(this.#deps.db, held, { limit: held.limit, block: 1 })
     held.used = lease?.used ?? held.limit
     return standing(held, lease !== null)
@@ -122,7 +122,7 @@ export class Quotas {
     const key = `${name} ${subject}`
     const known = this.#held.get(key)
     if (known !== undefined) return known
-    const oldest = this.#held.size < MOST_HELD ? undefined : this.#held.keys().next().value
+    const oldest = this.#held.size < MAX_HELD ? undefined : this.#held.keys().next().value
     if (oldest !== undefined) this.#held.delete(oldest)
     const held: Held = { startedAt, class: name, subject, limit, left: 0, used: 0, coming: null }
     this.#held.set(key, held)
@@ -130,6 +130,6 @@ export class Quotas {
   }
 }
 
-function standing({ class: name, limit, used, left, startedAt }: Held, allowed: boolean): Standing {
+function standing({ class: name, limit, used, left, startedAt }: Held, allowed: boolean): QuotaStatus {
   return { class: name, limit, remaining: Math.max(0, limit - used) + left, resetAt: startedAt + WINDOW_MS, allowed }
 }

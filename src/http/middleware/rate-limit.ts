@@ -8,7 +8,7 @@ import { batches } from '../../schema/batches.ts'
 import type { Env } from '../context.ts'
 import type { Surfaces } from '../surface.ts'
 import type { MethodsOf } from './methods.ts'
-import type { Quotas, Standing } from './quotas.ts'
+import type { QuotaStatus, Quotas } from './quotas.ts'
 
 /**
  * Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. What is asked of no route
@@ -27,7 +27,7 @@ export function limitRequests(
     const created = surfaces.creationClass(method, path)
     if (created !== null && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
     const counted = created === null ? surfaces.rateClass(method, path) : null
-    if (counted !== null) pass(c, deps.clock, await quotas.take(counted, owner))
+    if (counted !== null) enforceLimit(c, deps.clock, await quotas.consume(counted, owner))
     return next()
   }
 }
@@ -40,15 +40,15 @@ async function limitCreation(
   name: RateClass,
   owner: string,
 ): Promise<void> {
-  const before = await quotas.look(name, owner)
-  if (before !== null && !before.allowed && !(await isSentAgain(c, deps.db, owner))) pass(c, deps.clock, before)
-  show(c, deps.clock, before)
+  const before = await quotas.peek(name, owner)
+  if (before !== null && !before.allowed && !(await isSentAgain(c, deps.db, owner))) enforceLimit(c, deps.clock, before)
+  setRateLimitHeaders(c, deps.clock, before)
   c.set('admit', async () => {
-    const taken = await quotas.take(name, owner)
-    pass(c, deps.clock, taken)
+    const taken = await quotas.consume(name, owner)
+    enforceLimit(c, deps.clock, taken)
     return async () => {
-      await quotas.giveBack(name, owner, taken)
-      show(c, deps.clock, await quotas.look(name, owner))
+      await quotas.refund(name, owner, taken)
+      setRateLimitHeaders(c, deps.clock, await quotas.peek(name, owner))
     }
   })
 }
@@ -69,8 +69,8 @@ async function isSentAgain(c: Context<Env>, db: Database, owner: string): Promis
  * Lets a request pass that is allowed.
  * @throws MillraceError RATE_LIMIT, with `Retry-After`
  */
-export function pass(c: Context<Env>, clock: Clock, standing: Standing | null): void {
-  show(c, clock, standing)
+export function enforceLimit(c: Context<Env>, clock: Clock, standing: QuotaStatus | null): void {
+  setRateLimitHeaders(c, clock, standing)
   if (standing === null || standing.allowed) return
   const retryAfter = secondsLeft(standing, clock)
   const what = `${standing.limit} an hour for "${standing.class}"`
@@ -83,7 +83,7 @@ export function pass(c: Context<Env>, clock: Clock, standing: Standing | null): 
  * Says how a caller stands: `X-RateLimit-*` (`Reset` in seconds since the epoch), and `RateLimit` and `RateLimit-Policy` as
  * draft-ietf-httpapi-ratelimit-headers-10 has them (`q` a window of `w` seconds; `r` left, `t` seconds until more).
  */
-function show(c: Context<Env>, clock: Clock, standing: Standing | null): void {
+function setRateLimitHeaders(c: Context<Env>, clock: Clock, standing: QuotaStatus | null): void {
   if (standing === null) return
   const { class: name, limit, remaining, resetAt } = standing
   c.header('X-RateLimit-Limit', String(limit))
@@ -93,4 +93,4 @@ function show(c: Context<Env>, clock: Clock, standing: Standing | null): void {
   c.header('RateLimit', `"${name}";r=${remaining};t=${secondsLeft(standing, clock)}`)
 }
 
-const secondsLeft = ({ resetAt }: Standing, clock: Clock) => Math.max(1, Math.ceil((resetAt - clock.now()) / 1_000))
+const secondsLeft = ({ resetAt }: QuotaStatus, clock: Clock) => Math.max(1, Math.ceil((resetAt - clock.now()) / 1_000))

@@ -1,7 +1,7 @@
 /** Reading what a request says: bodies and query strings, checked against their schema. */
 import type { Context } from 'hono'
 import type * as z from 'zod'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import { countNodes } from '../../formats/json-body.ts'
 import type { Env } from '../context.ts'
@@ -151,7 +151,7 @@ export async function* readNdjson(
       if (sinceTurn < TURN_BYTES && ++linesSinceTurn < TURN_LINES) continue
       sinceTurn = 0
       linesSinceTurn = 0
-      await nextTurn()
+      await yieldToEventLoop()
     }
     hold(chunk.subarray(start))
   }

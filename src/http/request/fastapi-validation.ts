@@ -1,7 +1,7 @@
 /** Reading bodies and query strings for surfaces that list every wrong field (status 422), as FastAPI's clients know it. */
 import type { Context } from 'hono'
 import type * as z from 'zod'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { MillraceError } from '../../errors.ts'
 import type { Env } from '../context.ts'
 import { demandJson } from './body.ts'
@@ -9,7 +9,7 @@ import { type FieldIssue, safeParse } from './fields.ts'
 import { type JsonBody, readJsonBody } from './json-body.ts'
 
 /** Issues that an answer lists. */
-const MOST_ISSUES = 100
+const MAX_ISSUES = 100
 
 /** JSON types as FastAPI's validation names them. */
 const TYPES: Readonly<Record<string, string>> = { array: 'list', boolean: 'bool', object: 'dict', record: 'dict' }
@@ -63,7 +63,7 @@ export async function readLongList<N extends string, T extends Readonly<Record<N
   const values = body[name]
   const items: I[] = []
   for (let first = 0; first < values.length; first += TURN_ITEMS) {
-    await nextTurn()
+    await yieldToEventLoop()
     for (const [place, value] of values.slice(first, first + TURN_ITEMS).entries()) {
       const parsed = safeParse(item, value)
       if (!parsed.success) throw unprocessable(['body', name, first + place], value, parsed.error)
@@ -85,7 +85,7 @@ export function checkFields<T>(place: string, value: unknown, schema: z.ZodType<
 
 /** What is wrong with a value that stands at `path`. */
 function unprocessable(path: readonly (string | number)[], value: unknown, error: z.ZodError): MillraceError {
-  const issues = error.issues.slice(0, MOST_ISSUES).map((issue): FieldIssue => {
+  const issues = error.issues.slice(0, MAX_ISSUES).map((issue): FieldIssue => {
     const loc = [...path, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]
     if (issue.code === 'invalid_type' && at(value, issue.path) === undefined) {
       return { loc, msg: 'Field required', type: 'missing' }

@@ -1,6 +1,6 @@
 /** Reads JSON bodies of any size up to their limit without holding the event loop: in slices, counting what they hold. */
 import type { Context } from 'hono'
-import { nextTurn } from '../../engine/chunked-work.ts'
+import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { MillraceError } from '../../errors.ts'
 import { type JsonBodyBounds, JsonBodyScanner, JsonBodyTooLarge, type JsonSlice } from '../../formats/json-body.ts'
 import type { Env } from '../context.ts'
@@ -61,7 +61,7 @@ async function scan(body: ReadableStream<Uint8Array>): Promise<JsonBody> {
       read += piece.byteLength
       if (read < TURN_BYTES) continue
       read = 0
-      await nextTurn()
+      await yieldToEventLoop()
     }
   }
   if (fault !== null) throw refusal(fault)

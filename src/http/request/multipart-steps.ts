@@ -33,7 +33,7 @@ export interface StepParser {
 
 const DASH = 45
 /** As many dashes as a closing line can have in a row: two before the boundary, 70 in it, two after. */
-const MOST_DASHES = 74
+const MAX_DASHES = 74
 
 /**
  * A parser for one body.
@@ -108,7 +108,7 @@ function prepend(dashes: number, piece: Uint8Array): Uint8Array {
 
 function trailingDashes(piece: Uint8Array): number {
   let count = 0
-  while (count < MOST_DASHES && piece.at(-1 - count) === DASH) count++
+  while (count < MAX_DASHES && piece.at(-1 - count) === DASH) count++
   return count
 }
 

@@ -1,7 +1,7 @@
 /** Answers with an `ETag`, so that a client that has the content already is spared it. */
 import type { Context } from 'hono'
 import type { Env } from '../context.ts'
-import { isKnown } from './conditional.ts'
+import { matchesIfNoneMatch } from './conditional.ts'
 
 /**
  * Answers JSON under a tag of its content, or 304 when the caller's `If-None-Match` names that tag. POSTs that only read are treated
@@ -9,14 +9,14 @@ import { isKnown } from './conditional.ts'
  * @param content what the tag is made of
  * @param rest fields of the answer that change each time, such as when it was made; the tag, which is weak then, leaves them out
  */
-export function taggedJson(c: Context<Env>, content: object, rest?: object): Promise<Response> {
+export function jsonWithETag(c: Context<Env>, content: object, rest?: object): Promise<Response> {
   const text = JSON.stringify(content)
-  if (rest === undefined) return tagged(c, text, text)
-  return tagged(c, text, `${text.slice(0, -1)},${JSON.stringify(rest).slice(1)}`)
+  if (rest === undefined) return textWithETag(c, text, text)
+  return textWithETag(c, text, `${text.slice(0, -1)},${JSON.stringify(rest).slice(1)}`)
 }
 
 /** Likewise, of JSON texts; the tag is weak where the answer is not the content itself. */
-export async function tagged(c: Context<Env>, content: string, answer: string): Promise<Response> {
+export async function textWithETag(c: Context<Env>, content: string, answer: string): Promise<Response> {
   const etag = `${content === answer ? '' : 'W/'}${await makeTag(new TextEncoder().encode(content))}`
   return answerTagged(c, etag, answer)
 }
@@ -30,7 +30,7 @@ export async function makeTag(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 /** Answers JSON whose tag is known, or 304. Bytes are sent as they are, without a copy a request. */
 export function answerTagged(c: Context<Env>, etag: string, answer: string | Uint8Array<ArrayBuffer>): Response {
   c.header('ETag', etag)
-  if (isKnown(c, etag)) return c.body(null, 304)
+  if (matchesIfNoneMatch(c, etag)) return c.body(null, 304)
   c.header('Content-Type', 'application/json')
   return c.body(answer)
 }

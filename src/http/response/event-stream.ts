@@ -1,9 +1,9 @@
 /** Answers that stay open: server-sent events. */
 import type { Context } from 'hono'
 import { MillraceError } from '../../errors.ts'
-import type { Following } from '../../live/stream-hub.ts'
+import type { StreamHub } from '../../live/stream-hub.ts'
 import type { Sink } from '../../ports.ts'
-import type { CredentialWatch } from '../auth/stream-auth-monitor.ts'
+import type { StreamAuthMonitor } from '../auth/stream-auth-monitor.ts'
 import type { Env, OpenSink } from '../context.ts'
 
 /** Nothing between server and client may hold back, change or keep a stream. */
@@ -36,7 +36,7 @@ const ownerFull = (max: number) =>
  */
 export function openEventStream(
   c: Context<Env>,
-  deps: { readonly hub: Following; readonly openSink: OpenSink; readonly credentials: CredentialWatch },
+  deps: { readonly hub: StreamHub; readonly openSink: OpenSink; readonly credentials: StreamAuthMonitor },
   follow: (sink: Sink) => void,
 ): Response {
   if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)

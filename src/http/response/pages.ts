@@ -49,7 +49,7 @@ export function publicPages(deps: Deps, quotas: Quotas) {
       takeBack()
       return c.html(document(page.title, page.body))
     }
-    const standing = await quotas.take('pages.miss', address)
+    const standing = await quotas.consume('pages.miss', address)
     if (standing?.allowed === false) return tooMany(c, Math.ceil((standing.resetAt - deps.clock.now()) / 1_000))
     return c.html(document('Not found', html`<p>There is nothing at this address, or no longer.</p>`), 404)
   }

@@ -7,7 +7,7 @@ export type Part = { readonly offset: number; readonly length: number } | 'whole
  * The part of `size` bytes that a `Range` header asks for. Several ranges, and units other than bytes, get the whole, as a server may.
  * @param header undefined when there is none
  */
-export function partOf(header: string | undefined, size: number): Part {
+export function parseRange(header: string | undefined, size: number): Part {
   const [, from = '', to = ''] = /^bytes=\s*(\d*)-(\d*)\s*$/i.exec(header ?? '') ?? []
   if (from === '' && to === '') return 'whole'
   if (from === '') {

@@ -16,19 +16,19 @@ export interface Sending {
  */
 export function sendStream(
   c: Context<Env>,
-  deps: Pick<AppDeps, 'log' | 'breakOff'>,
+  deps: Pick<AppDeps, 'log' | 'abortResponse'>,
   body: ReadableStream<Uint8Array>,
   { status = 200, length }: Sending = {},
 ): Response {
   if (length !== undefined) c.header('Content-Length', String(length))
   // Where nothing else breaks a connection off the platform does it, and a length is kept only for bodies of its own making.
-  if (deps.breakOff === undefined && length !== undefined) return c.body(body, status)
+  if (deps.abortResponse === undefined && length !== undefined) return c.body(body, status)
   return c.body(guarded(c, deps, body, length), status)
 }
 
 function guarded(
   c: Context<Env>,
-  deps: Pick<AppDeps, 'log' | 'breakOff'>,
+  deps: Pick<AppDeps, 'log' | 'abortResponse'>,
   body: ReadableStream<Uint8Array>,
   length: number | undefined,
 ): ReadableStream<Uint8Array> {
@@ -53,8 +53,8 @@ function guarded(
         } catch (error) {
           const fields = { err: error, requestId: c.get('requestId'), path: c.req.path }
           deps.log.error(fields, 'an answer broke off in the middle')
-          if (deps.breakOff === undefined) throw error
-          deps.breakOff(c.env)
+          if (deps.abortResponse === undefined) throw error
+          deps.abortResponse(c.env)
           controller.close()
         }
       },

@@ -7,7 +7,7 @@ import parseTask from '../../../src/features/heat-sheets/parse-task.ts'
 import { parseSheet } from '../../../src/features/heat-sheets/parser/parse.ts'
 import { Sheet } from '../../../src/features/heat-sheets/parser/sheet.ts'
 import { readPdfText } from '../../../src/formats/pdf-text.ts'
-import { mendText } from '../../../src/formats/text-layer.ts'
+import { normalizePdfText } from '../../../src/formats/text-layer.ts'
 import { heatSheet } from '../../server/sheets.ts'
 import { type Cells, centred, HEAD, HEADINGS, item, lines, page, row } from './pages.ts'
 
@@ -255,6 +255,6 @@ describe('text layers', () => {
     ['Καλλιϐη', 'Καλλιϐη'],
     ['O’Dell', 'O’Dell'],
   ])('mends %s', (layer, shown) => {
-    expect(mendText(layer)).toBe(shown)
+    expect(normalizePdfText(layer)).toBe(shown)
   })
 })

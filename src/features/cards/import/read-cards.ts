@@ -1,11 +1,11 @@
 /** Reads the cards of a slice, each checked or refused alone with the reason. */
-import { infuse, parseRecord } from '../../../formats/csv.ts'
+import { unescapeFormula, parseRecord } from '../../../formats/csv.ts'
 import { MAX_ELEMENT_DEPTH, readElements } from '../../../formats/json-array-scanner.ts'
 import { measureJson } from '../../../formats/json-body.ts'
-import { parseExact } from '../../../formats/lossless-json.ts'
+import { parseLossless } from '../../../formats/lossless-json.ts'
 import { splitRecords } from '../../../formats/record-scanner.ts'
 import { safeParse } from '../../../http/request/fields.ts'
-import { MAX_CARD_VALUES, MOST_CARD_BYTES, NewCard } from '../schemas.ts'
+import { MAX_CARD_VALUES, MAX_CARD_BYTES, NewCard } from '../schemas.ts'
 import { plainCard } from './card-fast-path.ts'
 
 /** What a record came to. */
@@ -15,7 +15,7 @@ export type ReadCard = { readonly card: NewCard } | { readonly title: string; re
 export type CardsForm = 'json' | 'lines' | 'csv'
 
 /** Why a card of more bytes is refused. A function, because a digit group is a matter of Intl, which takes several milliseconds to load. */
-export const tooLarge = () => `A card should have at most ${MOST_CARD_BYTES.toLocaleString('en')} bytes`
+export const tooLarge = () => `A card should have at most ${MAX_CARD_BYTES.toLocaleString('en')} bytes`
 /** Why a card of more values is refused. */
 export const tooManyValues = (what = 'A card') =>
   `${what} should have at most ${MAX_CARD_VALUES.toLocaleString('en')} values and names of members`
@@ -88,7 +88,7 @@ function fromLine(record: string): ReadCard {
   if (excess !== null) return { title: '', error: excess }
   let value: unknown
   try {
-    value = parseExact(record)
+    value = parseLossless(record)
   } catch {
     return { title: '', error: 'The line is not JSON' }
   }
@@ -101,7 +101,7 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
   if (fields.length !== header.length) {
     return { title: '', error: `The record has ${fields.length} fields, the header ${header.length}` }
   }
-  const cells = Object.fromEntries(header.map((name, at) => [name, infuse(fields[at] ?? '')]))
+  const cells = Object.fromEntries(header.map((name, at) => [name, unescapeFormula(fields[at] ?? '')]))
   const title = cells.title ?? ''
   const tags = cells.tags === undefined || cells.tags.trim() === '' ? [] : parseRecord(cells.tags)
   if (tags === null) return { title: shownTitle(title), error: 'tags: A quoted tag is not closed' }
@@ -110,7 +110,7 @@ function fromCsv(record: string, header: readonly string[]): ReadCard {
     const excess = excessOf(cells.metadata, 'Input')
     if (excess !== null) return { title: shownTitle(title), error: `metadata: ${excess}` }
     try {
-      value.metadata = parseExact(cells.metadata)
+      value.metadata = parseLossless(cells.metadata)
     } catch {
       return { title: shownTitle(title), error: 'metadata: Input should be a JSON object' }
     }

@@ -8,7 +8,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { jsonArrays } from '../../../formats/json-arrays.ts'
 import type { Database, Statement } from '../../../ports.ts'
 import { folded } from '../case-fold.ts'
-import { type ImportError, MOST_ERRORS, type NewCard } from '../schemas.ts'
+import { type ImportError, MAX_ERRORS, type NewCard } from '../schemas.ts'
 import { UNITS_A_TOKEN } from '../tables.ts'
 import { shownTitle } from './read-cards.ts'
 
@@ -171,7 +171,7 @@ function settle(db: Database, slice: ImportSlice, held: Guard): Statement[] {
       SELECT ${batchId}, ${sequence}, json_object('imported', n.imported, 'published', n.published, ${counts}),
         (SELECT json_group_array(json(e)) FROM (
           SELECT e FROM (SELECT value AS e FROM json_each(${JSON.stringify(slice.errors)}) ${duplicates})
-          ORDER BY e ->> 'index' LIMIT ${MOST_ERRORS}))
+          ORDER BY e ->> 'index' LIMIT ${MAX_ERRORS}))
       FROM (
         SELECT (SELECT count(*) FROM json_each(${brief}) r WHERE ${written}) AS imported,
           (SELECT count(*) FROM ${present} CROSS JOIN token_ledger t ON t.card_id = c.id AND t.batch_id = ${batchId} AND t.sequence = ${sequence}) AS published

@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import type { Attempt, Database, Operation, RunContext, RunResult, Statement } from '../../../ports.ts'
-import { MOST_ERRORS } from '../schemas.ts'
+import { MAX_ERRORS } from '../schemas.ts'
 import { forgetSlices } from '../slices.ts'
 
 const IDS_A_JOB = 500
@@ -71,7 +71,7 @@ function operation(name: string, changeOf: (task: z.infer<typeof Task>) => Chang
     concurrency: null,
     maxAttempts: 3,
     timeLimitMs: 5 * 60_000,
-    emptySummary: { cards: 0 },
+    summaryDefaults: { cards: 0 },
     fromItems: null,
 
     plan(request) {
@@ -82,9 +82,9 @@ function operation(name: string, changeOf: (task: z.infer<typeof Task>) => Chang
       return { input: task, facts: { totalCards: ids.length }, jobs: slices.map((input) => ({ input })) }
     },
 
-    forget: forgetSlices,
+    deleteOwnedRows: forgetSlices,
     run: (job, ctx) => run(job, ctx, changeOf(Task.parse(job.batchInput))),
-    totals: (tallies) => ({ cards: tallies.cards ?? 0 }),
+    batchTotals: (tallies) => ({ cards: tallies.cards ?? 0 }),
     merge: null,
   }
 }
@@ -110,7 +110,7 @@ async function run(job: Attempt, ctx: RunContext, change: Change): Promise<RunRe
           json_object(${change.done}, n, 'failed', ${cards} - n, 'cards', ${change.cards}),
           (SELECT json_group_array(json_object('card_id', value, 'error', ${NOT_FOUND})) FROM (
             SELECT value FROM json_each(${ids}) i WHERE NOT EXISTS (SELECT 1 FROM cards c WHERE ${mine} AND c.id = i.value)
-            ORDER BY i.key LIMIT ${MOST_ERRORS}))
+            ORDER BY i.key LIMIT ${MAX_ERRORS}))
         FROM (SELECT count(*) AS n, coalesce(sum(c.deleted_at IS NULL), 0) AS live FROM json_each(${ids}) i CROSS JOIN cards c ON ${mine} AND c.id = i.value)
         WHERE ${held}`),
       db.run(sql`

@@ -10,7 +10,7 @@ import { streamOf } from '../../../formats/streams.ts'
 import type { Attempt, BlobInfo, BlobStore, Operation, RunContext, RunResult } from '../../../ports.ts'
 import { CARD_FORMATS, type CardFormat } from '../export/formats.ts'
 import { allPages, type CardPage, pagesOf } from '../export/pages.ts'
-import { EXPORT_FORMATS, MOST_ERRORS } from '../schemas.ts'
+import { EXPORT_FORMATS, MAX_ERRORS } from '../schemas.ts'
 import { forgetSlices } from '../slices.ts'
 import { NOT_FOUND } from './delete.ts'
 
@@ -55,7 +55,7 @@ export const exportCards: Operation = {
   concurrency: null,
   maxAttempts: 3,
   timeLimitMs: 60 * 60_000,
-  emptySummary: { cards: 0 },
+  summaryDefaults: { cards: 0 },
   fromItems: null,
 
   plan(request) {
@@ -64,14 +64,14 @@ export const exportCards: Operation = {
     return { input, facts: { totalCards, format }, jobs: [{ input: {}, label: filename }] }
   },
 
-  forget: forgetSlices,
+  deleteOwnedRows: forgetSlices,
   run: (job, ctx) => run(job, ctx, Task.parse(job.batchInput)),
-  totals: (tallies) => ({ cards: tallies.cards ?? 0 }),
+  batchTotals: (tallies) => ({ cards: tallies.cards ?? 0 }),
   merge: null,
 }
 
 /** Made under the prefix of uploads: what a run that was cut off leaves there is swept. */
-async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult | 'again'> {
+async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult | 'continue'> {
   const format = CARD_FORMATS[task.format]
   const before = Place.safeParse(job.checkpoint).data ?? BEGINNING
   const writer = new Writer(job, ctx, task, before)
@@ -80,13 +80,13 @@ async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult
   const pieces = [...before.pieces, piece]
   if (!writer.ended) {
     await ctx.checkpoint({ ...writer.place, pieces })
-    return 'again'
+    return 'continue'
   }
   const whole = pieces.length === 1 ? { key: piece, info } : await join(ctx.blobs, pieces, task.gzip)
   if (whole === null) {
     // A piece was swept meanwhile.
     await ctx.checkpoint(null)
-    return 'again'
+    return 'continue'
   }
   return done(job, ctx, task, format, writer.place, whole)
 }
@@ -201,7 +201,7 @@ class Writer {
     place.cards += page.cards.length
     place.scanned += page.scanned
     place.failed += page.missing.length
-    const room = MOST_ERRORS - place.errors.length
+    const room = MAX_ERRORS - place.errors.length
     place.errors.push(...page.missing.slice(0, room).map((card_id) => ({ card_id, error: NOT_FOUND })))
     const percent = Math.min(99, (100 * place.scanned) / Math.max(1, this.#task.totalCards))
     this.#ctx.progress(percent, `${place.cards} cards`)

@@ -7,7 +7,7 @@ import { cardId, contentHash, slugMaker } from '../card.ts'
 import { folded } from '../case-fold.ts'
 import { readCards, tooLarge, tooManyValues } from '../import/read-cards.ts'
 import { DUPLICATE, type ImportRow, type ImportSlice, importStatements } from '../import/rows.ts'
-import { type ImportError, MOST_ERRORS } from '../schemas.ts'
+import { type ImportError, MAX_ERRORS } from '../schemas.ts'
 import { forgetSlices } from '../slices.ts'
 
 /** Cards between two reports of progress. */
@@ -45,7 +45,7 @@ export const importCards: Operation = {
   concurrency: 2,
   maxAttempts: 3,
   timeLimitMs: 5 * 60_000,
-  emptySummary: { cards: 0, failed: 0 },
+  summaryDefaults: { cards: 0, failed: 0 },
   fromItems: null,
 
   plan(request) {
@@ -57,7 +57,7 @@ export const importCards: Operation = {
     }
   },
 
-  forget: forgetSlices,
+  deleteOwnedRows: forgetSlices,
 
   async run(job, ctx) {
     const task = Task.parse(job.batchInput)
@@ -71,7 +71,7 @@ export const importCards: Operation = {
     ])
   },
 
-  totals: (tallies) => ({ cards: tallies.cards ?? 0 }),
+  batchTotals: (tallies) => ({ cards: tallies.cards ?? 0 }),
   merge: null,
 }
 
@@ -134,7 +134,7 @@ async function readRange(ctx: RunContext, key: string, range: { offset: number; 
 /** Settles duplicates within a slice: the first is kept, for `update` with the fields of the last. */
 function withoutRepeats(slice: ImportSlice): ImportSlice {
   const { onDuplicate } = slice
-  if (onDuplicate === null) return { ...slice, errors: slice.errors.slice(0, MOST_ERRORS) }
+  if (onDuplicate === null) return { ...slice, errors: slice.errors.slice(0, MAX_ERRORS) }
   const kept = new Map<string, ImportRow>()
   const repeats: ImportError[] = []
   for (const row of slice.rows) {
@@ -146,7 +146,7 @@ function withoutRepeats(slice: ImportSlice): ImportSlice {
     }
   }
   const fails = onDuplicate === 'fail'
-  const errors = [...slice.errors, ...(fails ? repeats : [])].sort((a, b) => a.index - b.index).slice(0, MOST_ERRORS)
+  const errors = [...slice.errors, ...(fails ? repeats : [])].sort((a, b) => a.index - b.index).slice(0, MAX_ERRORS)
   return {
     ...slice,
     rows: [...kept.values()],
@@ -174,6 +174,6 @@ async function wouldBe(
     return { counts: { valid, failed, ...(onDuplicate === 'skip' ? { skipped: again } : { updated: again }) }, errors }
   }
   const refused = doubles.map(({ index, card }) => ({ index, title: card.title, error: DUPLICATE }))
-  const all = [...errors, ...refused].sort((a, b) => a.index - b.index).slice(0, MOST_ERRORS)
+  const all = [...errors, ...refused].sort((a, b) => a.index - b.index).slice(0, MAX_ERRORS)
   return { counts: { valid, failed: failed + doubles.length }, errors: all }
 }

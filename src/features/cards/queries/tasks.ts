@@ -1,7 +1,7 @@
 /** Where a bulk task on cards stands, and what it came to. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database } from '../../../ports.ts'
-import { MOST_ERRORS, type TaskStatus } from '../schemas.ts'
+import { MAX_ERRORS, type TaskStatus } from '../schemas.ts'
 
 /** A task as the card surface sees it. */
 export interface CardTask {
@@ -63,7 +63,7 @@ export async function readCardTask(db: Database, owner: string, id: string): Pro
   const [lefts, running, failures] = await db.batch([
     db.all<{ left: number; waiting: number; error: string | null }>(sql`
       SELECT count(*) AS left, coalesce(sum(status <> 'running' AND error_code IS NOT NULL), 0) AS waiting, max(error_message) AS error
-      FROM jobs WHERE batch_id = ${row.id} AND status IN ('ready', 'scheduled', 'held', 'running')
+      FROM jobs WHERE batch_id = ${row.id} AND status IN ('ready', 'scheduled', 'blocked', 'running')
         AND (SELECT finished_at FROM batches WHERE id = ${row.id}) IS NULL`),
     db.all<{ cards: number }>(sql`
       SELECT coalesce(sum(progress_percent * coalesce(${CARDS_OF}, ${row.total})) / 100, 0) AS cards
@@ -121,9 +121,9 @@ export async function readCardTaskResult(db: Database, id: string): Promise<Card
       SELECT c.key AS name, sum(c.value) AS amount FROM card_slices s, json_each(s.counts) c WHERE s.batch_id = ${id} GROUP BY c.key`),
     db.all<{ error: string }>(sql`
       SELECT e.value AS error FROM card_slices s, json_each(s.errors) e
-      WHERE s.batch_id = ${id} AND s.errors <> '[]' ORDER BY s.sequence, e.key LIMIT ${MOST_ERRORS}`),
+      WHERE s.batch_id = ${id} AND s.errors <> '[]' ORDER BY s.sequence, e.key LIMIT ${MAX_ERRORS}`),
     db.all<{ input: string; error: string | null }>(
-      sql`SELECT input, error_message AS error FROM jobs WHERE ${lost} ORDER BY sequence LIMIT ${MOST_ERRORS}`,
+      sql`SELECT input, error_message AS error FROM jobs WHERE ${lost} ORDER BY sequence LIMIT ${MAX_ERRORS}`,
     ),
     db.all<{ cards: number | null }>(sql`SELECT sum(${CARDS_OF}) AS cards FROM jobs WHERE ${lost}`),
     db.all<{ result: string | null; checkpoint: string | null }>(

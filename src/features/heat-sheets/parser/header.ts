@@ -13,8 +13,8 @@ export interface SplitPage {
   readonly body: readonly TextItem[]
 }
 
-const MOST_HEAD_LINES = 8
-const MOST_FOOT_LINES = 4
+const MAX_HEAD_LINES = 8
+const MAX_FOOT_LINES = 4
 const PRINTED_BY = /MEET MANAGER|HY-?TEK|\bPage:? ?\d+/i
 const DOCUMENT =
   /^(meet program|psych sheet|heat sheet|program|start ?list|entry list|session|results|session report)\b/i
@@ -41,7 +41,7 @@ export function splitPage(page: TextPage): SplitPage {
   const lines = toLines(page.items, { page: page.number, column: 0, left: 0, end: page.width })
   const head: Line[] = []
   for (const line of lines) {
-    if (head.length >= MOST_HEAD_LINES || beginsBody(line)) break
+    if (head.length >= MAX_HEAD_LINES || beginsBody(line)) break
     const told = PRINTED_BY.test(line.text) || TITLE.test(line.text) || findDates(line.text, false) !== null
     if (!told && !isCentred(line, page)) break
     head.push(line)
@@ -51,7 +51,7 @@ export function splitPage(page: TextPage): SplitPage {
   const last = head.at(-1)
   const from = last ? last.y + 0.4 * last.size : Number.NEGATIVE_INFINITY
   const footers = lines
-    .slice(-MOST_FOOT_LINES)
+    .slice(-MAX_FOOT_LINES)
     .filter((line) => line.y > from && PRINTED_BY.test(line.text) && !beginsBody(line))
   const isFooter = (item: TextItem) => footers.some(({ y, size }) => Math.abs(item.y - y) < 0.35 * size)
   const body = page.items.filter((item) => item.y > from && !isFooter(item))

@@ -7,7 +7,7 @@ export interface Name {
 }
 
 /** A name of more words than this is split in its first ones only. */
-const MOST_WORDS = 10
+const MAX_WORDS = 10
 
 const APART: ReadonlyMap<string, string> = new Map([
   ['ø', 'o'],
@@ -67,7 +67,7 @@ export function readingsOf(name: string): Name[] {
 
 function splits(all: readonly string[]): Name[] {
   if (all.length < 2) return [{ given: [], last: all }]
-  return all.slice(1, MOST_WORDS).map((_, i) => ({ given: all.slice(0, i + 1), last: all.slice(i + 1) }))
+  return all.slice(1, MAX_WORDS).map((_, i) => ({ given: all.slice(0, i + 1), last: all.slice(i + 1) }))
 }
 
 /**

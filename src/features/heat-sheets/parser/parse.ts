@@ -12,7 +12,7 @@ import { PARSER_VERSION, type Sheet, type SheetEntry } from './sheet.ts'
 const SHORTEST_CUT = 15
 
 /** The largest meets have a tenth of it. */
-const MOST_ENTRIES = 50_000
+const MAX_ENTRIES = 50_000
 
 /** Marks names as long as the sheet's longest where several are: a narrow column cuts at a number of letters. */
 function markCut(entries: readonly SheetEntry[]): void {
@@ -41,8 +41,8 @@ export function readSheet(pages: readonly TextPage[]): { sheet: Sheet; reading: 
   }
   reader.finish()
   checkReading(reader, pages)
-  if (reader.entries.length > MOST_ENTRIES) {
-    throw new MillraceError('TOO_LARGE', `This sheet holds more than ${MOST_ENTRIES} entries, more than any meet has.`)
+  if (reader.entries.length > MAX_ENTRIES) {
+    throw new MillraceError('TOO_LARGE', `This sheet holds more than ${MAX_ENTRIES} entries, more than any meet has.`)
   }
   markCut(reader.entries)
   const { events, entries, leftovers } = reader

@@ -1,0 +1,51 @@
+/** Migrations that change rows, on a database file as the release before left it. */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { z } from 'zod'
+import { openLibsql } from '../../src/drivers/db-libsql.ts'
+
+const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+const Journal = z.looseObject({ entries: z.array(z.looseObject({ tag: z.string() })) })
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-migrations-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+/** Copies the migrations before the one named. */
+async function migrationsBefore(tag: string): Promise<string> {
+  const to = join(folder, 'drizzle')
+  await cp(MIGRATIONS, to, { recursive: true })
+  const file = join(to, 'meta', '_journal.json')
+  const journal = Journal.parse(JSON.parse(await readFile(file, 'utf8')))
+  const at = journal.entries.findIndex((entry) => entry.tag === tag)
+  expect(at).toBeGreaterThan(0)
+  await writeFile(file, JSON.stringify({ ...journal, entries: journal.entries.slice(0, at) }))
+  return to
+}
+
+it('names jobs that wait for their batch "blocked", and leaves the others as they are', async () => {
+  const url = pathToFileURL(join(folder, 'millrace.db')).href
+  const before = await openLibsql(url, { migrations: await migrationsBefore('0013_job-status-blocked') })
+  await before.db.run(sql`
+    INSERT INTO batches (id, owner, operation, status, input, total, facts, tallies, created_at)
+    VALUES ('b', 'local', 'echo', 'processing', 'null', 3, '{}', '{}', 1)`)
+  for (const [sequence, status] of ['ready', 'held', 'held'].entries()) {
+    await before.db.run(sql`
+      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, input, turn, max_attempts, created_at)
+      VALUES (${`j${sequence}`}, 'b', 'local', 'echo', ${sequence}, ${status}, '{}', 1, 3, 1)`)
+  }
+  before.close()
+  const { db, close } = await openLibsql(url, { migrations: MIGRATIONS })
+  expect(await db.all(sql`SELECT id, status FROM jobs ORDER BY sequence`)).toEqual([
+    { id: 'j0', status: 'ready' },
+    { id: 'j1', status: 'blocked' },
+    { id: 'j2', status: 'blocked' },
+  ])
+  close()
+})
