@@ -29,7 +29,7 @@ export function escapeFormula(value: string): string {
   return FORMULA.test(inner) ? `'${inner}` : inner
 }
 
-/** Takes away the apostrophes that `defuse` put there: `infuse(defuse(x))` is x. */
+/** Takes away the apostrophes that `escapeFormula` put there: `unescapeFormula(escapeFormula(x))` is x. */
 export function unescapeFormula(value: string): string {
   const inner = value.replace(INNER_DEFUSED, '$1')
   return DEFUSED.test(inner) ? inner.slice(1) : inner

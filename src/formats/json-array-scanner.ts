@@ -35,7 +35,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 export class SurroundingTooLarge extends Error {}
 
 /**
- * Reads the elements of a slice, their numbers as `parseExact` does.
+ * Reads the elements of a slice, their numbers as `parseLossless` does.
  * @throws SyntaxError when it is not JSON, or not UTF-8
  */
 export function readElements(bytes: Uint8Array): unknown[] {
@@ -116,7 +116,7 @@ export class JsonArrayScanner {
     return this.#isBody
   }
 
-  /** @throws SyntaxError, TooMuchAround */
+  /** @throws SyntaxError, SurroundingTooLarge */
   push(chunk: Uint8Array): void {
     this.#held.push({ at: this.#base, bytes: chunk })
     for (let at = 0; at < chunk.byteLength; ) {

@@ -62,7 +62,7 @@ export async function submitUntil(client: Wanted): Promise<void> {
     const kind = client.random()
     if (kind < 0.4) await whole(client, key, {})
     else if (kind < 0.65) await whole(client, key, { concurrency: between(client.random, 1, 4) })
-    else if (kind < 0.85) await inSlices(client, key)
+    else if (kind < 0.85) await runInChunks(client, key)
     else await documents(client, key)
     if (client.random() < 0.3) await steer(client)
     await pause(between(client.random, 0, 120))
@@ -88,7 +88,7 @@ async function whole(client: Wanted, key: string, options: Readonly<Record<strin
   client.ledger.promised.push({ key, batchId, operation: 'echo', items, jobs: items.length, cancelled: false })
 }
 
-async function inSlices(client: Wanted, key: string): Promise<void> {
+async function runInChunks(client: Wanted, key: string): Promise<void> {
   const options = client.random() < 0.5 ? { concurrency: 3 } : {}
   const body = JSON.stringify({ operation: 'echo', open: true, options })
   const batchId = await create(client, '/api/batch', key, () => ({ body, type: 'application/json' }))

@@ -12,7 +12,7 @@ import type { Slice } from '../../formats/slices.ts'
 import { streamOf, withoutByteOrderMark } from '../../formats/streams.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
-import { MAX_CARD_VALUES, MAX_CARD_BYTES, MAX_CARDS, MAX_STREAMED_CARDS } from './schemas.ts'
+import { MAX_CARD_BYTES, MAX_CARD_VALUES, MAX_CARDS, MAX_STREAMED_CARDS } from './schemas.ts'
 
 /** A slice is a job: small enough to run in a moment and to go into one statement, large enough that its commit is shared by many cards. */
 const SLICE = {

@@ -1,11 +1,11 @@
 /** Reads the cards of a slice, each checked or refused alone with the reason. */
-import { unescapeFormula, parseRecord } from '../../../formats/csv.ts'
+import { parseRecord, unescapeFormula } from '../../../formats/csv.ts'
 import { MAX_ELEMENT_DEPTH, readElements } from '../../../formats/json-array-scanner.ts'
 import { measureJson } from '../../../formats/json-body.ts'
 import { parseLossless } from '../../../formats/lossless-json.ts'
 import { splitRecords } from '../../../formats/record-scanner.ts'
 import { safeParse } from '../../../http/request/fields.ts'
-import { MAX_CARD_VALUES, MAX_CARD_BYTES, NewCard } from '../schemas.ts'
+import { MAX_CARD_BYTES, MAX_CARD_VALUES, NewCard } from '../schemas.ts'
 import { plainCard } from './card-fast-path.ts'
 
 /** What a record came to. */
