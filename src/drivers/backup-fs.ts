@@ -1,6 +1,6 @@
 /** Backup and restore of the embedded home: the database file and the folder of blobs. */
 import { chmod, constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 import { SIDE_FILES } from './data-files.ts'
@@ -61,16 +61,17 @@ export async function restore(source: string, dataDir: string): Promise<void> {
 /** Whether a folder holds a database. */
 export const holdsDatabase = (dataDir: string) => exists(join(dataDir, DATABASE))
 
-async function copyBlobs(from: string, to: string): Promise<void> {
-  const folder = join(from, BLOBS)
-  if (!(await exists(folder))) return
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = relative(folder, join(entry.parentPath, entry.name))
+/** @param under path of a folder of blobs, from `BLOBS` on */
+async function copyBlobs(from: string, to: string, under = BLOBS): Promise<void> {
+  const entries = await readdir(join(from, under), { withFileTypes: true }).catch(unlessGone)
+  for (const entry of entries ?? []) {
+    const path = join(under, entry.name)
     // What is still coming in belongs to no row yet.
-    if (!entry.isFile() || path.startsWith('~')) continue
-    const target = join(to, BLOBS, path)
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-    await copyPrivately(join(folder, path), target).catch(unlessGone)
+    if (entry.name.startsWith('~')) continue
+    if (entry.isDirectory()) await copyBlobs(from, to, path)
+    if (!entry.isFile()) continue
+    await mkdir(dirname(join(to, path)), { recursive: true, mode: 0o700 })
+    await copyPrivately(join(from, path), join(to, path)).catch(unlessGone)
   }
 }
 
@@ -80,7 +81,7 @@ async function copyPrivately(from: string, to: string): Promise<void> {
   await chmod(to, 0o600)
 }
 
-/** A blob may be deleted while others are copied. */
+/** Ignores a blob or a folder that is not there: servers may delete some while others are copied. */
 function unlessGone(error: unknown): void {
   if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
