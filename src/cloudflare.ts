@@ -34,6 +34,7 @@ import { openWorkerSink } from './drivers/sink-worker.ts'
 import { createDiskWatch } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
 import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
+import { forgetVanishedWorkers } from './engine/transitions/sweep.ts'
 import { nextWakeupAt } from './engine/worker/next-wakeup.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { Redactor } from './formats/redact.ts'
@@ -239,6 +240,7 @@ async function sweep(env: Bindings, ports: Ports, at: Date): Promise<void> {
   if (at.getUTCMinutes() === 0) {
     await warnOfDatabase(env, ports.log)
     const goOn = upTo(SWEEP_SHARE / 2)
+    await forgetVanishedWorkers(ports)
     for (const under of orphanPrefixes(at.getTime())) await sweepOrphans(ports, { under, goOn })
     // What was left while no cron came.
     if (at.getUTCHours() === 0) await sweepOrphans(ports, { goOn })

@@ -32,6 +32,8 @@ export interface BlobStore {
   delete(keys: readonly string[]): Promise<void>
   /** Keys under a prefix with their age, for sweeping what no row names. */
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>
+  /** Removes what puts of processes that are gone left half-written, and gives how many; absent where the store does so by itself. */
+  sweep?(): Promise<number>
 }
 
 /** Scripts and styles of our own pages, by name. A home that serves them by itself needs none of this. */

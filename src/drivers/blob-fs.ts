@@ -9,15 +9,22 @@ import { type FileHandle, mkdir, open, opendir, rename, rm, rmdir, stat, unlink 
 import { dirname, join, resolve } from 'node:path'
 import type { BlobInfo, BlobStore } from '../ports.ts'
 import { checkRange, isSegment, prefixOf, segmentsOf } from './blob-key.ts'
+import { MAX_UPLOAD_MS } from './upload-time.ts'
 
 // Keys are made of [A-Za-z0-9._-], so no key can name a file in here.
 const INCOMING = '~incoming'
 const READ_BYTES = 256 * 1024
-const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
 /**
- * Opens (and makes, if need be) a folder of blobs. What puts of dead processes left behind is cleaned up; several
- * processes may use one folder.
+ * Milliseconds without a write after which a half-written file is abandoned. Above what any put may last (an upload may take
+ * `MAX_UPLOAD_MS`, and no operation may run longer), so that one that waits for a slow line is spared, with as much again for clocks that
+ * disagree. Age is the only sign that every process can read which shares the folder: a process id means nothing in another container.
+ */
+export const ABANDONED_AFTER_MS = 2 * MAX_UPLOAD_MS
+
+/**
+ * Opens (and makes, if need be) a folder of blobs, and removes half-written files that are abandoned, as `sweep` does later. Several
+ * processes may use one folder, those of other containers and machines included.
  * @throws what the file system throws when the folder can't be made or read
  */
 export function createFsBlobStore(folder: string): BlobStore {
@@ -31,6 +38,7 @@ export function createFsBlobStore(folder: string): BlobStore {
       for (const path of keys.map((key) => pathOf(root, key))) await remove(root, path)
     },
     list: (prefix) => list(root, prefix),
+    sweep: async () => cleanIncoming(join(root, INCOMING)),
   }
 }
 
@@ -39,7 +47,7 @@ function pathOf(root: string, key: string): string {
 }
 
 async function put(root: string, path: string, body: ReadableStream<Uint8Array> | Uint8Array): Promise<BlobInfo> {
-  // The process id tells a later start whether the writer is still alive.
+  // The process id is for people who look into the folder; nothing is decided by it.
   const aside = join(root, INCOMING, `${process.pid}.${randomUUID()}`)
   try {
     const info = await writeAside(aside, body)
@@ -186,27 +194,17 @@ async function* walk(
   }
 }
 
-/**
- * Removes half-written files whose process is gone. A process id may be used anew (in a container it is often 1 at
- * every start), so a file that nobody wrote to for an hour goes as well.
- */
-function cleanIncoming(incoming: string): void {
+/** Removes what nobody wrote to for `ABANDONED_AFTER_MS`. @returns how many */
+function cleanIncoming(incoming: string): number {
+  let removed = 0
   for (const name of readdirSync(incoming)) {
     const path = join(incoming, name)
     const found = statSync(path, { throwIfNoEntry: false })
-    if (found === undefined) continue
-    const abandoned = Date.now() - found.mtimeMs > ABANDONED_AFTER_MS
-    if (abandoned || !isAlive(Number.parseInt(name, 10))) rmSync(path, { force: true, recursive: true })
+    if (found === undefined || Date.now() - found.mtimeMs <= ABANDONED_AFTER_MS) continue
+    rmSync(path, { force: true, recursive: true })
+    removed++
   }
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return codeOf(error) === 'EPERM'
-  }
+  return removed
 }
 
 /** For `catch`: null where there is no such file, a rethrow of everything else. */

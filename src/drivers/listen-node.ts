@@ -6,6 +6,7 @@ import { ConfigError } from '../config.ts'
 import { MillraceError } from '../errors.ts'
 import { closeIfUnread } from './connection-node.ts'
 import { Connections } from './connections-node.ts'
+import { MAX_UPLOAD_MS } from './upload-time.ts'
 
 /** Where to listen, and who answers. */
 export interface ListenOptions {
@@ -20,8 +21,6 @@ export interface ListenOptions {
   readonly connections?: Connections
 }
 
-/** A large upload over a slow line takes its time; Node would cut it off after five minutes. */
-const UPLOAD_MS = 60 * 60 * 1_000
 /** Time that a head may take beyond what an idle connection is kept, so that the two never race, in milliseconds. */
 const HEADERS_MARGIN_MS = 1_000
 /** Interval at which Node looks for requests that are late, in milliseconds. */
@@ -53,7 +52,8 @@ type Answering = ListenOptions & { readonly connections: Connections }
 function listenOn(port: number, options: Answering): Promise<Server> {
   const { host, connections } = options
   const server = createServer({
-    requestTimeout: UPLOAD_MS,
+    // Node would cut an upload off after five minutes.
+    requestTimeout: MAX_UPLOAD_MS,
     keepAliveTimeout: connections.keepAliveMs,
     headersTimeout: connections.keepAliveMs + HEADERS_MARGIN_MS,
     connectionsCheckingInterval: CHECK_MS,

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createFsBlobStore } from '../../src/drivers/blob-fs.ts'
+import { ABANDONED_AFTER_MS, createFsBlobStore } from '../../src/drivers/blob-fs.ts'
+import { MAX_UPLOAD_MS } from '../../src/drivers/upload-time.ts'
+import { operations } from '../../src/operations.ts'
 import { blobStoreContract } from '../contracts/blob-store.ts'
 
 setFlagsFromString('--expose-gc')
@@ -24,6 +26,12 @@ blobStoreContract('blob-fs', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-blobs-'))
   return { store: createFsBlobStore(folder), dispose: () => rm(folder, { recursive: true }) }
 })
+
+/** The id of a process that has ended. */
+const deadProcessId = () =>
+  new Promise<number>((done) => {
+    const child = execFile(process.execPath, ['-e', ''], () => done(child.pid ?? 0))
+  })
 
 describe('blob-fs on its own', () => {
   let folder: string
@@ -47,21 +55,36 @@ describe('blob-fs on its own', () => {
     expect(await readdir(join(folder, '~incoming'))).toEqual([])
   })
 
-  it('cleans up after dead processes at creation, and spares the living', async () => {
+  it('removes what nobody wrote to for longer than a put may last, at creation and by a sweep, and spares all else', async () => {
     const incoming = join(folder, '~incoming')
-    const dead = await new Promise<number>((done) => {
-      const child = execFile(process.execPath, ['-e', ''], () => done(child.pid ?? 0))
-    })
-    await writeFile(join(incoming, `${dead}.left`), 'half')
-    await writeFile(join(incoming, 'strange'), 'half')
-    await writeFile(join(incoming, `${process.pid}.busy`), 'half')
-    await writeFile(join(incoming, `${process.pid}.stale`), 'half')
-    await utimes(join(incoming, `${process.pid}.stale`), 0, 0)
+    const agoMs = { gone: ABANDONED_AFTER_MS + 60_000, slow: MAX_UPLOAD_MS + 60_000, fresh: 0 }
+    const dead = await deadProcessId()
+    // The process of another container: its id is here no process, or one of ours.
+    const write = async () => {
+      for (const [name, ms] of Object.entries(agoMs)) {
+        for (const id of [dead, process.pid]) {
+          const path = join(incoming, `${id}.${name}`)
+          await writeFile(path, 'half')
+          await utimes(path, (Date.now() - ms) / 1_000, (Date.now() - ms) / 1_000)
+        }
+      }
+    }
+    const spared = [dead, process.pid].flatMap((id) => [`${id}.slow`, `${id}.fresh`])
+    await write()
     const store = createFsBlobStore(folder)
-    expect(await readdir(incoming)).toEqual([`${process.pid}.busy`])
+    expect((await readdir(incoming)).toSorted()).toEqual(spared.toSorted())
+    await write()
+    expect(await store.sweep?.()).toBe(2)
+    expect((await readdir(incoming)).toSorted()).toEqual(spared.toSorted())
     const keys: string[] = []
     for await (const { key } of store.list('')) keys.push(key)
     expect(keys).toEqual(['file'])
+    for (const name of spared) await rm(join(incoming, name))
+  })
+
+  it('keeps half-written files for longer than any request and any operation may take', () => {
+    const limits = Object.values(operations).map(({ timeLimitMs }) => timeLimitMs)
+    expect(ABANDONED_AFTER_MS).toBeGreaterThan(Math.max(MAX_UPLOAD_MS, ...limits))
   })
 
   it('keeps every put that was answered, and no half of another, when its process is killed', async () => {
@@ -86,8 +109,11 @@ describe('blob-fs on its own', () => {
     })
     await new Promise((closed) => child.on('close', closed))
 
+    const incoming = join(place, '~incoming')
+    // Half-written ones go when they are old, since nobody can tell from elsewhere that their process is gone.
+    for (const name of await readdir(incoming)) await utimes(join(incoming, name), 0, 0)
     const store = createFsBlobStore(place)
-    expect(await readdir(join(place, '~incoming'))).toEqual([])
+    expect(await readdir(incoming)).toEqual([])
     const kept: string[] = []
     for await (const { key } of store.list('')) {
       kept.push(key)

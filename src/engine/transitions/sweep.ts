@@ -101,3 +101,11 @@ export async function knownWorkers(db: Database): Promise<{ id: string; host: st
 export async function signOut(db: Database, ids: readonly string[]): Promise<void> {
   await db.delete(workers).where(sql`id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`)
 }
+
+/** Milliseconds after which a worker without a heartbeat is forgotten, much longer than any lease. One that comes back signs in anew. */
+const FORGET_AFTER_MS = 24 * 60 * 60 * 1_000
+
+/** Strikes off workers that vanished where nobody could tell, such as in a container that is no more. */
+export async function forgetVanishedWorkers({ db, clock }: { db: Database; clock: Clock }): Promise<void> {
+  await db.delete(workers).where(sql`seen_at < ${clock.now() - FORGET_AFTER_MS}`)
+}

@@ -6,7 +6,7 @@ import { advanceAllTransitions, type StopCode } from '../transitions/bulk-transi
 import { type ClaimedJob, type ClaimRequest, claim } from '../transitions/claim.ts'
 import { type Heartbeat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
 import { sweepOrphans, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
-import { signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
+import { forgetVanishedWorkers, signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
 import { continueLater, endedAttempt, notStarted, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { GroupCommit } from './group-commit.ts'
 import { repeat } from './interval.ts'
@@ -343,7 +343,11 @@ export class Worker {
     const now = this.#deps.clock.now()
     if (now < this.#orphansDueAt) return
     this.#orphansDueAt = now + ORPHANS_EVERY_MS
+    await forgetVanishedWorkers(this.#deps)
     await sweepOrphans(this.#deps)
+    const abandoned = (await this.#deps.blobs.sweep?.()) ?? 0
+    if (abandoned > 0)
+      this.#deps.log.info({ files: abandoned }, 'removed half-written files of puts that ended without a word')
   }
 }
 
