@@ -1,6 +1,6 @@
 /** Everything a Node server does beside listening: its database, its worker, its streams and its app. */
 import { randomUUID } from 'node:crypto'
-import { availableParallelism, hostname } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
@@ -16,9 +16,10 @@ import { createLazyFetcher } from './drivers/fetch-lazy.ts'
 import { COMPUTE_CODE, COMPUTE_TASKS } from './drivers/files-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
+import { isProcessAlive, processHost } from './drivers/process-node.ts'
 import { watchDisk } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
-import { knownWorkers, signOut, sweepLeases } from './engine/transitions/sweep.ts'
+import { type RecoveryDeps, recoverOrphanedJobs } from './engine/worker/recover-orphaned-jobs.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { WORKER_TIMES } from './engine/worker/worker-options.ts'
 import type { Redactor } from './formats/redact.ts'
@@ -26,7 +27,7 @@ import { loadSigningKey } from './http/auth/secrets.ts'
 import type { AppDeps } from './http/context.ts'
 import { Hub } from './live/hub.ts'
 import { operations } from './operations.ts'
-import type { Clock, Database, Log, Notifier } from './ports.ts'
+import type { Clock } from './ports.ts'
 import { appSettings } from './settings.ts'
 
 const clock: Clock = { now: Date.now }
@@ -46,25 +47,16 @@ export interface RunningServer {
   stop(ms: number, drained: Promise<unknown>): Promise<void>
 }
 
-/** Takes back at once what processes of this machine held that are gone; without this their leases would have to run out. */
-async function succeed(deps: { db: Database; clock: Clock; notifier: Notifier; log: Log }): Promise<void> {
-  const gone = (await knownWorkers(deps.db)).filter(({ host, pid }) => host === hostname() && !isAlive(pid))
-  const ids = gone.map(({ id }) => id)
-  for (let taken = 1; ids.length > 0 && taken > 0; ) {
-    taken = await sweepLeases(deps, ids)
-    if (taken > 0) deps.log.info({ jobs: taken }, 'took back jobs of a process that is gone')
-  }
-  await signOut(deps.db, ids)
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // Someone else's process is there, but not ours to signal.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+/** Takes back jobs of processes that were killed, without keeping the start waiting. @returns a function that ends it */
+function recoverInBackground(deps: RecoveryDeps, identity: { id: string; host: string }): () => Promise<void> {
+  const ending = new AbortController()
+  const options = { ...identity, isAlive: isProcessAlive, signal: ending.signal }
+  const recovered = recoverOrphanedJobs(deps, options).catch((error: unknown) =>
+    deps.log.error({ err: error }, 'taking back jobs of processes that are gone failed; their leases will run out'),
+  )
+  return async () => {
+    ending.abort()
+    await recovered
   }
 }
 
@@ -113,8 +105,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
   }
-  await succeed(ports)
-  const identity = { id: randomUUID(), host: hostname(), pid: process.pid }
+  const identity = { id: randomUUID(), host: processHost(), pid: process.pid }
   const worker = new Worker(
     { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
     {
@@ -146,13 +137,14 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
     ...appSettings(config, { db, clock, signingKey }),
   })
   await worker.start()
+  const endRecovery = recoverInBackground(ports, identity)
   const stopWatching = watchDisk(disk, config.lowDiskBytes, log)
   return {
     fetch: (request, binding) => app.fetch(request, binding),
     async stop(ms, drained) {
       stopWatching()
       hub.close()
-      await Promise.all([worker.stop(ms), drained])
+      await Promise.all([worker.stop(ms), drained, endRecovery()])
       await compute.close()
       await tracing?.close(TRACES_MS)
       close()

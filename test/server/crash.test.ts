@@ -99,7 +99,7 @@ async function expectWhole(server: TestServer, batchId: string, seen: Follower):
 }
 
 describe('kill -9', () => {
-  it('in the middle of a batch loses nothing, counts nothing twice, and the next server goes on at once', async () => {
+  it('in the middle of a batch loses nothing, counts nothing twice, and the next server goes on before leases run out', async () => {
     const dataDir = await freshFolder()
     using link = await heldLink(await heatSheet({ meet: 'Held Meet', pages: PAGES }))
     const first = await start({ dataDir })

@@ -26,6 +26,8 @@ export interface StartOptions {
   /** Default: one that is free. */
   readonly port?: number
   readonly env?: Readonly<Record<string, string>>
+  /** A program, with its arguments, that is given the server's command line to run. Default: none. */
+  readonly runBy?: readonly string[]
 }
 
 /** How a process ended. */
@@ -152,8 +154,9 @@ export function freshFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'millrace-server-'))
 }
 
-function launch(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+function launch(args: readonly string[], env: Readonly<Record<string, string>>, runBy: readonly string[] = []) {
+  const [program = process.execPath, ...line] = [...runBy, process.execPath, ENTRY, ...args]
+  const child = spawn(program, line, {
     cwd: ROOT,
     env: environment(env),
     // At the edge the end of its input tells that the tests are gone.
@@ -179,11 +182,8 @@ function launch(args: readonly string[], env: Readonly<Record<string, string>>) 
 /** Starts a server and waits until it works: it listens before it has opened its database. */
 export async function startServer(options: StartOptions = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await freshFolder())
-  const { child, stdout, output, exit } = launch([], {
-    DATA_DIR: dataDir,
-    PORT: String(options.port ?? 0),
-    ...options.env,
-  })
+  const env = { DATA_DIR: dataDir, PORT: String(options.port ?? 0), ...options.env }
+  const { child, stdout, output, exit } = launch([], env, options.runBy)
   const url = await new Promise<string>((resolve, reject) => {
     stdout.on('data', () => {
       const found = /listens on (http:\/\/\S+)\n/.exec(output.text)?.[1]

@@ -5,6 +5,7 @@ import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
 import { runInChunks, withCooldown } from '../chunked-work.ts'
 import { observeTime } from '../database-time.ts'
 import { WINDOW_MS } from '../quotas.ts'
+import { forgetVanishedWorkers } from './sweep.ts'
 
 interface Deps {
   readonly db: Database
@@ -151,4 +152,12 @@ export async function sweepOrphans(
 export function orphanPrefixes(now: number): string[] {
   const last = Math.floor((now - ORPHAN_AFTER_MS) / 2 ** 24)
   return [last - 2, last - 1, last].map((time) => UPLOADS + time.toString(16).padStart(6, '0'))
+}
+
+/** Deletes what servers that are gone left behind: orphaned uploads, half-written files, their workers' rows. */
+export async function sweepLeftovers(deps: Deps): Promise<void> {
+  await forgetVanishedWorkers(deps)
+  await sweepOrphans(deps)
+  const files = (await deps.blobs.sweep?.()) ?? 0
+  if (files > 0) deps.log.info({ files }, 'removed half-written files of puts that were cut off')
 }

@@ -5,8 +5,8 @@ import { yieldToEventLoop } from '../chunked-work.ts'
 import { advanceAllTransitions, type StopCode } from '../transitions/bulk-transitions.ts'
 import { type ClaimedJob, type ClaimRequest, claim } from '../transitions/claim.ts'
 import { type Heartbeat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
-import { sweepOrphans, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
-import { forgetVanishedWorkers, signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
+import { sweepLeftovers, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
+import { signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
 import { continueLater, endedAttempt, notStarted, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
 import { GroupCommit } from './group-commit.ts'
 import { repeat } from './interval.ts'
@@ -343,11 +343,7 @@ export class Worker {
     const now = this.#deps.clock.now()
     if (now < this.#orphansDueAt) return
     this.#orphansDueAt = now + ORPHANS_EVERY_MS
-    await forgetVanishedWorkers(this.#deps)
-    await sweepOrphans(this.#deps)
-    const abandoned = (await this.#deps.blobs.sweep?.()) ?? 0
-    if (abandoned > 0)
-      this.#deps.log.info({ files: abandoned }, 'removed half-written files of puts that ended without a word')
+    await sweepLeftovers(this.#deps)
   }
 }
 
