@@ -24,10 +24,17 @@ export async function answerReadingOn(
   const { body } = request
   if (body === null || isSmall(request)) return respond(request)
   const rest = new Rest(body)
-  const init: RequestInit & { duplex: 'half' } = { body: rest.stream, duplex: 'half' }
-  const response = await respond(new Request(request, init))
+  const response = await respond(withBody(request, rest.stream))
   await rest.drop()
   return response
+}
+
+/** Copies a request. One of a method that has no body by the Fetch standard is copied without: no route reads it, and no `Request` holds it. */
+function withBody(request: Request, body: ReadableStream<Uint8Array>): Request {
+  const { method, headers, signal, url } = request
+  if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal })
+  const init: RequestInit & { duplex: 'half' } = { body, duplex: 'half' }
+  return new Request(request, init)
 }
 
 function isSmall({ headers }: Request): boolean {

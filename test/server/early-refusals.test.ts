@@ -1,7 +1,10 @@
 /** Refusals of requests whose body is still being sent: they arrive at every client, whatever it does first. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { curl, freshFolder, startServer, type TestServer } from './harness.ts'
@@ -95,4 +98,12 @@ describe.each(CASES)('%d to %s %s', (status, method, path, headers) => {
     const answer = await curl([...args, urlOf(status, path)])
     expect(answer.split('\n').at(-1)).toBe(String(status))
   })
+})
+
+it.each([1, 100_000, 3_000_000])('a body of %i bytes with a GET changes nothing of its answer', async (bytes) => {
+  const { hostname, port } = new URL(server.url)
+  const sent = request({ hostname, port, method: 'GET', path: '/healthz', headers: { 'Content-Length': bytes } })
+  sent.end(Buffer.alloc(bytes, 'x'))
+  const [answer] = await once(sent, 'response')
+  expect([answer.statusCode, JSON.parse(await text(answer))]).toEqual([200, { status: 'ok' }])
 })
