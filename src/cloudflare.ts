@@ -33,6 +33,7 @@ import { answerReadingOn } from './drivers/request-body-workers.ts'
 import { openWorkerSink } from './drivers/sink-worker.ts'
 import { createDiskWatch } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
+import { StorageQuota } from './engine/storage-quota.ts'
 import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from './engine/transitions/retention.ts'
 import { forgetVanishedWorkers } from './engine/transitions/sweep.ts'
 import { nextWakeupAt } from './engine/worker/next-wakeup.ts'
@@ -135,7 +136,7 @@ const loadOperations = async () => (await import('./operations.ts')).operations
 
 /** What every request, message and object is given. */
 async function portsOf(env: Bindings, ctx: ExecutionContext) {
-  const { allowPrivateUrls, logLevel, maxFetchesPerOwner, maxDocumentCpuSeconds } = configOf(env)
+  const { allowPrivateUrls, logLevel, maxFetchesPerOwner, maxDocumentCpuSeconds, maxBytesPerOwner } = configOf(env)
   const log = openLog(logLevel)
   const keepAlive = (work: Promise<unknown>) => ctx.waitUntil(work)
   const openDatabase = await databaseOf(env)
@@ -152,6 +153,7 @@ async function portsOf(env: Bindings, ctx: ExecutionContext) {
     fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls, perOwner: maxFetchesPerOwner }),
     compute: createInlineCompute(computeTasks, { documentCpuMs: maxDocumentCpuSeconds * 1_000 }),
     meter: new Meter(),
+    quota: new StorageQuota(db, maxBytesPerOwner),
     dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),
     notifier: createObjectNotifier(env.BATCHES, { keepAlive, log }),
   }

@@ -60,6 +60,7 @@ const dnsServers = list.refine(
   'a list of addresses of DNS servers, with a port where it is not 53, such as 10.0.0.2,127.0.0.1:5353,[::1]:5353',
 )
 const PER_OWNER = 'a whole number from 1 to 1000'
+const BYTES = 'a whole number of bytes, such as 10000000000, or 0 for no quota'
 const CPU_SECONDS = 'a whole number of seconds from 1 to 3600'
 const PLACES = 'a whole number from 1 to 1000'
 const RESERVE = 'a whole number from 0 to 1000'
@@ -101,6 +102,7 @@ const Variables = z.object({
     .min(1, CPU_SECONDS)
     .max(3600, CPU_SECONDS)
     .default(60),
+  MAX_BYTES_PER_OWNER: z.coerce.number(BYTES).int(BYTES).min(0, BYTES).optional(),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   // What an `Authorization` header can carry.
   MILLRACE_API_KEY: z
@@ -179,6 +181,8 @@ export interface Config {
   readonly maxFetchesPerOwner: number
   /** CPU time that one document may take. */
   readonly maxDocumentCpuSeconds: number
+  /** Bytes that are kept for an owner; 0 for no quota. */
+  readonly maxBytesPerOwner: number
   readonly auth: 'open' | 'keys'
   readonly apiKey: string | null
   readonly allowPrivateUrls: boolean
@@ -232,6 +236,9 @@ function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof 
 /** Connections that are taken beside one for every stream, so that streams alone never fill a server. */
 const CONNECTIONS_BESIDE_STREAMS = 2_000
 
+/** Bytes kept for an owner where nobody says it: so that a stranger with a key does not fill the disk alone. Under `open` there is one owner, whose disk it is. */
+const DEFAULT_BYTES_PER_OWNER = 10_000_000_000
+
 /** The ports that the printed clients of the five surfaces call. */
 const DEFAULT_PORTS = [8000, 3001]
 
@@ -269,6 +276,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dnsServers: v.DNS_SERVERS,
     maxFetchesPerOwner: v.MAX_FETCHES_PER_OWNER,
     maxDocumentCpuSeconds: v.MAX_DOCUMENT_CPU_SECONDS,
+    maxBytesPerOwner: v.MAX_BYTES_PER_OWNER ?? (auth === 'keys' ? DEFAULT_BYTES_PER_OWNER : 0),
     auth,
     apiKey: v.MILLRACE_API_KEY ?? null,
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,

@@ -22,6 +22,8 @@ const CODES = {
   METHOD_NOT_ALLOWED: { status: 405 },
   CONFLICT: { status: 409 },
   TOO_LARGE: { status: 413 },
+  /** More than an owner may keep: see `engine/storage-quota.ts`. */
+  QUOTA_EXCEEDED: { status: 413 },
   UNSUPPORTED_MEDIA_TYPE: { status: 415 },
   /** Read, but its fields are not what they should be; `details.issues` lists them. */
   UNPROCESSABLE: { status: 422 },

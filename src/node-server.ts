@@ -19,6 +19,7 @@ import { nodePeerAddress } from './drivers/peer-node.ts'
 import { isProcessAlive, processHost } from './drivers/process-node.ts'
 import { watchDisk } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
+import { StorageQuota } from './engine/storage-quota.ts'
 import { type RecoveryDeps, recoverOrphanedJobs } from './engine/worker/recover-orphaned-jobs.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { WORKER_TIMES } from './engine/worker/worker-options.ts'
@@ -102,6 +103,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
     compute,
     log,
     meter: new Meter(),
+    quota: new StorageQuota(db, config.maxBytesPerOwner),
     dispatcher: createLocalDispatcher(),
     notifier: createMemoryNotifier(),
   }

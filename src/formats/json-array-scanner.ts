@@ -3,7 +3,7 @@
  * later, each alone. The body is either that array, or an object with it as a member. Holds one slice at a time, however long the array.
  */
 import { parseLossless } from './lossless-json.ts'
-import { type Slice, type SliceBounds, Slicer } from './slices.ts'
+import { type ScannedSizes, type Slice, type SliceBounds, Slicer } from './slices.ts'
 
 const QUOTE = 34
 const COMMA = 44
@@ -109,6 +109,12 @@ export class JsonArrayScanner {
   /** Elements found so far. */
   get records(): number {
     return this.#slicer.records
+  }
+
+  get sizes(): ScannedSizes {
+    const { records, oversize, oversizeBytes, firstOversize } = this.#slicer
+    const openBytes = this.#place === WITHIN ? this.#base - this.#elementAt : 0
+    return { records, oversize, oversizeBytes, firstOversize, openBytes }
   }
 
   /** Whether the body is the array itself, as far as it was seen. */

@@ -2,7 +2,7 @@
  * Finds the records of a body (lines, or CSV records with their line breaks inside quotes) while its bytes stream by, and groups them
  * into slices: byte ranges that can be read later, each alone. Keeps no more than the list of slices.
  */
-import { type Slice, type SliceBounds, Slicer } from './slices.ts'
+import { type ScannedSizes, type Slice, type SliceBounds, Slicer } from './slices.ts'
 
 /** How records are told apart: by line ends, or as CSV. */
 export type RecordForm = 'lines' | 'csv'
@@ -49,6 +49,11 @@ export class RecordScanner {
   /** Records found so far, the header not among them. */
   get records(): number {
     return this.#slicer.records
+  }
+
+  get sizes(): ScannedSizes {
+    const { records, oversize, oversizeBytes, firstOversize } = this.#slicer
+    return { records, oversize, oversizeBytes, firstOversize, openBytes: this.#base - this.#recordStart }
   }
 
   /** In a CSV that ends inside quotes, the line on which they were opened, from 1; else null. */

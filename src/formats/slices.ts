@@ -25,6 +25,19 @@ export interface SliceBounds {
   readonly recordValues?: number
 }
 
+/** What a body holds so far, for whoever bounds it while it streams by. */
+export interface ScannedSizes {
+  readonly records: number
+  /** Records of more bytes than a record may have. */
+  readonly oversize: number
+  /** Bytes that they have together. */
+  readonly oversizeBytes: number
+  /** Number of the first of them, from 0; null for none. */
+  readonly firstOversize: number | null
+  /** Bytes so far of the record that has not ended. */
+  readonly openBytes: number
+}
+
 /** Takes the places of records in their order, gives slices. */
 export class Slicer {
   readonly slices: Slice[] = []
@@ -32,6 +45,10 @@ export class Slicer {
   records = 0
   /** Values in the open slice. */
   #values = 0
+  /** Records of more bytes than a record may have: how many, their bytes together, and the first of them, counted from 0. */
+  oversize = 0
+  oversizeBytes = 0
+  firstOversize: number | null = null
   readonly #bounds: SliceBounds
   #open: { first: number; count: number; offset: number; end: number } | null = null
 
@@ -48,7 +65,13 @@ export class Slicer {
     const first = this.records++
     if (end - start > recordBytes || values > recordValues) {
       this.close()
-      const excess = end - start > recordBytes ? {} : { excess: 'values' as const }
+      const isLong = end - start > recordBytes
+      if (isLong) {
+        this.oversize++
+        this.oversizeBytes += end - start
+        this.firstOversize ??= first
+      }
+      const excess = isLong ? {} : { excess: 'values' as const }
       this.slices.push({ first, count: 1, offset: start, length: end - start, oversize: true, ...excess })
       return
     }

@@ -45,3 +45,17 @@ export async function* withoutByteOrderMark(chunks: AsyncIterable<Uint8Array>): 
   }
   if (seen !== null && seen > 0) yield Uint8Array.from(BYTE_ORDER_MARK.slice(0, seen))
 }
+
+/** Passes a stream on, and tells `onBytes` of each chunk before it does; what that throws ends the stream, and cancels what it is made of. */
+export function countedStream(
+  stream: ReadableStream<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): ReadableStream<Uint8Array> {
+  async function* counted() {
+    for await (const chunk of stream) {
+      onBytes(chunk.byteLength)
+      yield chunk
+    }
+  }
+  return streamOf(counted())
+}

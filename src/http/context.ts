@@ -3,6 +3,7 @@
 import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
 import type { Meter } from '../engine/meter.ts'
+import type { StorageQuota } from '../engine/storage-quota.ts'
 import type { ReserveQuota } from '../engine/transitions/submit.ts'
 import type { StreamHub } from '../live/stream-hub.ts'
 import type {
@@ -126,6 +127,8 @@ export interface AppDeps {
     /** Whether this process may hold blocks of them that requests share: not where each request has its own I/O. */
     readonly blocks: boolean
   }
+  /** Bounds what is kept for each owner. Absent: nothing does, and nothing is told of it. */
+  readonly quota?: StorageQuota
   /** What is known of the disk; absent where nothing is. */
   readonly disk?: Disk
   /** Absent: all callers without a name count as one. */

@@ -51,6 +51,8 @@ export const batches = sqliteTable(
     /** Head start of its jobs over the owner's others, in turns. */
     priority: integer().notNull().default(0),
     maxAttempts: integer('max_attempts'),
+    /** Bytes of JSON that its jobs were given, counted against its owner's quota. */
+    inputBytes: integer('input_bytes').notNull().default(0),
     /** When its jobs may begin. */
     runAt: integer('run_at'),
     /** The caller's own id for it: creating it again answers this batch, and it may stand wherever an id is taken. */

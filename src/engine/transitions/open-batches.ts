@@ -3,11 +3,14 @@ import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { Clock, Database, Dispatcher, JobPlan, Notifier, Statement } from '../../ports.ts'
 import { jsonLists } from '../json.ts'
+import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 import { completeBatches } from './complete-batch.ts'
 import { unblockJobs } from './concurrency-limit.ts'
 import { insertJobs } from './submit.ts'
 
-type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier }
+type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier; quota?: StorageQuota }
+
+const utf8 = new TextEncoder()
 
 /** Every slice that comes in keeps an open batch open for this long, in milliseconds. */
 export const OPEN_MS = 60 * 60 * 1_000
@@ -23,7 +26,7 @@ interface Slice {
  * Adds jobs to an open batch, all or none. A job whose place is taken by the same one is passed over, so a slice may be sent again.
  * @param first place of the first of them in the batch, from 1
  * @returns how many were added
- * @throws MillraceError CONFLICT when the batch is sealed, or a place is taken by another job; `details.index` is that place, from 0
+ * @throws MillraceError QUOTA_EXCEEDED; CONFLICT when the batch is sealed, or a place is taken by another job; `details.index` is that place, from 0
  */
 export async function appendJobs(
   deps: Deps,
@@ -32,13 +35,18 @@ export async function appendJobs(
   jobs: readonly JobPlan[],
 ): Promise<number> {
   const slice = { batch, first, jobs }
+  const bytes = countBytes(jobs)
   try {
-    return await write(deps, slice, [whereFree(deps.db, slice)])
+    return await write(deps, slice, [whereFree(deps.db, slice)], sql`${bytes}`)
   } catch (error) {
     if (error instanceof MillraceError) throw error
     // Most slices come once, so only now are the jobs compared with those that are there.
     await refuseOthers(deps.db, slice)
-    return await write(deps, slice, whereSame(deps.db, slice))
+    // Those that are there were counted when they came.
+    const part = sql`${bytes} * ${addedOf(slice)} / ${jobs.length}`
+    return await commitWithin(deps.quota, { owner: batch.owner, bytes }, () =>
+      write(deps, slice, whereSame(deps.db, slice), part),
+    )
   }
 }
 
@@ -79,13 +87,22 @@ async function refuseOthers(db: Database, slice: Slice): Promise<void> {
   }
 }
 
-async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): Promise<number> {
-  const { db } = deps
+const addedOf = (slice: Slice) => sql`(${slice.jobs.length} - (SELECT count(*) FROM jobs WHERE ${placesOf(slice)}))`
+
+/** Bytes of JSON that jobs are given. */
+function countBytes(jobs: readonly JobPlan[]): number {
+  return jobs.reduce((sum, { input }) => sum + utf8.encode(JSON.stringify(input) ?? '').byteLength, 0)
+}
+
+/** @param bytes what the jobs that are added count against their owner's quota */
+async function write(deps: Deps, slice: Slice, demands: readonly Statement[], bytes: SQL): Promise<number> {
+  const { db, quota } = deps
   const { batch, first, jobs } = slice
   const now = deps.clock.now()
-  const added = sql`${jobs.length} - (SELECT count(*) FROM jobs WHERE ${placesOf(slice)})`
+  const added = addedOf(slice)
   const opened = db.all<{ added: number }>(sql`
-    UPDATE batches SET open_until = ${now + OPEN_MS}, progress_version = progress_version + 1, total = total + ${added}
+    UPDATE batches SET open_until = ${now + OPEN_MS}, progress_version = progress_version + 1, total = total + ${added},
+      input_bytes = input_bytes + ${bytes}
     WHERE id = ${batch.id} AND open_until IS NOT NULL AND stop_code IS NULL RETURNING ${added} AS added`)
   const [rows] = await db.batch([
     opened,
@@ -108,6 +125,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[]): P
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence < ${first})
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence > ${first + jobs.length - 1})`,
     ),
+    ...(quota?.check(batch.owner) ?? []),
   ])
   const row = rows[0]
   if (row === undefined) throw takesNoMore()

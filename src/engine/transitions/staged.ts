@@ -8,6 +8,7 @@ import { uuidv7 } from 'uuidv7'
 import type { Clock, Database, JobPlan, Statement } from '../../ports.ts'
 import { yieldToEventLoop } from '../chunked-work.ts'
 import type { Piece } from '../json.ts'
+import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 
 /** Jobs written by one commit: some 30 milliseconds. */
 export const MAX_COMMIT_JOBS = 2_000
@@ -18,12 +19,17 @@ const STAGING_MS = 10 * 60_000
 
 const utf8 = new TextEncoder()
 
+/** Rows of jobs for one commit, and the bytes that their JSON has. */
+export interface SizedPiece extends Piece {
+  readonly bytes: number
+}
+
 /** Writes the rows of jobs as JSON arrays for a commit each, one at a time as they are asked for. */
-export function* commitsOf(jobs: readonly JobPlan[]): Generator<Piece> {
+export function* commitsOf(jobs: readonly JobPlan[]): Generator<SizedPiece> {
   let first = 0
   let texts: string[] = []
   let bytes = 0
-  const piece = (): Piece => ({ json: `[${texts.join(',')}]`, first, rows: texts.length })
+  const piece = (): SizedPiece => ({ json: `[${texts.join(',')}]`, first, rows: texts.length, bytes })
   for (const { input, label } of jobs) {
     const text = JSON.stringify(label === undefined ? [uuidv7(), input] : [uuidv7(), input, label])
     const size = utf8.encode(text).byteLength + 1
@@ -42,34 +48,39 @@ export function* commitsOf(jobs: readonly JobPlan[]): Generator<Piece> {
 /** A create in stages. */
 export interface Staged {
   readonly batchId: string
+  readonly owner: string
   /** Inserts the batch, hidden until `hiddenUntil` and paused, so that its jobs are held. */
   readonly head: (hiddenUntil: number) => Statement
-  readonly pieces: Iterable<Piece>
+  readonly pieces: Iterable<SizedPiece>
   /** What is written when all jobs are there, by the commit that makes the batch visible. */
   readonly tail: readonly [Statement, ...Statement[]]
+  /** Bytes of files that come with it. */
+  readonly tailBytes: number
 }
 
 /**
  * Writes a batch in stages; when it answers, all of it is on disk.
- * @throws what the database throws; nothing of the batch is ever seen then
+ * @throws MillraceError QUOTA_EXCEEDED; what the database throws. Nothing of the batch is ever seen then
  */
-export async function createStaged({ db, clock }: { db: Database; clock: Clock }, staged: Staged): Promise<void> {
-  const { batchId, head, pieces, tail } = staged
+export async function createStaged(
+  { db, clock, quota }: { db: Database; clock: Clock; quota?: StorageQuota },
+  staged: Staged,
+): Promise<void> {
+  const { batchId, owner, head, pieces, tail, tailBytes } = staged
   const hiddenUntil = clock.now() + STAGING_MS
   try {
     await db.batch([head(hiddenUntil)])
-    for (const { json, first } of pieces) {
+    for (const piece of pieces) {
       await yieldToEventLoop()
-      await db.batch([
-        db.run(sql`
-        INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, max_attempts, created_at)
-        SELECT r.value ->> 0, b.id, b.owner, b.operation, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value -> 1, 0, b.max_attempts, b.created_at
-        FROM batches b CROSS JOIN json_each(${json}) r WHERE b.id = ${batchId}`),
-      ])
+      await commitWithin(quota, { owner, bytes: piece.bytes }, (check) =>
+        db.batch([...insertHidden(db, batchId, piece), ...check]),
+      )
     }
     const still = sql`EXISTS (SELECT 1 FROM batches WHERE id = ${batchId} AND deleted_at = ${hiddenUntil})`
     // Fails the commit, by what is no JSON, where the batch was taken for one that was cut off.
-    await db.batch([db.all(sql`SELECT json(CASE WHEN ${still} THEN 'true' ELSE 'swept' END) AS there`), ...tail])
+    await commitWithin(quota, { owner, bytes: tailBytes }, (check) =>
+      db.batch([db.all(sql`SELECT json(CASE WHEN ${still} THEN 'true' ELSE 'swept' END) AS there`), ...tail, ...check]),
+    )
   } catch (error) {
     // Not where its last commit was written and only the answer was lost: it is hidden no more.
     await db
@@ -77,4 +88,14 @@ export async function createStaged({ db, clock }: { db: Database; clock: Clock }
       .catch(() => {})
     throw error
   }
+}
+
+function insertHidden(db: Database, batchId: string, { json, first, bytes }: SizedPiece): [Statement, Statement] {
+  return [
+    db.run(sql`
+      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, max_attempts, created_at)
+      SELECT r.value ->> 0, b.id, b.owner, b.operation, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value -> 1, 0, b.max_attempts, b.created_at
+      FROM batches b CROSS JOIN json_each(${json}) r WHERE b.id = ${batchId}`),
+    db.run(sql`UPDATE batches SET input_bytes = input_bytes + ${bytes} WHERE id = ${batchId}`),
+  ]
 }

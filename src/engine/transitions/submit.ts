@@ -8,11 +8,12 @@ import { batches } from '../../schema/batches.ts'
 import { events } from '../../schema/events.ts'
 import { fingerprintOf } from '../fingerprint.ts'
 import { jsonLists, type Piece } from '../json.ts'
+import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 import { makeWebhook, type WebhookOptions } from '../webhooks.ts'
 import { advanceOneStep } from './bulk-transitions.ts'
 import { UNBLOCKED_WHILE_PAUSED, unblockJobs } from './concurrency-limit.ts'
 import { assignVirtualTimes, priorityKey } from './fair-queue.ts'
-import { commitsOf, createStaged } from './staged.ts'
+import { commitsOf, createStaged, type SizedPiece } from './staged.ts'
 
 /** A file that was stored for a batch before the batch was submitted. */
 export interface Upload {
@@ -79,11 +80,14 @@ type Deps = {
   clock: Clock
   dispatcher: Dispatcher
   notifier: Notifier
+  /** Bounds what is kept for an owner; absent: nothing does. */
+  quota?: StorageQuota
 }
 
 /**
  * Accepts a submission and wakes the workers. Under an idempotency key, the same content answers the batch it made the first time.
- * @throws MillraceError as the operation's `plan` and `admit` do; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content
+ * @throws MillraceError as the operation's `plan` and `admit` do; INVALID_REQUEST when it plans no job; CONFLICT when the key stands for other content;
+ * QUOTA_EXCEEDED when its files and the inputs of its jobs are more than the owner may still keep
  */
 export async function submit(deps: Deps, submission: Submission): Promise<Accepted> {
   const fingerprint = submission.idempotency === undefined ? null : await fingerprintOf(submission.idempotency.content)
@@ -97,9 +101,13 @@ export async function submit(deps: Deps, submission: Submission): Promise<Accept
     return await create(deps, submission, fingerprint, admit)
   } catch (error) {
     // Of creates that race under one key, one is written; the others find it here. So does one that was written, but its answer was lost.
-    const refused = error instanceof MillraceError && error.code !== 'SERVICE_UNAVAILABLE'
+    const full = error instanceof MillraceError && error.code === 'QUOTA_EXCEEDED'
+    const refused = error instanceof MillraceError && error.code !== 'SERVICE_UNAVAILABLE' && !full
     const winner = refused ? null : await findEarlier(deps.db, submission, fingerprint)
-    if (winner === null) throw error
+    if (winner === null) {
+      if (full) await takeBack?.()
+      throw error
+    }
     await takeBack?.()
     return winner
   }
@@ -169,30 +177,47 @@ interface Made {
   readonly fingerprint: string | null
 }
 
-async function createAtOnce({ db }: Deps, submission: Submission, made: Made, pieces: readonly Piece[]): Promise<void> {
-  const { owner } = submission
+async function createAtOnce(
+  { db, quota }: Deps,
+  submission: Submission,
+  made: Made,
+  pieces: readonly SizedPiece[],
+): Promise<void> {
+  const { owner, uploads = [] } = submission
   const { batchId, now, plan } = made
   const webhook = webhookOf(db, submission, made)
-  await db.batch([
-    db
-      .insert(batches)
-      .values({ ...rowOf(submission, made), ...keyOf(submission, made), webhookId: webhook?.id ?? null }),
-    ...insertBeside(db, submission, made),
-    ...insertPieces(db, { batchId, owner, now, pieces, count: plan.jobs.length, firstSequence: 1 }),
-    ...(webhook?.statements ?? []),
-  ])
+  const inputBytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0)
+  const bytes = uploads.reduce((sum, { size }) => sum + size, inputBytes)
+  const row = { ...rowOf(submission, made), inputBytes }
+  await commitWithin(quota, { owner, bytes }, (check) =>
+    db.batch([
+      db.insert(batches).values({ ...row, ...keyOf(submission, made), webhookId: webhook?.id ?? null }),
+      ...insertBeside(db, submission, made),
+      ...insertPieces(db, { batchId, owner, now, pieces, count: plan.jobs.length, firstSequence: 1 }),
+      ...(webhook?.statements ?? []),
+      ...check,
+    ]),
+  )
 }
 
 /** Writes a batch whose jobs are too many for one commit, then makes the first of them ready; workers go on with the others. */
-async function createLarge(deps: Deps, submission: Submission, made: Made, pieces: Iterable<Piece>): Promise<void> {
+async function createLarge(
+  deps: Deps,
+  submission: Submission,
+  made: Made,
+  pieces: Iterable<SizedPiece>,
+): Promise<void> {
   const { db } = deps
   const { batchId, now } = made
   const webhook = webhookOf(db, submission, made)
   const { idempotencyKey, fingerprint } = keyOf(submission, made)
   const row = rowOf(submission, made)
   const unbounded = row.concurrency === null
+  const { owner, uploads = [] } = submission
   await createStaged(deps, {
     batchId,
+    owner,
+    tailBytes: uploads.reduce((sum, { size }) => sum + size, 0),
     // Its deadline comes with its jobs: nobody is to stop what is not there.
     head: (hiddenUntil) =>
       db.insert(batches).values({ ...row, deadlineAt: null, deletedAt: hiddenUntil, pausedAt: now }),

@@ -12,6 +12,7 @@ import type {
   Operations,
 } from '../../ports.ts'
 import type { Meter } from '../meter.ts'
+import type { StorageQuota } from '../storage-quota.ts'
 
 /** What a worker needs of the world. */
 export interface WorkerDeps {
@@ -25,6 +26,8 @@ export interface WorkerDeps {
   readonly log: Log
   readonly operations: Operations
   readonly meter: Meter
+  /** Bounds what jobs write for their owners; absent: nothing does. */
+  readonly quota?: StorageQuota
   /** Told of each attempt that ended and counts; absent where nobody asks. */
   readonly onAttempt?: (attempt: EndedAttempt) => void
 }

@@ -217,7 +217,8 @@ export class Worker {
 
   #run(held: LeasedJob): void {
     const { job, stop } = held
-    const { clock, db, blobs } = this.#deps
+    const { clock, db } = this.#deps
+    const owned = portsOfOwner(this.#deps, job.owner)
     const progress = (percent: number, message: string, stage?: string) => {
       if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
     }
@@ -236,13 +237,13 @@ export class Worker {
       yield: yieldToEventLoop,
       clock,
       db,
-      blobs,
-      ...portsOfOwner(this.#deps, job.owner),
+      ...owned.ports,
     }
     const began = performance.now()
     const beganAt = clock.now()
     void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
       const ms = performance.now() - began
+      owned.release()
       if (outcome !== null) {
         this.#deps.meter.add(job.operation, outcome.kind, ms)
         this.#deps.onAttempt?.(endedAttempt(job, outcome, beganAt, clock.now()))

@@ -6,12 +6,14 @@ import { uuidv7 } from 'uuidv7'
 import type { Upload } from '../../engine/transitions/submit.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import { parseRecord } from '../../formats/csv.ts'
+import { gunzip } from '../../formats/gunzip.ts'
 import { JsonArrayScanner, SurroundingTooLarge } from '../../formats/json-array-scanner.ts'
 import { RecordScanner } from '../../formats/record-scanner.ts'
-import type { Slice } from '../../formats/slices.ts'
+import type { ScannedSizes, Slice } from '../../formats/slices.ts'
 import { streamOf, withoutByteOrderMark } from '../../formats/streams.ts'
 import type { Env } from '../../http/context.ts'
 import type { BlobStore } from '../../ports.ts'
+import { checkAnyFits, checkRecordSizes } from './import-bounds.ts'
 import { MAX_CARD_BYTES, MAX_CARD_VALUES, MAX_CARDS, MAX_STREAMED_CARDS } from './schemas.ts'
 
 /** A slice is a job: small enough to run in a moment and to go into one statement, large enough that its commit is shared by many cards. */
@@ -76,7 +78,7 @@ export function formOf(c: Context<Env>): IntakeForm {
  * The body, unpacked, chunk by chunk.
  * @param most bytes it may hold, as far as it was seen
  * @throws MillraceError UNSUPPORTED_MEDIA_TYPE for another Content-Encoding than gzip; reading it throws INVALID_REQUEST when it is no gzip,
- * TOO_LARGE beyond `most` bytes
+ * TOO_LARGE beyond `most` bytes, or as `gunzip` does
  */
 function bodyOf(c: Context<Env>, most: () => number): AsyncGenerator<Uint8Array> {
   const body: ReadableStream<Uint8Array<ArrayBuffer>> = c.req.raw.body ?? new Blob([]).stream()
@@ -85,11 +87,11 @@ function bodyOf(c: Context<Env>, most: () => number): AsyncGenerator<Uint8Array>
     throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'A body may be sent with Content-Encoding gzip, or plain.')
   }
   const packed = encoding !== 'identity'
-  return bounded(packed ? body.pipeThrough(new DecompressionStream('gzip')) : body, most, packed)
+  return bounded(packed ? gunzip(body) : body, most, packed)
 }
 
 async function* bounded(
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   most: () => number,
   packed: boolean,
 ): AsyncGenerator<Uint8Array> {
@@ -119,6 +121,7 @@ function tooLarge(most: number): MillraceError {
 interface Scanner {
   readonly slices: readonly Slice[]
   readonly records: number
+  readonly sizes: ScannedSizes
   /** Where a CSV ends inside quotes, the line on which they were opened. */
   readonly openQuoteLine?: number | null
   push(chunk: Uint8Array): void
@@ -180,14 +183,17 @@ async function keep(
     for await (const chunk of body) {
       scanner.push(chunk)
       demandFew()
+      checkRecordSizes(scanner.sizes)
       yield chunk
     }
     around = scanner.end()
     demandFew()
+    checkRecordSizes(scanner.sizes)
     const line = scanner.openQuoteLine ?? null
     if (line !== null) {
       throw invalidRequest('body', `The CSV ends inside quotes: the field that begins on line ${line} is not closed.`)
     }
+    checkAnyFits(scanner.sizes)
   }
   const key = `uploads/${uuidv7()}`
   try {

@@ -112,7 +112,19 @@ async function begin(c: Context<Env>, deps: AppDeps, task: Task): Promise<{ resp
 async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
   const form = formOf(c)
   const inQuery = readQuery(c, ImportQuery)
-  const intake = await keepBody(c, deps.blobs, form)
+  const replay = c.req.header('Idempotency-Key') !== undefined
+  const pending = await deps.quota?.open(c.get('caller').owner, { replay })
+  try {
+    pending?.checkLength(c.req.header('Content-Length'))
+    const intake = await keepBody(c, pending?.count(deps.blobs) ?? deps.blobs, form)
+    return await importIntake(c, deps, intake, inQuery)
+  } finally {
+    pending?.release()
+  }
+}
+
+/** Makes a task of a body that is stored; one that makes none is deleted. */
+async function importIntake(c: Context<Env>, deps: AppDeps, intake: Intake, inQuery: ImportOptions): Promise<Response> {
   let kept = false
   try {
     // Where the body is nothing but cards, as an export is, there is nothing around them.

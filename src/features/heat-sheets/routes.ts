@@ -37,7 +37,9 @@ async function take(c: Context<Env>, deps: AppDeps): Promise<Accepted> {
   const operation = deps.operations[OPERATION]
   if (operation === undefined) throw new Error(`The operation "${OPERATION}" is not registered.`)
   const { owner } = c.get('caller')
-  const form = new ExtractForm(deps.blobs)
+  const replay = c.req.header('Idempotency-Key') !== undefined
+  const pending = await deps.quota?.open(owner, { replay })
+  const form = new ExtractForm(pending?.count(deps.blobs) ?? deps.blobs)
   let kept: readonly Upload[] = []
   try {
     await form.read(c.req.raw)
@@ -53,6 +55,7 @@ async function take(c: Context<Env>, deps: AppDeps): Promise<Accepted> {
     throw error
   } finally {
     await form.forget(kept).catch((err: unknown) => deps.log.warn({ err }, 'files not kept are left to the sweep'))
+    pending?.release()
   }
 }
 

@@ -10,6 +10,7 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
     const { jobs, workers } = await readQueueDepth(deps.db, deps.clock.now())
     // Where the disk says nothing, the rest is still told.
     const space = await deps.disk?.space().catch(() => undefined)
+    const storage = await storageMetrics(deps)
     const metrics: Metric[] = [
       {
         name: 'millrace_jobs',
@@ -21,6 +22,7 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
       gauge('millrace_streams', 'Streams open on this process.', deps.hub.streams),
       gauge('millrace_watched', 'Batches followed by this process.', deps.hub.watched),
       ...connectionMetrics(deps),
+      ...storage,
       gauge('millrace_unwritten_outcomes', 'Jobs that ended and wait for the storage.', deps.meter.unwritten),
       {
         name: 'millrace_storage_faults_total',
@@ -59,6 +61,23 @@ function connectionMetrics({ connections }: Pick<AppDeps, 'connections'>): Metri
       type: 'counter',
       samples: [{ value: connections.refused }],
     },
+  ]
+}
+
+/** No labels: owners are as many as there are callers. */
+async function storageMetrics({ quota }: Pick<AppDeps, 'quota'>): Promise<Metric[]> {
+  if (quota === undefined) return []
+  const { totalBytes, owners, largestBytes, nearlyFull } = await quota.readUsage()
+  return [
+    gauge('millrace_stored_bytes', 'Bytes kept for all owners: uploads, artifacts, inputs of jobs.', totalBytes),
+    gauge('millrace_stored_bytes_largest_owner', 'Bytes kept for the owner who keeps most.', largestBytes),
+    gauge(
+      'millrace_stored_bytes_quota',
+      'Bytes an owner may keep (MAX_BYTES_PER_OWNER); 0 for no quota.',
+      quota.maxBytes,
+    ),
+    gauge('millrace_storing_owners', 'Owners for whom anything is kept.', owners),
+    gauge('millrace_storing_owners_nearly_full', 'Owners who keep more than 80 % of the quota.', nearlyFull),
   ]
 }
 

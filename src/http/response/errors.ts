@@ -48,7 +48,7 @@ export function errorHandler(log: Log, surfaces: Surfaces, meter?: Meter): Error
     const seconds = error.details?.retryAfter
     if (typeof seconds === 'number') c.header('Retry-After', String(seconds))
     // The rest of the body is not read, so that nothing more can come over this connection.
-    if (error.code === 'TOO_LARGE') c.header('Connection', 'close')
+    if (error.status === 413) c.header('Connection', 'close')
     return c.json(surfaces.errorsOf(c.req.path).body(error, c.get('requestId')), error.status)
   }
 }
