@@ -19,6 +19,7 @@ const BOTH = [
   'engine/reserve',
   'engine/drain',
   'engine/storage',
+  'engine/storage-quota',
   'engine/database-time',
   'operations/heat-sheet/stretches',
   'http/quotas',
