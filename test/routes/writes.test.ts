@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { Activity } from '../../src/features/resources/activities.ts'
-import { BatchResults, ItemResult, WriteAccepted } from '../../src/features/resources/schemas.ts'
+import { BatchResults, ItemOutcome, WriteAccepted } from '../../src/features/resources/schemas.ts'
 import { until } from '../engine/rig.ts'
 import { Follower } from '../server/follow.ts'
 import { opened, openReceiver } from '../webhooks/receiver.ts'
@@ -109,7 +109,7 @@ describe('up to 100', () => {
 })
 
 describe('more than 100', () => {
-  const Merged = z.object({ results: z.array(ItemResult), total_succeeded: z.int(), total_failed: z.int() })
+  const Merged = z.object({ results: z.array(ItemOutcome), total_succeeded: z.int(), total_failed: z.int() })
   const Status = z.object({ batch: z.looseObject({ status: z.string(), totalJobs: z.int() }) })
 
   /** Waits for the end of what was accepted; gives what became of each item. */

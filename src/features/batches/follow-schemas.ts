@@ -89,11 +89,13 @@ export const FollowBatch = z.object({
 })
 
 /** `POST /api/batch/stream-token`, `POST /api/batch/:id/stream-token`. */
-export const StreamLink = z.object({
-  success: z.literal(true),
-  streamUrl: z.string().describe('From the root of the server, with its token where calls need a key.'),
-  expiresAt: z.iso.datetime().nullable().describe('Null where it does not end.'),
-})
+export const StreamLink = z
+  .object({
+    success: z.literal(true),
+    streamUrl: z.string().describe('From the root of the server, with its token where calls need a key.'),
+    expiresAt: z.iso.datetime().nullable().describe('Null where it does not end.'),
+  })
+  .meta({ id: 'StreamLink' })
 export type StreamLink = z.infer<typeof StreamLink>
 
 /** A batch in its state. What is left are facts of its operation, such as `swimmerName`. */
@@ -134,7 +136,7 @@ export const BatchStatus = z.object({
 export type BatchStatus = z.infer<typeof BatchStatus>
 
 /** The same, with what `?after=` adds. */
-export const PolledStatus = BatchStatus.extend(PolledEvents.partial().shape)
+export const PolledStatus = BatchStatus.extend(PolledEvents.partial().shape).meta({ id: 'PolledStatus' })
 
 /** The data of the `resync` with which a stream of all batches begins: those that have not ended. */
 export const OwnerState = z.object({ success: z.literal(true), batches: z.array(BatchFacts) })

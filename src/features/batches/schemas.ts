@@ -147,61 +147,65 @@ export const SealBatch = z
   .meta({ id: 'SealBatch' })
 
 /** The answer to `GET /api/batch`. A batch also has the facts of its operation, such as `swimmerName`. */
-export const BatchList = z.object({
-  success: z.literal(true),
-  batches: z.array(
-    z.looseObject({
-      id: z.string(),
-      operation: z.string(),
-      status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']),
-      labels: z.array(z.string()),
-      totalJobs: z.int(),
-      completedJobs: z.int(),
-      failedJobs: z.int(),
-      cancelledJobs: z.int(),
-      paused: z.boolean(),
-      open: z.boolean(),
-      createdAt: z.iso.datetime(),
-      finishedAt: z.iso.datetime().nullable(),
-    }),
-  ),
-  next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
-})
+export const BatchList = z
+  .object({
+    success: z.literal(true),
+    batches: z.array(
+      z.looseObject({
+        id: z.string(),
+        operation: z.string(),
+        status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']),
+        labels: z.array(z.string()),
+        totalJobs: z.int(),
+        completedJobs: z.int(),
+        failedJobs: z.int(),
+        cancelledJobs: z.int(),
+        paused: z.boolean(),
+        open: z.boolean(),
+        createdAt: z.iso.datetime(),
+        finishedAt: z.iso.datetime().nullable(),
+      }),
+    ),
+    next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
+  })
+  .meta({ id: 'BatchList' })
 
 /** The answer to `GET /api/batch/:id/jobs`. A job also has what its operation sums up. */
-export const JobList = z.object({
-  success: z.literal(true),
-  batchId: z.string(),
-  jobs: z.array(
-    z.looseObject({
-      id: z.string(),
-      sequence: z.int(),
-      filename: z.string().nullable(),
-      status: z.string(),
-      progressPercent: z.int(),
-      progressMessage: z.string().nullable(),
-      errorCode: z.string().nullable(),
-      errorMessage: z.string().nullable(),
-    }),
-  ),
-  next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
-})
+export const JobList = z
+  .object({
+    success: z.literal(true),
+    batchId: z.string(),
+    jobs: z.array(
+      z.looseObject({
+        id: z.string(),
+        sequence: z.int(),
+        filename: z.string().nullable(),
+        status: z.string(),
+        progressPercent: z.int(),
+        progressMessage: z.string().nullable(),
+        errorCode: z.string().nullable(),
+        errorMessage: z.string().nullable(),
+      }),
+    ),
+    next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
+  })
+  .meta({ id: 'JobList' })
 
 /** The answer to cancel, pause, resume and delete. */
-export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() })
+export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() }).meta({ id: 'BatchSteered' })
 
 /** The answer to seal. */
-export const BatchSealed = BatchSteered.extend({ totalJobs: z.int() })
+export const BatchSealed = BatchSteered.extend({ totalJobs: z.int() }).meta({ id: 'BatchSealed' })
 
 /** The answer to retry. */
-export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() })
+export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() }).meta({ id: 'BatchRetried' })
 
 /** The answer to `POST /api/batch/:id/items`. */
 export const ItemsAppended = BatchSteered.extend({
   received: z.int().describe('Items that were read.'),
   added: z.int().describe('Those among them that were not there before.'),
   next: z.int().describe('Place of the item that comes next.'),
-})
+}).meta({ id: 'ItemsAppended' })
 
 /** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
 export const ItemResult = z

@@ -115,33 +115,37 @@ const words = list(text({ min: 1, max: 200 }), 1_000, {
 const cardIds = list(CardId, MAX_CARDS, { notAList: 'Input should be an array of card ids', cut: true })
 
 /** `POST /bulk/export`. */
-export const ExportRequest = z.object({
-  card_ids: optional(
-    cardIds.refine((ids) => ids.length > 0, 'Input should name a card; leave it out to export all cards'),
-  ).describe('Null or left out: all.'),
-  privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
-  categories: optional(words),
-  published_only: withDefault(z.boolean(FLAGS), false),
-  format: withDefault(z.string('Input should be text'), 'json'),
-  include_metadata: withDefault(z.boolean(FLAGS), true).describe(
-    'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
-  ),
-  compression: optional(z.enum(['gzip'], 'Input should be gzip')),
-  ...TASK,
-})
+export const ExportRequest = z
+  .object({
+    card_ids: optional(
+      cardIds.refine((ids) => ids.length > 0, 'Input should name a card; leave it out to export all cards'),
+    ).describe('Null or left out: all.'),
+    privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
+    categories: optional(words),
+    published_only: withDefault(z.boolean(FLAGS), false),
+    format: withDefault(z.string('Input should be text'), 'json'),
+    include_metadata: withDefault(z.boolean(FLAGS), true).describe(
+      'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
+    ),
+    compression: optional(z.enum(['gzip'], 'Input should be gzip')),
+    ...TASK,
+  })
+  .meta({ id: 'ExportRequest' })
 export type ExportRequest = z.infer<typeof ExportRequest>
 
 const ids = withDefault(cardIds, [])
 
 /** `POST /bulk/delete`. */
-export const DeleteRequest = z.object({
-  card_ids: ids,
-  soft_delete: withDefault(z.boolean(FLAGS), true),
-  ...TASK,
-})
+export const DeleteRequest = z
+  .object({
+    card_ids: ids,
+    soft_delete: withDefault(z.boolean(FLAGS), true),
+    ...TASK,
+  })
+  .meta({ id: 'DeleteRequest' })
 
 /** `POST /bulk/restore`. */
-export const RestoreRequest = z.object({ card_ids: ids, ...TASK })
+export const RestoreRequest = z.object({ card_ids: ids, ...TASK }).meta({ id: 'RestoreRequest' })
 
 const LIMIT = 'Input should be a whole number from 1 to 1,000'
 const CURSOR = 'Input should be the `next` of the page before'
@@ -241,7 +245,12 @@ export const DeleteResult = z
 export type DeleteResult = z.infer<typeof DeleteResult>
 
 /** The answer to `POST /bulk/import/:task_id/resume`. */
-export const TaskResumed = TaskAccepted.pick({ task_id: true, status: true, message: true, check_status_url: true })
+export const TaskResumed = TaskAccepted.pick({
+  task_id: true,
+  status: true,
+  message: true,
+  check_status_url: true,
+}).meta({ id: 'TaskResumed' })
 
 const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
 
@@ -262,28 +271,32 @@ export const TaskStatus = z
 export type TaskStatus = z.infer<typeof TaskStatus>
 
 /** `GET /bulk/tokens`. Newest first; amounts have eight decimals. */
-export const Tokens = z.object({
-  balance: z.string(),
-  ledger: z.array(
-    z.object({
-      id: z.int(),
-      card_id: z.string(),
-      task_id: z.string(),
-      amount: z.string(),
-      reason: z.string(),
-      created_at: z.iso.datetime(),
-    }),
-  ),
-  next: z.int().nullable(),
-})
+export const Tokens = z
+  .object({
+    balance: z.string(),
+    ledger: z.array(
+      z.object({
+        id: z.int(),
+        card_id: z.string(),
+        task_id: z.string(),
+        amount: z.string(),
+        reason: z.string(),
+        created_at: z.iso.datetime(),
+      }),
+    ),
+    next: z.int().nullable(),
+  })
+  .meta({ id: 'Tokens' })
 export type Tokens = z.infer<typeof Tokens>
 
 /** `GET /bulk/health`. */
-export const Health = z.object({
-  status: z.enum(['healthy', 'degraded']),
-  service: z.literal('bulk-operations'),
-  version: z.string(),
-  celery_workers: z.enum(['healthy', 'unavailable']),
-  worker_count: z.int(),
-})
+export const Health = z
+  .object({
+    status: z.enum(['healthy', 'degraded']),
+    service: z.literal('bulk-operations'),
+    version: z.string(),
+    celery_workers: z.enum(['healthy', 'unavailable']),
+    worker_count: z.int(),
+  })
+  .meta({ id: 'Health' })
 export type Health = z.infer<typeof Health>

@@ -43,22 +43,26 @@ export function plainUrl(text: string): string {
 }
 
 /** The answer to `POST /api/batch/extract`. */
-export const ExtractAccepted = z.object({
-  success: z.literal(true),
-  batchId: z.string(),
-  totalJobs: z.int().describe('Documents that are left after the same one given twice was counted once.'),
-  streamUrl: z
-    .string()
-    .describe("Carries a token good for a day where calls need a key, because `EventSource` can't send headers."),
-})
+export const ExtractAccepted = z
+  .object({
+    success: z.literal(true),
+    batchId: z.string(),
+    totalJobs: z.int().describe('Documents that are left after the same one given twice was counted once.'),
+    streamUrl: z
+      .string()
+      .describe("Carries a token good for a day where calls need a key, because `EventSource` can't send headers."),
+  })
+  .meta({ id: 'ExtractAccepted' })
 export type ExtractAccepted = z.infer<typeof ExtractAccepted>
 
 /** `POST /api/batch/extract`, a form: at least one document, at most 100, each at most 50 MB. */
-export const ExtractForm = z.object({
-  swimmer: z.string().min(1).max(200).describe('Whose events to look for, in either order of the names.'),
-  urls: z.string().optional().describe('A JSON array of links to PDFs.'),
-  pdfs: z.array(z.file()).max(MAX_DOCUMENTS).optional().describe('PDF files.'),
-})
+export const ExtractForm = z
+  .object({
+    swimmer: z.string().min(1).max(200).describe('Whose events to look for, in either order of the names.'),
+    urls: z.string().optional().describe('A JSON array of links to PDFs.'),
+    pdfs: z.array(z.file()).max(MAX_DOCUMENTS).optional().describe('PDF files.'),
+  })
+  .meta({ id: 'ExtractForm' })
 
 /** What one document gave for one swimmer; kept as the result of its job. */
 export const Extraction = z.object({

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import type { BatchPlan, JobPlan, Operation } from '../../ports.ts'
-import { ItemResult } from './schemas.ts'
+import { ItemOutcome } from './schemas.ts'
 import { check, present, statements, Write, whose, writable } from './write.ts'
 
 /** Items a job, and bytes of them: a job's input is one value in the database. */
@@ -10,7 +10,7 @@ const SLICE = { items: 100, bytes: 500_000 }
 
 const BatchInput = Write.omit({ items: true })
 const Slice = Write.pick({ items: true })
-const Result = z.object({ results: z.array(ItemResult) })
+const Result = z.object({ results: z.array(ItemOutcome) })
 
 export const resourceWrite: Operation = {
   name: 'resources.write',

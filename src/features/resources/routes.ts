@@ -20,7 +20,7 @@ import {
   BatchGetRequest,
   type BatchResults,
   BatchUpdateFrame,
-  type ItemResult,
+  type ItemOutcome,
   LooseId,
   MAX_IDS,
   type RecommendationResults,
@@ -107,7 +107,7 @@ function totals(results: readonly { status: string }[]) {
   }
 }
 
-function withoutData(result: ItemResult): ItemResult {
+function withoutData(result: ItemOutcome): ItemOutcome {
   if (result.status === 'error') return result
   const { id, status, status_code } = result
   return { id, status, status_code }

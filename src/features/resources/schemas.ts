@@ -12,24 +12,28 @@ const MAX_WRITES = 100_000
 const MAX_CHILDREN = 50
 
 /** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
-export const BatchGetRequest = z.object({
-  resource_type: z.string(),
-  ids: list(z.string(), MAX_IDS),
-  fields: optional(z.string()).describe(
-    'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
-  ),
-})
+export const BatchGetRequest = z
+  .object({
+    resource_type: z.string(),
+    ids: list(z.string(), MAX_IDS),
+    fields: optional(z.string()).describe(
+      'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
+    ),
+  })
+  .meta({ id: 'BatchGetRequest' })
 
 /** `POST /api/v1/batch/activities/recommendations`. */
-export const RecommendationsRequest = z.object({
-  child_ids: list(z.string().min(1), MAX_CHILDREN),
-  max_recommendations: withDefault(z.int().min(1).max(20), 5),
-  activity_types: optional(list(z.string(), 100)),
-  child_age_months: optional(z.int().min(0).max(1200)),
-  weather: optional(z.string()),
-  group_size: optional(z.int().min(1).max(10_000)),
-  include_special_needs: withDefault(z.boolean(), true),
-})
+export const RecommendationsRequest = z
+  .object({
+    child_ids: list(z.string().min(1), MAX_CHILDREN),
+    max_recommendations: withDefault(z.int().min(1).max(20), 5),
+    activity_types: optional(list(z.string(), 100)),
+    child_age_months: optional(z.int().min(0).max(1200)),
+    weather: optional(z.string()),
+    group_size: optional(z.int().min(1).max(10_000)),
+    include_special_needs: withDefault(z.boolean(), true),
+  })
+  .meta({ id: 'RecommendationsRequest' })
 
 /** Ids that can't exist are answered one by one; only one that is no id at all is refused. */
 export const LooseId = z.string().max(1_000)
@@ -37,25 +41,29 @@ export const LooseId = z.string().max(1_000)
 export const UpdateItem = z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) })
 
 /** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
-export const BatchUpdateRequest = z.object({
-  resource_type: z.string(),
-  items: list(UpdateItem, MAX_WRITES),
-  webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
-})
+export const BatchUpdateRequest = z
+  .object({
+    resource_type: z.string(),
+    items: list(UpdateItem, MAX_WRITES),
+    webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
+  })
+  .meta({ id: 'BatchUpdateRequest' })
 
 /** `POST /api/v1/batch/delete`. */
-export const BatchDeleteRequest = z.object({
-  resource_type: z.string(),
-  ids: list(LooseId, MAX_WRITES),
-  webhook: optional(WebhookRequest),
-})
+export const BatchDeleteRequest = z
+  .object({
+    resource_type: z.string(),
+    ids: list(LooseId, MAX_WRITES),
+    webhook: optional(WebhookRequest),
+  })
+  .meta({ id: 'BatchDeleteRequest' })
 
 /** The same, with items that are not looked at yet, because they may be many. */
 export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MAX_WRITES) })
 export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MAX_WRITES) })
 
 /** What became of one id. */
-export const ItemResult = z
+export const ItemOutcome = z
   .discriminatedUnion('status', [
     z.object({
       id: z.string(),
@@ -71,7 +79,7 @@ export const ItemResult = z
     z.object({ id: z.string(), status: z.literal('error'), error: z.string(), status_code: z.int().min(400) }),
   ])
   .meta({ id: 'ItemOutcome' })
-export type ItemResult = z.infer<typeof ItemResult>
+export type ItemOutcome = z.infer<typeof ItemOutcome>
 
 const Totals = {
   total_requested: z.int(),
@@ -81,7 +89,9 @@ const Totals = {
 }
 
 /** The answer to `get`, and to `update` and `delete` of up to 100: one result for every id asked for, in their order. */
-export const BatchResults = z.object({ resource_type: z.string(), results: z.array(ItemResult), ...Totals })
+export const BatchResults = z
+  .object({ resource_type: z.string(), results: z.array(ItemOutcome), ...Totals })
+  .meta({ id: 'BatchResults' })
 export type BatchResults = z.infer<typeof BatchResults>
 
 /** An activity for a child, and why. */
@@ -91,7 +101,7 @@ export const Recommendation = z
     relevance_score: z.number().describe('0–1, three places.'),
     reasoning: z.string().describe('Sentences joined by `; `.'),
   })
-  .meta({ id: 'BatchResults' })
+  .meta({ id: 'Recommendation' })
 export type Recommendation = z.infer<typeof Recommendation>
 
 /** The answer to `recommendations`. */
@@ -111,7 +121,7 @@ export const RecommendationResults = z
     ),
     ...Totals,
   })
-  .meta({ id: 'Recommendation' })
+  .meta({ id: 'RecommendationResults' })
 export type RecommendationResults = z.infer<typeof RecommendationResults>
 
 /** The answer (202) to `update` and `delete` of more than 100: a batch that goes on by itself. */

@@ -1,7 +1,7 @@
 /** Writes that are few enough to be done before the answer. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database } from '../../ports.ts'
-import type { ItemResult } from './schemas.ts'
+import type { ItemOutcome } from './schemas.ts'
 import { check, present, statements, type Writable, type Write, whose, writable } from './write.ts'
 
 /**
@@ -13,7 +13,7 @@ export async function writeNow(
   deps: { db: Database; clock: Clock },
   owner: string,
   request: Write,
-): Promise<ItemResult[]> {
+): Promise<ItemOutcome[]> {
   const { db } = deps
   const resource = writable(request.resource_type, request.action)
   const checked = check(resource, request)

@@ -6,7 +6,7 @@ import { jsonArrays } from '../../formats/json-arrays.ts'
 import { safeParse } from '../../http/request/fields.ts'
 import type { Database } from '../../ports.ts'
 import { selectWhose } from '../../rows/owned-rows.ts'
-import type { ItemResult } from './schemas.ts'
+import type { ItemOutcome } from './schemas.ts'
 import { TABLE_RESOURCES, type TableResource } from './tables.ts'
 
 /** What a request wants of a type of resource. */
@@ -119,8 +119,8 @@ export function present(
   { faults }: Checked,
   found: ReadonlyMap<string, 'own' | 'shared'>,
   data: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map(),
-): ItemResult[] {
-  return items.map(({ id }, place): ItemResult => {
+): ItemOutcome[] {
+  return items.map(({ id }, place): ItemOutcome => {
     const fault = faults.get(place)
     const row = data.get(id)
     if (fault !== undefined) return { id, status: 'error', error: fault, status_code: 422 }

@@ -2,12 +2,14 @@
 import * as z from 'zod'
 
 /** `GET /healthz`. */
-export const Alive = z.object({ status: z.literal('ok') })
+export const Alive = z.object({ status: z.literal('ok') }).meta({ id: 'Alive' })
 
 /** `GET /readyz`: 200, or 503 with what is wrong. `files` is there where the database is well, but the folder of files is not. */
-export const Ready = z.object({ status: z.literal('ready') })
-export const NotReady = z.object({
-  status: z.literal('unavailable'),
-  database: z.string(),
-  files: z.string().optional(),
-})
+export const Ready = z.object({ status: z.literal('ready') }).meta({ id: 'Ready' })
+export const NotReady = z
+  .object({
+    status: z.literal('unavailable'),
+    database: z.string(),
+    files: z.string().optional(),
+  })
+  .meta({ id: 'NotReady' })

@@ -35,14 +35,16 @@ export const Delivery = z
 export type Delivery = z.infer<typeof Delivery>
 
 /** The answer to `GET /api/webhooks/deliveries`. */
-export const DeliveryList = z.object({
-  success: z.literal(true),
-  deliveries: z.array(Delivery),
-  next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
-})
+export const DeliveryList = z
+  .object({
+    success: z.literal(true),
+    deliveries: z.array(Delivery),
+    next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
+  })
+  .meta({ id: 'DeliveryList' })
 
 /** The answer to `GET /api/webhooks/deliveries/:id`, and to sending it again. */
-export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Delivery })
+export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Delivery }).meta({ id: 'DeliveryAnswer' })
 
 /** `GET /api/webhooks/deliveries`. */
 export const ListDeliveries = z.object({

@@ -11,17 +11,17 @@ export const ErrorBody = z
     field: z.string().optional().describe('The field that was wrong, where one was.'),
     requestId: z.string().optional().describe("Names the request in the server's log; `X-Request-Id` as well."),
   })
-  .meta({ id: 'CodedError' })
+  .meta({ id: 'ErrorBody' })
 export type ErrorBody = z.infer<typeof ErrorBody>
 
 /** The error body of everything under `/api/v1`: a sentence, or for 422 a list. */
-export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) }).meta({ id: 'DetailError' })
+export const DetailBody = z.object({ detail: z.union([z.string(), z.array(FieldIssue)]) }).meta({ id: 'DetailBody' })
 export type DetailBody = z.infer<typeof DetailBody>
 
 /** The error body of the chunk surface. */
-export const ChunkErrorBody = z.object({ error: z.string() }).meta({ id: 'ChunkError' })
+export const ChunkErrorBody = z.object({ error: z.string() }).meta({ id: 'ChunkErrorBody' })
 export type ChunkErrorBody = z.infer<typeof ChunkErrorBody>
 
 /** The error body of the card surface. */
-export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardSurfaceError' })
+export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardErrorBody' })
 export type CardErrorBody = z.infer<typeof CardErrorBody>

@@ -3,7 +3,7 @@ import type { Database } from '../../../ports.ts'
 import { findRows, type Row } from '../../../rows/owned-rows.ts'
 import { asFound, type Found, type ReadableResource } from '../../../rows/readable-resource.ts'
 import type { Scope } from '../../../scopes.ts'
-import type { ItemResult } from '../schemas.ts'
+import type { ItemOutcome } from '../schemas.ts'
 import { TABLE_RESOURCES } from '../tables.ts'
 import { readAnalytics } from './analytics.ts'
 
@@ -44,12 +44,12 @@ export function presentFound(
   ids: readonly string[],
   found: ReadonlyMap<string, Found>,
   fields: ReadonlySet<string> | null,
-): ItemResult[] {
+): ItemOutcome[] {
   const pick = (data: Row) =>
     fields === null
       ? data
       : Object.fromEntries(Object.entries(data).filter(([name]) => name === 'id' || fields.has(name)))
-  return ids.map((id): ItemResult => {
+  return ids.map((id): ItemOutcome => {
     const answer = found.get(id)
     if (answer === undefined) return { id, status: 'error', error: `${noun} with id ${id} not found`, status_code: 404 }
     if ('error' in answer) return { id, status: 'error', error: answer.error, status_code: answer.status }
