@@ -52,6 +52,7 @@ const SERVED = [
     'results',
     'refusals',
     'early-refusals',
+    'hostile-bodies',
     'stream',
     'auth',
     'scopes',

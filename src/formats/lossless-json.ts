@@ -9,10 +9,6 @@ declare global {
     /** A value that is written as `text` says, which is the JSON of a number, a string or a literal. */
     rawJSON(text: string): object
     isRawJSON(value: unknown): boolean
-    parse(
-      text: string,
-      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-    ): unknown
   }
 }
 
@@ -25,11 +21,65 @@ const LONG_NUMBER = /[[:,\s]-?(?:[\d.]{16}|[\d.]+[eE])/
  */
 export function parseLossless(text: string): unknown {
   const value: unknown = JSON.parse(text)
-  // Looking at the values costs a tenth of looking at the text, and that a sixth of reading it with a reviver.
+  // Looking at the values costs a tenth of looking at the text.
   if (!isDoubtful(value) || !LONG_NUMBER.test(` ${text}`)) return value
-  return JSON.parse(text, (_, inner, { source }) =>
-    typeof inner !== 'number' || source === undefined || isSame(source, String(inner)) ? inner : JSON.rawJSON(source),
-  )
+  // Not by a reviver, which takes two microseconds for each value there is.
+  const mark = crypto.randomUUID()
+  const marked = markInexact(text, mark)
+  return marked === null ? value : withRawNumbers(JSON.parse(marked), mark)
+}
+
+/**
+ * Puts a string of `mark` and its source in the place of each number that a double does not hold.
+ * @param text valid JSON
+ * @returns null where there is none
+ */
+function markInexact(text: string, mark: string): string | null {
+  let marked = ''
+  let from = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) if (text.charCodeAt(at) === BACKSLASH) at++
+      continue
+    }
+    if (!isInNumber(code)) continue
+    const start = at
+    let isLong = false
+    for (let next = code; isInNumber(next) || isExponent(next); next = text.charCodeAt(++at)) {
+      isLong ||= at - start === 15 || isExponent(next)
+    }
+    const source = isLong ? text.slice(start, at) : ''
+    // The character after the number is looked at next.
+    at--
+    if (!isLong || isSame(source, String(Number(source)))) continue
+    marked += `${text.slice(from, start)}"${mark}${source}"`
+    from = at + 1
+  }
+  return from === 0 ? null : marked + text.slice(from)
+}
+
+const QUOTE = 34
+const BACKSLASH = 92
+const isExponent = (code: number) => code === 101 || code === 69
+/** Digits, and `-`, `+` and `.`; an exponent only after those, because it is also a letter of `true` and `false`. */
+const isInNumber = (code: number) => (code >= 48 && code <= 57) || code === 45 || code === 46 || code === 43
+
+/** Replaces strings that begin with `mark`, in place. */
+function withRawNumbers(value: unknown, mark: string): unknown {
+  if (typeof value === 'string') return value.startsWith(mark) ? JSON.rawJSON(value.slice(mark.length)) : value
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++) value[at] = withRawNumbers(value[at], mark)
+    return value
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    const raw = withRawNumbers(inner, mark)
+    // An assignment to a member named __proto__ would be none.
+    if (raw !== inner)
+      Object.defineProperty(value, name, { value: raw, writable: true, enumerable: true, configurable: true })
+  }
+  return value
 }
 
 /** Whether there is a number in it that may not be the one that was written: no whole number up to 2⁵³, or what a tiny one became. */

@@ -22,6 +22,15 @@ describe('a number that a double does not hold', () => {
     expect(again(`[ 1,\n${number} ]`)).toBe(`[1,${number}]`)
   })
 
+  it('stands beside anything', () => {
+    for (const text of [
+      '{"__proto__":1e400,"a":{"__proto__":[1e400]},"constructor":2}',
+      '{"a\\"1e400":"\\\\","1234567890123456789":"-1234567890123456789","b":[true,false,null,1e400,-1e400]}',
+    ])
+      expect(again(text)).toBe(text)
+    expect(again('{"a":1e400,"a":1,"b":1,"b":1e400}')).toBe('{"a":1,"b":1e400}')
+  })
+
   it('is an object, so that nobody takes it for another number', () => {
     expect(JSON.isRawJSON(parseLossless('1234567890123456789'))).toBe(true)
   })
