@@ -44,6 +44,20 @@ describe('a chunk service', () => {
     expect(seen.at(-1)).toBe('/plain/k_2')
   })
 
+  it('is asked no further once an answer is full', async () => {
+    let asked = 0
+    const text = JSON.stringify({ text: 'x'.repeat(4_000_000) })
+    const url = await service((_, response) => {
+      asked++
+      response.end(text)
+    })
+    const ids = Array.from({ length: 30 }, (_, at) => `k_${at}`)
+    const found = [...(await find(url, ids, { concurrency: 2, tryMs: 60_000, totalMs: 60_000 })).values()]
+    expect(found.filter((one) => 'chunk' in one)).toHaveLength(15)
+    expect(found.filter((one) => 'error' in one && one.status === 503)).toHaveLength(15)
+    expect(asked).toBeLessThanOrEqual(17)
+  })
+
   it('keeps the failure of one from the others', async () => {
     const tries = new Map<string, number>()
     const url = await service((id, response, request) => {

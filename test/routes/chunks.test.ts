@@ -140,6 +140,29 @@ describe('POST /api/chunks/bulk', () => {
   })
 })
 
+it('an answer holds 64 MB of chunks, and says what to ask for again', async () => {
+  const text = 'x'.repeat(990_000)
+  const ids = Array.from({ length: 70 }, (_, at) => `k_large_${10 + at}`)
+  for (let at = 0; at < ids.length; at += 10) {
+    const chunks = ids.slice(at, at + 10).map((id) => ({ id, text }))
+    expect((await all.bob.post('/api/chunks', { chunks })).status).toBe(201)
+  }
+  const first = BulkChunks.parse((await all.bob.post(BULK, { chunk_references: [...ids, 'k_none'] })).body)
+  expect(first.summary).toEqual({ total_requested: 71, successful: 64, failed: 7 })
+  const { k_none, ...full } = first.errors
+  expect(k_none).toBe('Chunk not found')
+  expect(new Set(Object.values(full))).toEqual(
+    new Set(['The answer is full, at 64 MB of chunks: ask for this one in another request']),
+  )
+  const second = BulkChunks.parse((await all.bob.post(BULK, { chunk_references: Object.keys(full) })).body)
+  expect(new Set([...Object.keys(first.chunks), ...Object.keys(second.chunks)])).toEqual(new Set(ids))
+
+  const page = ChunkPage.parse((await all.bob.get('/api/chunks?limit=1000')).body)
+  expect(page.chunks).toHaveLength(64)
+  const rest = ChunkPage.parse((await all.bob.get(`/api/chunks?limit=1000&cursor=${page.next_cursor}`)).body)
+  expect([rest.chunks.length, rest.next_cursor]).toEqual([6, null])
+})
+
 describe('one chunk, and all of them', () => {
   it('is answered by itself, with a tag', async () => {
     await all.alice.post('/api/chunks', { chunks: [{ id: 'e_one', text: 'call' }] })

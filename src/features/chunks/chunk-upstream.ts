@@ -1,4 +1,5 @@
 import type { ChunkFound, ChunkSource } from '../../ports.ts'
+import { ANSWER_FULL, MAX_ANSWER_BYTES } from './answer-size.ts'
 
 /** How another service is asked. */
 export interface UpstreamOptions {
@@ -72,6 +73,11 @@ class Gate {
   }
 }
 
+/** What is left of an answer. */
+interface Room {
+  bytes: number
+}
+
 /** Chunks from another service. */
 export class ChunkUpstream implements ChunkSource {
   readonly #options: Required<UpstreamOptions>
@@ -85,11 +91,16 @@ export class ChunkUpstream implements ChunkSource {
   async find(_owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>> {
     const found = new Map<string, ChunkFound>()
     const ended = AbortSignal.any([signal, AbortSignal.timeout(this.#options.totalMs)])
+    const room = { bytes: MAX_ANSWER_BYTES }
     const left = new Set(ids).values()
     const runners = Array.from({ length: Math.min(this.#options.concurrency, ids.length) }, async () => {
       // One iterator for all runners: each id goes to whoever is free.
       for (const id of left) {
-        const answer = await this.#findOne(id, ended)
+        if (room.bytes <= 0) {
+          found.set(id, ANSWER_FULL)
+          continue
+        }
+        const answer = await this.#findOne(id, ended, room)
         if (answer !== null) found.set(id, answer)
       }
     })
@@ -97,10 +108,10 @@ export class ChunkUpstream implements ChunkSource {
     return found
   }
 
-  async #findOne(id: string, ended: AbortSignal): Promise<ChunkFound | null> {
+  async #findOne(id: string, ended: AbortSignal, room: Room): Promise<ChunkFound | null> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#fetchOnce(id, ended)
+        return await this.#fetchOnce(id, ended, room)
       } catch (error) {
         if (ended.aborted) return { error: LATE, status: 503 }
         if (!(error instanceof UpstreamError)) throw error
@@ -112,7 +123,7 @@ export class ChunkUpstream implements ChunkSource {
   }
 
   /** @throws UpstreamError, or the reason of `ended` */
-  async #fetchOnce(id: string, ended: AbortSignal): Promise<ChunkFound | null> {
+  async #fetchOnce(id: string, ended: AbortSignal, room: Room): Promise<ChunkFound | null> {
     await this.#gate.enter(ended)
     const late = AbortSignal.timeout(this.#options.tryMs)
     try {
@@ -120,7 +131,11 @@ export class ChunkUpstream implements ChunkSource {
         headers: { Accept: 'application/json' },
         signal: AbortSignal.any([ended, late]),
       })
-      if (response.ok) return { chunk: parse(await readBounded(response, this.#options.maxBytes)) }
+      if (response.ok) {
+        const text = await readBounded(response, this.#options.maxBytes)
+        room.bytes -= text.length
+        return room.bytes < 0 ? ANSWER_FULL : { chunk: parse(text) }
+      }
       await response.body?.cancel()
       if (response.status === 404 || response.status === 410) return null
       throw refusal(response)

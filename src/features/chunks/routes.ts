@@ -7,12 +7,10 @@ import { readBody } from '../../http/request/fastapi-validation.ts'
 import { Id } from '../../http/request/fields.ts'
 import { jsonWithETag } from '../../http/response/etag.ts'
 import type { Chunks } from '../../ports.ts'
+import { MAX_CHUNK_BYTES } from './answer-size.ts'
 import { ChunkStore } from './chunk-store.ts'
 import { bulkChunks, findChunks, sourceTypeOf } from './chunks.ts'
 import { type ChunksLoaded, ListChunks } from './schemas.ts'
-
-/** Bytes that one chunk may have as JSON; a database takes 2 MB a value. */
-const MAX_CHUNK_BYTES = 1_000_000
 
 /** References of one request, doubles included. */
 const MAX_REFERENCES = 100_000
