@@ -131,6 +131,7 @@ export async function* readNdjson(
   let bytes = 0
   let sinceTurn = 0
   let linesSinceTurn = 0
+  let emptyLines = 0
   const hold = (piece: Uint8Array) => {
     if (piece.byteLength === 0) return
     bytes += piece.byteLength
@@ -140,6 +141,13 @@ export async function* readNdjson(
   for await (const chunk of body) {
     let start = 0
     for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
+      if (end === start && bytes === 0) {
+        // Of nothing but line ends, a body may have thirty million.
+        start++
+        line++
+        if (++emptyLines % TURN_BYTES === 0) await yieldToEventLoop()
+        continue
+      }
       hold(chunk.subarray(start, end))
       const text = decodeLine(line, held)
       if (text.trim() !== '') yield { line, value: parseLine(line, text), bytes }
