@@ -11,7 +11,9 @@ import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Config, ConfigError, readConfig, VARIABLES } from '../src/config.ts'
+import { createLookup } from '../src/drivers/dns-lookup.ts'
 import { openServer } from './edge-database.ts'
+import { startOutbound } from './edge-outbound.ts'
 import { localState, migrateLocal, startWrangler, workerEnvironment } from './wrangler.ts'
 
 /** What is not for the Worker: it is about where it listens and what it keeps. */
@@ -50,13 +52,16 @@ function cronSeconds(): number {
   throw new ConfigError('--cron-seconds wants a number of seconds that is more than 0.')
 }
 
-/** What of the environment is for the Worker. */
-function variables(): Record<string, string> {
+/** What of the environment is for the Worker, and how it reaches URLs of callers: by itself only where any address is allowed. */
+async function variables({ allowPrivateUrls, dnsServers }: Config): Promise<Record<string, string>> {
   const given = VARIABLES.filter((name) => !OURS.has(name)).flatMap((name) => {
     const value = process.env[name]
     return value === undefined || value === '' ? [] : [[name, value]]
   })
-  return { HOST: '127.0.0.1', ...Object.fromEntries(given) }
+  const outbound = allowPrivateUrls
+    ? {}
+    : { DEV_OUTBOUND_URL: await startOutbound({ lookup: createLookup({ servers: dnsServers }) }) }
+  return { HOST: '127.0.0.1', ...Object.fromEntries(given), ...outbound }
 }
 
 async function start(): Promise<void> {
@@ -78,7 +83,7 @@ async function start(): Promise<void> {
   const told = ['--env-file', none, '--show-interactive-dev-session', 'false']
   const child = startWrangler(['dev', ...kept, ...at, ...inspector, ...told], {
     output: 'inherit',
-    env: workerEnvironment(variables()),
+    env: workerEnvironment(await variables(config)),
   })
   const ended = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))

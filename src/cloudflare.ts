@@ -56,6 +56,8 @@ interface Bindings {
   readonly BATCHES: DurableObjectNamespace
   readonly TIMER: DurableObjectNamespace
   readonly ASSETS: AssetsBinding
+  /** Address of the service that sends requests to callers' URLs. Set by `npm run dev:edge` alone. */
+  readonly DEV_OUTBOUND_URL?: string
 }
 
 const clock: Clock = { now: Date.now }
@@ -150,7 +152,11 @@ async function portsOf(env: Bindings, ctx: ExecutionContext) {
     keepAlive,
     operations: await loadOperations(),
     blobs: createR2BlobStore(env.BLOBS),
-    fetcher: createWorkersFetcher({ allowPrivate: allowPrivateUrls, perOwner: maxFetchesPerOwner }),
+    fetcher: createWorkersFetcher({
+      allowPrivate: allowPrivateUrls,
+      perOwner: maxFetchesPerOwner,
+      outbound: env.DEV_OUTBOUND_URL,
+    }),
     compute: createInlineCompute(computeTasks, { documentCpuMs: maxDocumentCpuSeconds * 1_000 }),
     meter: new Meter(),
     quota: new StorageQuota(db, maxBytesPerOwner),

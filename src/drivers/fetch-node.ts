@@ -67,14 +67,48 @@ const GET = {
  * @param options `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; `clock` and `permits` are for tests
  */
 export function createNodeFetcher(options: NodeFetcherOptions = {}): Fetcher {
-  const guard: Guard = {
+  const guard = createGuard(options)
+  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
+}
+
+/** One request as it goes over the wire. */
+export interface SingleRequest {
+  readonly url: string
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | undefined
+}
+
+/**
+ * Makes a function that sends one request under the rules of the Fetcher, follows no redirect and decodes nothing. The request and the body of
+ * its answer last until `signal` aborts, which its caller must see to.
+ * @returns the answer, whatever its status
+ * @throws MillraceError URL_NOT_ALLOWED, NETWORK_ERROR, TIMEOUT; CANCELLED when `signal` aborts before the answer
+ */
+export function createNodeRequester(
+  options: NodeFetcherOptions = {},
+): (request: SingleRequest, signal: AbortSignal) => Promise<Answer> {
+  const guard = createGuard(options)
+  return async ({ url, method, headers, body = null }, signal) => {
+    const checked = checkUrl(url, guard)
+    const exchange = await openExchange(guard.slots, { timeoutMs: Number.POSITIVE_INFINITY, signal })
+    try {
+      return await hop(guard, exchange, checked, { method, headers, body })
+    } catch (error) {
+      exchange.end()
+      throw exchange.signal.aborted ? exchange.signal.reason : explain(error)
+    }
+  }
+}
+
+function createGuard(options: NodeFetcherOptions): Guard {
+  return {
     allowPrivate: options.allowPrivate,
     clock: options.clock ?? Date,
     lookup: options.lookup ?? createLookup(),
     permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
     slots: createFetchSlots(options.perOwner),
   }
-  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
 }
 
 async function get(guard: Guard, raw: string, limits: Parameters<Fetcher['fetch']>[1]): Promise<Fetched> {

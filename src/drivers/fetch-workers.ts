@@ -1,7 +1,8 @@
 /**
  * The guarded Fetcher with a Worker's own fetch. The rules for URLs are asked of the URL and of each redirect; the name look-up and the
  * connection are the platform's, so no address can be pinned here. What stands behind a public name is left to the platform: a deployed Worker
- * reaches the public internet alone, and with the flag `global_fetch_strictly_public` its own zone only as strangers do.
+ * reaches the public internet alone, and with the flag `global_fetch_strictly_public` its own zone only as strangers do. Under `npm run dev:edge`
+ * no platform does, so requests go through a service that checks and pins addresses: see `fetch-outbound.ts`.
  */
 import { MillraceError } from '../errors.ts'
 import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
@@ -15,6 +16,7 @@ import {
   openExchange,
   USER_AGENT,
 } from './fetch-exchange.ts'
+import { type OutboundMessage, sendThroughOutbound } from './fetch-outbound.ts'
 import { followRedirects } from './fetch-redirects.ts'
 import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
@@ -24,13 +26,22 @@ export interface WorkersFetcherOptions extends UrlPolicy {
   readonly clock?: Clock
   /** Requests that an owner has under way at once, among those of this Fetcher. @default 16 */
   readonly perOwner?: number
+  /** Address of the outbound service that sends all requests, see `fetch-outbound.ts`. @default none: the platform's fetch sends them */
+  readonly outbound?: string | undefined
 }
 
-type Guard = UrlPolicy & { readonly clock: Clock; readonly slots: FairSemaphore }
+type Guard = UrlPolicy & {
+  readonly clock: Clock
+  readonly slots: FairSemaphore
+  readonly outbound: string | undefined
+}
 type Limits = Parameters<Fetcher['fetch']>[1]
 
 /** Compression gains a PDF or a video nothing and lets a small answer become a large one, so it is not asked for. */
-const GET: RequestInit = { headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' } }
+const GET: OutboundMessage = {
+  method: 'GET',
+  headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' },
+}
 
 /** Codings that the runtime undoes by itself. */
 const UNDONE = new Set(['', 'identity', 'gzip', 'br'])
@@ -41,6 +52,7 @@ export function createWorkersFetcher(options: WorkersFetcherOptions = {}): Fetch
     allowPrivate: options.allowPrivate,
     clock: options.clock ?? Date,
     slots: createFetchSlots(options.perOwner),
+    outbound: options.outbound,
   }
   return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
 }
@@ -53,7 +65,7 @@ async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> 
       guard,
       exchange,
       start,
-      (at) => hop(exchange, at, GET),
+      (at) => hop(guard, exchange, at, GET),
       ({ status, headers }) => ({ status, location: headers.get('location') ?? undefined }),
     )
     const header = (name: string) => answer.headers.get(name) ?? undefined
@@ -78,7 +90,7 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
   const exchange = await openExchange(guard.slots, message)
   try {
     const headers = { 'user-agent': USER_AGENT, ...message.headers }
-    const answer = await hop(exchange, url, { method: 'POST', headers, body: message.body })
+    const answer = await hop(guard, exchange, url, { method: 'POST', headers, body: message.body })
     // The status is the answer: an error in what follows it changes nothing.
     await exchange.race(drop(answer)).catch(() => {})
     const retryAfterSeconds = secondsToWait(answer.headers.get('retry-after') ?? undefined, guard.clock.now())
@@ -91,10 +103,15 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
 }
 
 /** One request. `url` has passed `checkUrl` or `checkRedirect`. What one caller fetched is never another's answer: nothing is cached. */
-async function hop(exchange: Exchange, url: URL, init: RequestInit): Promise<Response> {
+async function hop(guard: Guard, exchange: Exchange, url: URL, message: OutboundMessage): Promise<Response> {
   const hangUp = new AbortController()
   exchange.onRelease(() => hangUp.abort())
-  return exchange.race(fetch(url, { ...init, redirect: 'manual', cache: 'no-store', signal: hangUp.signal }))
+  const init: RequestInit = { redirect: 'manual', cache: 'no-store', signal: hangUp.signal }
+  return exchange.race(
+    guard.outbound === undefined
+      ? fetch(url, { ...init, ...message })
+      : sendThroughOutbound(guard.outbound, url, message, init),
+  )
 }
 
 /**

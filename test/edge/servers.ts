@@ -10,16 +10,20 @@ declare module 'vitest' {
     fetchOrigin: string
     /** Of the server in test/contracts/hrana-server.ts, whose token is `a-token`. */
     libsqlOrigin: string
+    /** Of the two services in test/contracts/outbound-process.ts. */
+    outbounds: string
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => void> {
-  const [fetched, libsql] = await Promise.all([start('fetch-server'), start('hrana-server')])
+  const started = await Promise.all([start('fetch-server'), start('hrana-server'), start('outbound')])
+  const [fetched, libsql, outbound] = started
   project.provide('fetchOrigin', fetched.origin)
   project.provide('libsqlOrigin', libsql.origin)
+  project.provide('outbounds', outbound.origin)
   return () => {
     // They end with us.
-    for (const { child } of [fetched, libsql]) child.disconnect()
+    for (const { child } of started) child.disconnect()
   }
 }
 

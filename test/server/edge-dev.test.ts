@@ -2,11 +2,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { startHranaServer } from '../contracts/hrana-server.ts'
+import { type DnsAnswer, type DnsServer, startDnsServer } from '../drivers/dns-servers.ts'
 import { until } from '../engine/rig.ts'
 import { freshFolder } from './harness.ts'
 
@@ -14,22 +16,43 @@ const SCRIPTS = join(import.meta.dirname, '..', '..', 'scripts')
 const LONG_MS = 120_000
 /** All that some file of variables or another would take for something else. */
 const OWN_KEY = ['a"b\\c$d', "'e`f#g", '{HOME}$HOME', '\\n\\$x', '\\'].join('$')
+/** Names that anybody may own and point where they like. */
+const NAMES: Readonly<Record<string, DnsAnswer>> = {
+  'loopback.example.org': { A: ['127.0.0.1'] },
+  'loopback6.example.org': { AAAA: ['::1'] },
+  'network.example.org': { A: ['10.0.0.1'] },
+  'metadata.example.org': { A: ['169.254.169.254'] },
+  'both.example.org': { A: ['93.184.215.14', '127.0.0.1'] },
+}
 
 const Created = z.object({ batchId: z.string() })
 const Batch = z.object({ batch: z.object({ status: z.string(), completedJobs: z.int() }) })
+const Jobs = z.object({ jobs: z.array(z.object({ errorCode: z.string().nullable() })) })
+const Deliveries = z.object({ deliveries: z.array(z.object({ error: z.string().nullable() })) })
 const Page = z.object({ batches: z.array(z.object({ id: z.string() })) })
 
 let dataDir = ''
 let env: NodeJS.ProcessEnv = {}
 let server: ChildProcess | null = null
 let url = ''
+let dns: DnsServer
 beforeAll(async () => {
   dataDir = await freshFolder()
+  dns = await startDnsServer((name) => NAMES[name] ?? 'unknown')
   const { PATH, HOME } = process.env
-  env = { PATH, HOME, DATA_DIR: dataDir, PORT: '0', MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: OWN_KEY }
+  env = {
+    PATH,
+    HOME,
+    DATA_DIR: dataDir,
+    PORT: '0',
+    MILLRACE_AUTH: 'keys',
+    MILLRACE_API_KEY: OWN_KEY,
+    DNS_SERVERS: dns.address,
+  }
 }, LONG_MS)
 afterAll(async () => {
   await stop()
+  await dns[Symbol.asyncDispose]()
   await rm(dataDir, { recursive: true, force: true })
 })
 
@@ -60,6 +83,26 @@ async function stop(): Promise<void> {
   const ended = once(server, 'close')
   server.kill('SIGTERM')
   await ended
+}
+
+/** Starts a server on loopback that counts its requests. */
+async function startCounting() {
+  let requests = 0
+  const web = createServer((_, response) => {
+    requests += 1
+    response.end('reached')
+  }).listen(0, '127.0.0.1')
+  await once(web, 'listening')
+  const address = web.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    get requests() {
+      return requests
+    },
+    async [Symbol.asyncDispose]() {
+      web.close()
+    },
+  }
 }
 
 /** Runs the command on keys to its end. */
@@ -101,6 +144,40 @@ describe('the edge on this machine', { timeout: LONG_MS }, () => {
       expect(await response.text()).not.toMatch(/uuid|<!doctype/i)
     },
   )
+
+  it.each([...Object.keys(NAMES).map((name) => [name, 'URL_NOT_ALLOWED']), ['nowhere.example.org', 'NETWORK_ERROR']])(
+    'fetches nothing from %s: %s',
+    async (name, code) => {
+      await using here = await startCounting()
+      const form = new FormData()
+      form.append('swimmer', 'Liu, Sara')
+      form.append('urls', JSON.stringify([`http://${name}:${here.port}/`]))
+      const created = await fetch(`${url}/api/batch/extract`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${OWN_KEY}` },
+        body: form,
+      })
+      const { batchId: extracted } = Created.parse(await created.json())
+      const found = await until(async () => {
+        const { jobs } = Jobs.parse(await (await call(OWN_KEY, `/api/batch/${extracted}`)).json())
+        return jobs[0]?.errorCode ?? null
+      }, LONG_MS)
+      expect([found, here.requests]).toEqual([code, 0])
+    },
+  )
+
+  it('sends no webhook to a name that leads to this machine', async () => {
+    await using here = await startCounting()
+    const webhook = { url: `http://loopback.example.org:${here.port}/` }
+    const created = await call(OWN_KEY, '/api/batch', { operation: 'echo', items: [{}], options: { webhook } })
+    const { batchId: told } = Created.parse(await created.json())
+    const tried = await until(async () => {
+      const answer = await call(OWN_KEY, `/api/webhooks/deliveries?batchId=${told}`)
+      const { deliveries } = Deliveries.parse(await answer.json())
+      return deliveries[0]?.error ?? null
+    }, LONG_MS)
+    expect([tried, here.requests]).toEqual([expect.stringMatching(/private or reserved network address/), 0])
+  })
 
   it('serves the files of its pages as it serves all else', async () => {
     const style = new URL('/docs/swagger-ui.css', url)
