@@ -21,6 +21,8 @@ const CODES = {
   NOT_FOUND: { status: 404 },
   METHOD_NOT_ALLOWED: { status: 405 },
   CONFLICT: { status: 409 },
+  /** An `Idempotency-Key` that already names a request with other content. */
+  IDEMPOTENCY_KEY_REUSED: { status: 422 },
   TOO_LARGE: { status: 413 },
   /** More than an owner may keep: see `engine/storage-quota.ts`. */
   QUOTA_EXCEEDED: { status: 413 },

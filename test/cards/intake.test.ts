@@ -204,7 +204,7 @@ describe('numbers in metadata', () => {
       })
     const { task_id } = await client.accepted(send('1234567890123456789'))
     expect((await client.accepted(send('1234567890123456789'))).task_id).toBe(task_id)
-    expect((await send('1234567890123456788')).status).toBe(409)
+    expect((await send('1234567890123456788')).status).toBe(422)
   })
 
   it('are not taken for an object, nor for text', async () => {

@@ -214,7 +214,7 @@ describe('a task', () => {
     const again = await client.accepted(send(someCards(5)))
     expect(again.task_id).toBe(first.task_id)
     expect((await server.blobs()).length).toBe(blobs + 1)
-    expect(await refusal(send(someCards(6)))).toMatchObject({ status: 409 })
+    expect(await refusal(send(someCards(6)))).toMatchObject({ status: 422 })
     expect((await server.blobs()).length).toBe(blobs + 1)
     expect((await client.ended('nightly-1')).task_id).toBe(first.task_id)
   })

@@ -269,7 +269,7 @@ describe('Idempotency-Key', () => {
   }
 
   it.each(named(made))(
-    '%s: 400 for one that can be none, 409 for one that stands for something else',
+    '%s: 400 for one that can be none, 422 for one that stands for something else',
     async (id, operation) => {
       const wrong = await refused(
         operation,
@@ -284,7 +284,7 @@ describe('Idempotency-Key', () => {
       expect(
         (await refused(operation, send('POST', operation.path, bodyOf(operation, 1), headers))).status,
       ).toBeLessThan(300)
-      expect((await refused(operation, send('POST', operation.path, bodyOf(operation, 2), headers))).status).toBe(409)
+      expect((await refused(operation, send('POST', operation.path, bodyOf(operation, 2), headers))).status).toBe(422)
     },
   )
 })

@@ -80,8 +80,11 @@ describe('POST /api/v1/batch/get', () => {
     expect(result?.status === 'success' && Activity.parse(result.data).name).toBe('Sock Pairs')
   })
 
-  it('takes no ids, and a hundred', async () => {
-    expect((await all.alice.post(GET, activities([]))).body).toMatchObject({ results: [], total_requested: 0 })
+  it('takes a hundred ids, and refuses none', async () => {
+    expect(await all.alice.post(GET, activities([]))).toMatchObject({
+      status: 422,
+      body: { detail: [{ loc: ['body', 'ids'], type: 'too_short' }] },
+    })
     const { body } = await all.alice.post(GET, activities(Array(100).fill('shared-sock-pairs')))
     expect(body).toMatchObject({ total_requested: 100, total_succeeded: 100 })
   })
@@ -308,6 +311,7 @@ describe('what is wrong', () => {
     [GET, [], [['body']], 'dict_type'],
     [GET, null, [['body']], 'dict_type'],
     [RECOMMEND, { child_ids: Array(51).fill('a') }, [['body', 'child_ids']], 'too_long'],
+    [RECOMMEND, { child_ids: [] }, [['body', 'child_ids']], 'too_short'],
     [RECOMMEND, { child_ids: [''] }, [['body', 'child_ids', 0]], 'too_short'],
     [RECOMMEND, { child_ids: ['a'], max_recommendations: 21 }, [['body', 'max_recommendations']], 'less_than_equal'],
     [RECOMMEND, { child_ids: ['a'], max_recommendations: 0 }, [['body', 'max_recommendations']], 'greater_than_equal'],

@@ -146,7 +146,7 @@ describe('creations', () => {
     expect([again.status, again.body.batchId]).toEqual([200, first.body.batchId])
     expect((await call('POST', '/api/batch', BATCH, { 'Idempotency-Key': 'two' })).status).toBe(429)
     const other = await call('POST', '/api/batch', { ...BATCH, items: [{ value: 2 }] }, { 'Idempotency-Key': 'one' })
-    expect(other.status).toBe(409)
+    expect(other.status).toBe(422)
   })
 
   it('that race under one key are counted once', async () => {

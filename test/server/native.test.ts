@@ -76,7 +76,7 @@ describe('creating', () => {
     expect(made.map(({ status }) => status).sort()).toEqual([...Array(9).fill(200), 202])
     expect((await statusOf('same')).id).toBe(made[0]?.batchId)
     const other = await post('/api/batch', { ...body, items: [{ value: 2 }] }, { 'Idempotency-Key': 'same' })
-    expect([other.status, Refusal.parse(await other.json()).error]).toEqual([409, 'CONFLICT'])
+    expect([other.status, Refusal.parse(await other.json()).error]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED'])
   })
 
   it('under an Idempotency-Key is done once, also when it is asked again after its deadline', async () => {

@@ -124,7 +124,7 @@ async function findEarlier(db: Database, submission: Submission, fingerprint: st
   if (row === undefined) return null
   if (row.fingerprint !== fingerprint) {
     throw new MillraceError(
-      'CONFLICT',
+      'IDEMPOTENCY_KEY_REUSED',
       `"${idempotency.key}" already names a batch with other content. Use a new one.`,
       {
         details: { field: 'Idempotency-Key', batchId: row.id },

@@ -11,11 +11,11 @@ const MAX_WRITES = 100_000
 /** Most children that one request for recommendations names. */
 const MAX_CHILDREN = 50
 
-/** `POST /api/v1/batch/get`. No ids at all is a question with an empty answer. */
+/** `POST /api/v1/batch/get`. */
 export const BatchGetRequest = z
   .object({
     resource_type: z.string(),
-    ids: list(z.string(), MAX_IDS),
+    ids: list(z.string(), MAX_IDS, { min: 1 }),
     fields: optional(z.string()).describe(
       'Comma-separated; `id` is always given, unknown names are ignored, an empty text selects everything.',
     ),
@@ -25,7 +25,7 @@ export const BatchGetRequest = z
 /** `POST /api/v1/batch/activities/recommendations`. */
 export const RecommendationsRequest = z
   .object({
-    child_ids: list(z.string().min(1), MAX_CHILDREN),
+    child_ids: list(z.string().min(1), MAX_CHILDREN, { min: 1 }),
     max_recommendations: withDefault(z.int().min(1).max(20), 5),
     activity_types: optional(list(z.string(), 100)),
     child_age_months: optional(z.int().min(0).max(1200)),

@@ -111,10 +111,15 @@ const sent = ({ query, body = {} }: Endpoint): z.ZodType[] => [
 const came = ({ content = {} }: Answer): z.ZodType[] =>
   Object.values(content).flatMap(({ schema, eventData }) => (eventData === undefined ? [schema] : [schema, eventData]))
 
+/** Lists the errors of an endpoint; one that takes an `Idempotency-Key` refuses one that is reused. */
+function errorsOf({ errors = [], headers = [] }: Endpoint): readonly ErrorStatus[] {
+  return headers.includes('Idempotency-Key') ? [...errors, 422] : errors
+}
+
 function operation(surface: DescribedSurface, endpoint: Endpoint, make: Make) {
   const { id, summary, description, access, body, answers } = endpoint
   const anywhere = access === 'public' ? ANYWHERE_PUBLIC : ANYWHERE
-  const errors = [...anywhere, ...(endpoint.errors ?? [])]
+  const errors = [...new Set([...anywhere, ...errorsOf(endpoint)])]
     .filter((status) => !(status in answers))
     .sort((a, b) => a - b)
   return {
@@ -192,7 +197,7 @@ function present({ description, content, headers = [] }: Answer, make: Make, nam
 /** The errors of a surface, by its name and their status. */
 function errorAnswers({ name, error, endpoints }: DescribedSurface, make: Make) {
   const headers: Partial<Record<string, Answer['headers']>> = { 401: ['WWW-Authenticate'], 429: ['Retry-After'] }
-  const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap(({ errors = [] }) => errors)])
+  const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap(errorsOf)])
   const described = Object.entries(ERRORS).filter(([status]) => used.has(Number(status)))
   return Object.fromEntries(
     described.map(([status, description]) => [

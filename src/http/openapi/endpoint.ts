@@ -52,7 +52,7 @@ export interface DescribedSurface {
 /** Headers that requests may carry beside those of HTTP that every client knows. */
 export const REQUEST_HEADERS = {
   'Idempotency-Key':
-    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request sent again under it is answered with what the first began; another is refused (409). It may stand wherever an id is taken.',
+    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request sent again under it is answered with what the first began; another is refused (422). It may stand wherever an id is taken.',
   'Last-Event-ID':
     'Number of the last event the caller has; the stream goes on after it. Browsers send it when they come back.',
   'If-None-Match': 'The `ETag` of the answer the caller has; answered 304 where nothing changed.',
@@ -81,10 +81,10 @@ export const ERRORS = {
   403: 'The key may not do this, or the page or host it came from may not call here.',
   404: 'There is nothing with this id, or it belongs to someone else.',
   405: 'The path has no such method; `Allow` lists those it has.',
-  409: 'What is there stands against it: another request under the same `Idempotency-Key`, an id that exists, a state that does not allow it.',
+  409: 'What is there stands against it: an id that exists, a state that does not allow it.',
   413: 'The body is larger than this route takes.',
   415: 'The body is of a type this route does not take.',
-  422: 'The body is JSON, but its fields are not what they should be; each is named.',
+  422: 'The fields of the body are not what they should be, each is named; or the `Idempotency-Key` names a request with other content.',
   429: 'More requests or open streams than the caller may have; `Retry-After` says when to go on.',
   500: 'Something nobody foresaw. Report the request id.',
   503: 'The server cannot do it now; it may later.',

@@ -41,6 +41,7 @@ const MAX_FAULTS = 100
 /**
  * A list whose length is looked at before its items, so that a far too long one costs nothing, and whose items are looked at until so many are
  * wrong that nobody wants to hear of more.
+ * @param words.min items that it has at least; default: none
  * @param words.tooLong said of one that is longer than `max`; default: `List should have at most … items`
  * @param words.notAList said of what is none; default: zod's own words
  * @param words.cut cuts a list that is longer after `max + 1` items in place of refusing it, for a route that refuses it in words of its own
@@ -48,7 +49,7 @@ const MAX_FAULTS = 100
 export function list<T extends z.ZodType>(
   item: T,
   max: number,
-  words: { readonly tooLong?: string; readonly notAList?: string; readonly cut?: boolean } = {},
+  words: { readonly min?: number; readonly tooLong?: string; readonly notAList?: string; readonly cut?: boolean } = {},
 ) {
   const message = words.tooLong ?? `List should have at most ${max} items`
   const bounded = z.preprocess(
@@ -61,7 +62,7 @@ export function list<T extends z.ZodType>(
       }
       return upToFaults(item, value)
     },
-    z.array(item, words.notAList),
+    z.array(item, words.notAList).min(words.min ?? 0, `List should have at least ${words.min ?? 0} item`),
   )
   return bounded.meta({ maxItems: max })
 }
