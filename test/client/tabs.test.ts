@@ -102,7 +102,7 @@ describe.skipIf(CHROMIUM === null)('tabs', () => {
     await open.follow(task)
     await open.has(2)
     await keyed.follow({ ...task, client: { ...task.client, apiKey: 'a-key-of-tests' } })
-    await stranger.follow({ ...task, client: { ...task.client, apiKey: 'a-key-of-nobody' } })
+    await stranger.follow({ ...task, client: { ...task.client, apiKey: 'mr_a-key-of-nobody' } })
     expect(await stranger.has(1)).toEqual([{ id: -1, type: expect.stringContaining('API key') }])
     for (const tab of [open, keyed]) expectAll(await tab.ended(), 10)
     expect(proxy.streams).toHaveLength(3)

@@ -104,6 +104,10 @@ describe('a claim that passes owners over', () => {
   })
   const Item = z.object({ value: z.int() })
   const numbered = (count: number) => Array.from({ length: count }, (_, value) => ({ value }))
+  /** Submits jobs in batches of 500, which are ready at once; those of a large create become ready some at a time. */
+  async function submitReady(owner: string, jobs: readonly unknown[]) {
+    for (let at = 0; at < jobs.length; at += 500) await engine.submit(jobs.slice(at, at + 500), { owner })
+  }
 
   it('brings one job of each other owner, the lowest turns first', async () => {
     for (const owner of ['hog', 'bob', 'carol', 'dave']) await engine.submit(items(5), { owner })
@@ -113,7 +117,7 @@ describe('a claim that passes owners over', () => {
   })
 
   it('finds the job behind any number of theirs, which keep their order', async () => {
-    await engine.submit(numbered(3_500), { owner: 'hog' })
+    await submitReady('hog', numbered(3_500))
     await engine.submit(numbered(1), { owner: 'bob' })
     await claim(engine, order(9, ['hog']))
     // As after much that was served meanwhile.
@@ -128,7 +132,7 @@ describe('a claim that passes owners over', () => {
   })
 
   it('lets those that were moved be claimed in their own order afterwards', async () => {
-    await engine.submit(numbered(2_200), { owner: 'hog' })
+    await submitReady('hog', numbered(2_200))
     await engine.submit(numbered(1), { owner: 'bob' })
     await claim(engine, order(1, ['hog']))
     await engine.db.run(sql`UPDATE owners SET last_turn = 1500 WHERE owner = 'bob'`)
@@ -153,7 +157,7 @@ describe('a claim that passes owners over', () => {
   })
 
   it('moves nothing where nobody else has a job', async () => {
-    await engine.submit(items(2_500), { owner: 'hog' })
+    await submitReady('hog', items(2_500))
     expect(await claim(engine, order(9, ['hog']))).toEqual([])
     expect(await engine.db.get(sql`SELECT max(turn) AS turn, count(place) AS places FROM jobs`)).toEqual({
       turn: 2_500,
