@@ -129,7 +129,13 @@ export class PendingBytes {
     this.#own += bytes
     const all = (this.#all.get(this.#owner) ?? 0) + bytes
     this.#all.set(this.#owner, all)
-    this.#check(all, this.#own)
+    try {
+      this.#check(all, this.#own)
+    } catch (error) {
+      // What is refused is deleted, so that of several side by side the others go on.
+      this.release()
+      throw error
+    }
   }
 
   /**

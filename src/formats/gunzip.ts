@@ -1,6 +1,6 @@
 /** Unpacks gzip while it streams by, within bounds: a megabyte of it may otherwise become a gigabyte. */
 import { MillraceError } from '../errors.ts'
-import { streamOf } from './streams.ts'
+import { transcode } from './streams.ts'
 
 const MB = 1024 * 1024
 
@@ -11,7 +11,7 @@ export const MAX_GZIP_RATIO = 100
 /** Bytes that a body may unpack to whatever its ratio: small bodies of equal lines are harmless. */
 const RATIO_FREE_BYTES = 16 * MB
 /** Bytes that are handed to the decompressor at once, which may make a thousand times as many of them before it can be stopped. */
-const PIECE_BYTES = 16 * 1024
+const PIECE_BYTES = 4 * 1024
 
 /**
  * Unpacks a body.
@@ -30,7 +30,7 @@ export async function* gunzip(body: ReadableStream<Uint8Array>): AsyncGenerator<
       }
     }
   }
-  for await (const chunk of streamOf(pieces()).pipeThrough(new DecompressionStream('gzip'))) {
+  for await (const chunk of transcode(pieces(), new DecompressionStream('gzip'))) {
     unpacked += chunk.byteLength
     if (unpacked > MAX_UNPACKED_BYTES) throw tooLarge(`1,024 MB, and this one unpacks to more`)
     if (unpacked > RATIO_FREE_BYTES && unpacked > packed * MAX_GZIP_RATIO) {

@@ -46,6 +46,49 @@ export async function* withoutByteOrderMark(chunks: AsyncIterable<Uint8Array>): 
   if (seen !== null && seen > 0) yield Uint8Array.from(BYTE_ORDER_MARK.slice(0, seen))
 }
 
+/**
+ * Packs or unpacks chunks. Whoever stops reading ends what goes in, and what still comes out of it is dropped: a CompressionStream or
+ * DecompressionStream of Node that is cancelled while it has more to hand on throws where nobody can catch it, and that ends the process
+ * (https://github.com/nodejs/node/issues/64529; may be `pipeThrough` alone once that is fixed).
+ * @throws what `chunks` throws; a TypeError for what can't be unpacked
+ */
+export async function* transcode(
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  codec: CompressionStream | DecompressionStream,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let stopped = false
+  async function* source() {
+    try {
+      for await (const chunk of chunks) {
+        if (stopped) return
+        yield chunk
+      }
+    } catch (error) {
+      if (!stopped) throw error
+    }
+  }
+  const reader = streamOf(source()).pipeThrough(codec).getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      yield value
+    }
+  } finally {
+    stopped = true
+    // At once over where the end was read, or a fault.
+    void drop(reader)
+  }
+}
+
+async function drop(reader: ReadableStreamDefaultReader<unknown>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // What was cut off is no whole gzip.
+  }
+}
+
 /** Passes a stream on, and tells `onBytes` of each chunk before it does; what that throws ends the stream, and cancels what it is made of. */
 export function countedStream(
   stream: ReadableStream<Uint8Array>,

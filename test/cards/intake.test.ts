@@ -170,6 +170,114 @@ describe('a body', () => {
   })
 })
 
+describe('a body of cards that are too large', () => {
+  const MB = 1_000_000
+  const long = (bytes: number) => JSON.stringify(card(1, { body: 'x'.repeat(bytes) }))
+  const nothingKept = async () => {
+    expect(tasks()).toBe(0)
+    expect(await server.blobs()).toHaveLength(await keptFiles())
+  }
+
+  it.each([
+    [JSON_TYPE, `{"cards":[${long(1.5 * MB)}]}`, 'Record 1, the only one,'],
+    [JSON_TYPE, `[${long(1.5 * MB)},${long(2 * MB)}]`, 'Every one of the 2 records'],
+    [NDJSON, `${long(1.5 * MB)}\n\n${long(1.5 * MB)}\n${long(3 * MB)}\n`, 'Every one of the 3 records'],
+    ['text/csv', `${HEADER}\na,${'b'.repeat(1.5 * MB)},c,d\n`, 'Record 1, the only one,'],
+  ])('and of nothing else makes no task: %s %#', async (type, body, which) => {
+    const detail = `${which} is too large. A card should have at most 1,000,000 bytes. Nothing of this body was kept.`
+    expect(await byCurl(type, body, [])).toBe(`${JSON.stringify({ detail })} 413`)
+    await nothingKept()
+  })
+
+  it.each([
+    [JSON_TYPE, `{"cards":[${JSON.stringify(card(1))},${long(60 * MB)}]}`, 2],
+    [JSON_TYPE, `[${long(60 * MB)}]`, 1],
+    [NDJSON, `${JSON.stringify(card(1))}\n${long(60 * MB)}`, 2],
+    ['text/csv', `${HEADER}\na,b,c,d\ne,"${'f'.repeat(60 * MB)}`, 2],
+  ])('is refused at the first that is larger than 8 MB: %s %#', async (type, body, record) => {
+    const detail = `Record ${record} is larger than 8 MB. A card should have at most 1,000,000 bytes. Nothing of this body was kept.`
+    expect(await byCurl(type, body, [])).toBe(`${JSON.stringify({ detail })} 413`)
+    await nothingKept()
+  })
+
+  it('is refused when those make more than 64 MB', async () => {
+    const body = `${JSON.stringify(card(1))}\n${`${long(6 * MB)}\n`.repeat(11)}`
+    expect(await byCurl(NDJSON, body, [])).toContain(
+      'from record 2 on, records that are too large make more than 64 MB',
+    )
+    await nothingKept()
+  })
+
+  it('and of others is taken, and those fail', async () => {
+    expect(await result(NDJSON, `${long(5 * MB)}\n${JSON.stringify(card(2))}\n`)).toMatchObject({
+      cards_imported: 1,
+      cards_failed: 1,
+    })
+  })
+})
+
+describe('a packed body', () => {
+  const packed = (type: string, body: string | Uint8Array) => byCurl(type, body, ['-H', 'Content-Encoding: gzip'])
+  const filled = (mb: number, text: string) => text.repeat(Math.ceil((mb * 1024 * 1024) / text.length))
+
+  it.each([
+    [NDJSON, filled(40, '\n')],
+    [NDJSON, filled(40, `${JSON.stringify({ body: 'a'.repeat(10_000) })}\n`)],
+    [JSON_TYPE, `[${filled(40, ' ')}]`],
+    [JSON_TYPE, `[${filled(40, `{"a":"${'a'.repeat(1_000)}"},`)}`],
+    ['text/csv', `${HEADER}\n${filled(40, `a,${'b'.repeat(1_000)},c,d\n`)}`],
+  ])('that unpacks to more than a hundred times its size is refused: %s %#', async (type, body) => {
+    const answer = await packed(type, gzipSync(body))
+    expect(answer).toMatch(/unpack to 100 times of its size beyond 16 MB.* 413$/)
+    expect(tasks()).toBe(0)
+    expect(await server.blobs()).toHaveLength(await keptFiles())
+  })
+
+  it('that is small is taken whatever it unpacks to', async () => {
+    const body = `${filled(8, '\n')}${JSON.stringify(card(1))}`
+    expect(await result(NDJSON, new Uint8Array(gzipSync(body)), GZIP)).toMatchObject({ cards_imported: 1 })
+  })
+})
+
+describe('the quota of an owner', () => {
+  const MB = 1_000_000
+  let bounded: TestServer
+  beforeAll(async () => {
+    bounded = await startServer({ env: { ...KEYED, MAX_BYTES_PER_OWNER: String(5 * MB) } })
+  })
+  afterAll(() => bounded[Symbol.asyncDispose]())
+
+  const blobs = async () => (await bounded.blobs()).length
+  const full = { status: 413, detail: expect.stringMatching(/5 MB \(MAX_BYTES_PER_OWNER\), of which .* are used/) }
+  const lines = ndjson(Array.from({ length: 20 }, (_, at) => card(at, { body: `${at} ${'b'.repeat(100_000)}` })))
+  const on = async (name: string) => new CardClient(bounded, await keyOf(name))
+
+  it('bounds bodies that are kept, plain or packed, one by one or side by side; others go on', async () => {
+    const mine = await on('mine')
+    const send = (headers: Record<string, string> = {}, body: string | Uint8Array<ArrayBuffer> = lines) =>
+      mine.send('/bulk/import', NDJSON, body, headers)
+    await mine.result(send({ 'Idempotency-Key': 'first' }), ImportResult)
+    const side = await Promise.all([send(), send(), send()])
+    expect(side.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 413, 413])
+    expect(await refusal(send())).toMatchObject(full)
+    expect(await refusal(send(GZIP, new Uint8Array(gzipSync(lines))))).toMatchObject(full)
+    // What was accepted is answered, however full it is.
+    expect((await send({ 'Idempotency-Key': 'first' })).status).toBe(200)
+    expect(await blobs()).toBe(2)
+    const other = await on('other')
+    expect((await other.send('/bulk/import', NDJSON, lines)).status).toBe(200)
+  })
+
+  it('bounds what an export makes', async () => {
+    const mine = await on('exporting')
+    await mine.result(mine.send('/bulk/import', NDJSON, lines), ImportResult)
+    await mine.result(mine.send('/bulk/import', NDJSON, lines), ImportResult)
+    const { task_id } = await mine.accepted(mine.post('/bulk/export', { format: 'json' }))
+    const told = await mine.ended(task_id)
+    expect(JSON.stringify(told)).toMatch(/MAX_BYTES_PER_OWNER/)
+  })
+})
+
 describe('numbers in metadata', () => {
   const written =
     '{"tweet_id":1234567890123456789,"likes":[9007199254740993,-1e400,1e-400],"deep":{"x":0.12345678901234567891},"n":0.5}'

@@ -44,6 +44,7 @@ describe('the start', () => {
     [{ DNS_SERVERS: '10.0.0.2,10.0.0.3:0' }, /DNS_SERVERS=10\.0\.0\.2,10\.0\.0\.3:0 .*addresses of DNS servers/],
     [{ DNS_SERVERS: '010.0.0.2' }, /DNS_SERVERS=010\.0\.0\.2 .*addresses of DNS servers/],
     [{ MAX_FETCHES_PER_OWNER: '0' }, /MAX_FETCHES_PER_OWNER=0 .*a whole number from 1 to 1000/],
+    [{ MAX_BYTES_PER_OWNER: '10GB' }, /MAX_BYTES_PER_OWNER=10GB .*bytes, such as 10000000000, or 0 for no quota/],
     [{ MAX_DOCUMENT_CPU_SECONDS: '0.5' }, /MAX_DOCUMENT_CPU_SECONDS=0\.5 .*seconds from 1 to 3600/],
     [{ RETENTION_DAYS: '-1' }, /RETENTION_DAYS=-1 .*days/],
     [{ RETENTION_DAYS: 'ever' }, /RETENTION_DAYS=ever .*days/],

@@ -6,7 +6,7 @@ import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import * as z from 'zod'
 import { MillraceError } from '../../../errors.ts'
-import { streamOf } from '../../../formats/streams.ts'
+import { streamOf, transcode } from '../../../formats/streams.ts'
 import type { Attempt, BlobInfo, BlobStore, Operation, RunContext, RunResult } from '../../../ports.ts'
 import { CARD_FORMATS, type CardFormat } from '../export/formats.ts'
 import { allPages, type CardPage, pagesOf } from '../export/pages.ts'
@@ -92,7 +92,7 @@ async function run(job: Attempt, ctx: RunContext, task: Task): Promise<RunResult
 }
 
 const packed = (text: ReadableStream<Uint8Array<ArrayBuffer>>, gzip: boolean) =>
-  gzip ? text.pipeThrough(new CompressionStream('gzip')) : text
+  gzip ? streamOf(transcode(text, new CompressionStream('gzip'))) : text
 
 /** Puts the pieces together under a key of its own; null when one of them is gone. */
 async function join(
@@ -119,7 +119,7 @@ async function* bytesOf(
   for (const piece of pieces) {
     const stored = new Response(await blobs.get(piece)).body
     if (stored === null) throw new MillraceError('SERVICE_UNAVAILABLE', 'A part of this export is gone.')
-    yield* gzip ? stored.pipeThrough(new DecompressionStream('gzip')) : stored
+    yield* gzip ? transcode(stored, new DecompressionStream('gzip')) : stored
   }
 }
 
