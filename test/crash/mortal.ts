@@ -42,11 +42,11 @@ export class MortalServer {
     return this.#output
   }
 
-  /** Starts a life. @returns a promise that it listens; false when it ended before it did */
-  start(): Promise<boolean> {
+  /** Starts a life. @returns a promise that it is ready for work; false when it ended before it was */
+  async start(): Promise<boolean> {
     const child = spawn(process.execPath, [ENTRY], { env: this.#environment, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
-    return new Promise((resolve) => {
+    const listens = await new Promise<boolean>((resolve) => {
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding('utf8').on('data', (text: string) => {
           if (text.includes('listens on')) resolve(true)
@@ -55,6 +55,14 @@ export class MortalServer {
       }
       child.once('close', () => resolve(false))
     })
+    // It listens before it has opened its database; until then it holds this question.
+    return (
+      listens &&
+      fetch(`${this.url}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
   }
 
   /** `kill -9`. Resolves when the process is gone; its exit code where it had ended by itself, which no test wants. */
