@@ -99,7 +99,7 @@ describe('memory', () => {
 })
 
 describe('queries', () => {
-  it('of a create of 10,000 jobs, of claiming and of finishing 200 together are a few, whatever their number', async () => {
+  it('of a create of 10,000 jobs, of claiming and of finishing 200 together are a few a commit', async () => {
     const engine = await openEngine()
     const asked = async (work: (deps: typeof engine) => Promise<unknown>) => {
       const { db, meter } = openD1(env.DB)
@@ -116,8 +116,8 @@ describe('queries', () => {
       )
     const [few, many] = [await create(10), await create(10_000)]
     expect(few).toBeLessThan(10)
-    // One more statement for each megabyte of jobs.
-    expect(many).toBeLessThan(few + 5)
+    // A few more for each commit of 2,000 jobs.
+    expect(many).toBeLessThan(few + 4 * (10_000 / 2_000))
     for (const limit of [1, 200]) {
       const jobs = await claim(engine, { lease: `l${limit}`, limit, leaseMs: 60_000 })
       expect(jobs).toHaveLength(limit)
