@@ -1,4 +1,4 @@
-/** Holds SECURITY.md to what it says of itself: every promise names tests that are there. */
+/** Holds SECURITY.md and docs/architecture.md to what they say: every promise names tests that are there. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -28,6 +28,13 @@ it('names an existing test for every promise', () => {
   const markdown = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8')
   expect(promises(markdown).length).toBeGreaterThan(20)
   expect(faults(markdown, (file) => existsSync(join(ROOT, file)))).toEqual([])
+})
+
+it('names existing tests in the architecture document', () => {
+  const markdown = readFileSync(join(ROOT, 'docs', 'architecture.md'), 'utf8')
+  const named = [...markdown.matchAll(/`(test\/[^`]+)`/g)].map(([, file]) => file ?? '')
+  expect(named.length).toBeGreaterThan(10)
+  expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
 })
 
 it.each([
