@@ -20,7 +20,7 @@ const MANY = 1_000_000
 /** As many, and as much, as is also given inline. */
 const INLINE = { cards: 10_000, bytesACard: 2_800 }
 const FORMATS = ['json', 'csv'] as const
-/** What the platform gives an isolate; V8 ends the process that would need more heap. */
+/** Memory that the platform gives an isolate, in MB; V8 ends the process that would need more heap. */
 const MAX_MB = 128
 const COLLECT_EVERY_MS = 1_000
 /** V8 collects for the first time when some tens of MB have gathered, whoever left them: few cards are exported until it has. */
@@ -30,7 +30,7 @@ const MB = 1024 * 1024
 
 type Format = (typeof FORMATS)[number]
 
-/** Where a Worker lies, and where its data does. */
+/** Locations of a Worker's build and of its data. */
 interface Place {
   readonly build: string
   readonly dataDir: string
@@ -83,7 +83,7 @@ async function prepared({ build, dataDir }: Place): Promise<string> {
   return edgeDatabaseFile(dataDir)
 }
 
-/** What an isolate of its own used at most when nobody made it collect, doing the work so many `times`; and what one held. */
+/** Measures the most memory a fresh isolate used without forced collection, doing the work so many `times`; and what one held after doing it once. */
 async function measured(place: Place, work: (edge: WatchedEdge) => Promise<void>, times: number): Promise<IsolateUse> {
   const inIsolate = async (count: number, collectEveryMs: number | null) => {
     const edge = await openWatchedEdge(place.build, place.dataDir)

@@ -1,4 +1,4 @@
-/** What the engine costs: beside BullMQ, beside raw inserts, and as the tables grow. Each part checks that the work was really done. */
+/** Measures the cost of the engine: beside BullMQ, beside raw inserts, and as the tables grow. Each part checks that the work was really done. */
 
 import { claimTable } from './parts/claiming.ts'
 import { createAgainst } from './parts/creating.ts'

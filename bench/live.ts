@@ -83,7 +83,7 @@ class Match {
 
   /** Connects the clients, and looks at what they cost. */
   static async prepare(server: Contestant, clients: number): Promise<Match> {
-    // What the first connections make a server load is not what a connection costs.
+    // Memory for what the first connections make a server load is no part of the cost of a connection.
     const first = new Clients()
     await first.connect(server.url, WARM_UP_CLIENTS)
     await first.close()
@@ -108,7 +108,7 @@ class Match {
     for (const delay of delays) this.#waits.push(delay)
   }
 
-  /** What the rounds since the last call came to. */
+  /** Summarizes the rounds since the last call. */
   take(): Measured {
     const waits = this.#waits.toSorted((a, b) => a - b)
     const perRound = waits.length / Math.max(1, this.#spans.length)
@@ -174,7 +174,7 @@ function table(rows: readonly Row[], kind: 'single' | 'ten'): string {
   )
 }
 
-/** What the goals come to. */
+/** Lists the ratios that the goals are about: Millrace's results relative to the bare server's and nchan's. */
 function ratios(rows: readonly Row[]): string {
   const lines: string[] = []
   for (const { clients } of SIZES) {

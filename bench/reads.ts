@@ -1,4 +1,4 @@
-/** What reading in batches costs: one request for 100 ids beside 100 requests and beside a bare handler; recommendations as data grows. */
+/** Measures the cost of reads in batches: one request for 100 ids beside 100 requests and beside a bare handler; recommendations as data grows. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * How long a start takes, and what an idle server holds, beside a bare Hono server (`parts/start-bare.js`) in the same run. Each server
- * that was measured then runs a batch, so that none is measured that could not work.
+ * Measures how long a start takes, and the memory that an idle server holds, beside a bare Hono server (`parts/start-bare.js`) in the same
+ * run. Each server that was measured then runs a batch, so that none is measured that could not work.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

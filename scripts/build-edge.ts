@@ -11,7 +11,7 @@ import { englishOnly } from './build-node.ts'
 import { measureStart } from './edge-start.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-/** Where `wrangler.toml` looks for the Worker, and for the files of its pages. */
+/** Folders in which `wrangler.toml` looks for the Worker, and for the files of its pages. */
 const EDGE_FOLDER = join(ROOT, 'dist', 'edge')
 const ASSETS_FOLDER = join(ROOT, 'dist', 'edge-assets', 'docs')
 
@@ -20,7 +20,7 @@ const MAX_GZIP_BYTES = 1.5 * 1024 * 1024
 const MAX_START_MS = 50
 /** Files of less are told of together. */
 const SMALL_BYTES = 5 * 1024
-/** What only one operation or surface needs, and must not be part of the start. */
+/** Modules that only one operation or surface needs, and that must not be part of the start. */
 const LAZY = [
   'node_modules/unpdf/',
   'src/operations.ts',
@@ -76,7 +76,7 @@ function startsWith(outputs: EdgeBuild['outputs'], entry: string): Set<string> {
   return found
 }
 
-/** What a build weighs and whether it is as it should be: lines to print, and the faults among them. */
+/** Reports the size of a build and whether it is as it should be: lines to print, and the faults that were found. */
 async function report({ folder, outputs }: EdgeBuild): Promise<{ lines: string[]; faults: string[] }> {
   const scripts = Object.keys(outputs).filter((path) => path.endsWith('.js'))
   const entry = scripts.find((path) => basename(path) === 'worker.js')
@@ -129,7 +129,7 @@ async function copyAssets(): Promise<void> {
 if (import.meta.main) {
   await copyAssets()
   const { lines, faults } = await report(await buildEdge())
-  // Where it is part of a start, the start itself shows.
+  // A build that is part of a start (`--quick`) is not measured: the start itself shows how long it takes.
   if (!process.argv.includes('--quick')) {
     const ms = await measureStart(EDGE_FOLDER)
     lines.push(`starts in ${ms.toFixed(0)} ms in workerd on this machine; at most ${MAX_START_MS} ms`)

@@ -41,7 +41,7 @@ const noClientOfDrizzle: Plugin = {
   },
 }
 
-/** What esbuild says of each file of a build, by its path from the root. */
+/** Metadata that esbuild reports on each file of a build, by its path from the root. */
 export type Outputs = Metafile['outputs']
 
 /**

@@ -4,7 +4,7 @@ import { ConfigError } from '../src/config.ts'
 import type { D1Answer, D1Client, D1Statement } from '../src/drivers/db-d1.ts'
 import { runWrangler } from './wrangler.ts'
 
-/** What `--json` prints, a result a statement. */
+/** Output of `--json`: one result for each statement. */
 const Printed = z.array(z.object({ results: z.array(z.record(z.string(), z.unknown())) }))
 
 /** A statement whose values are written into it, since the command takes no parameters. */
@@ -67,7 +67,7 @@ export class WranglerD1 implements D1Client<Written> {
   }
 }
 
-/** What SQLite says of a statement that it cannot prepare, so that nothing of it was done. */
+/** Errors that SQLite reports for a statement that it cannot prepare, so that nothing of it was done. */
 const OLD_TABLES = /no such (table|column)|has no column named/
 
 function printed(said: string): D1Answer[] {

@@ -16,7 +16,7 @@ import { openServer } from './edge-database.ts'
 import { startOutbound } from './edge-outbound.ts'
 import { localState, migrateLocal, startWrangler, workerEnvironment } from './wrangler.ts'
 
-/** What is not for the Worker: it is about where it listens and what it keeps. */
+/** Variables that are not passed to the Worker: they say where it listens and where its data is kept. */
 const OURS = new Set(['HOST', 'PORT', 'DATA_DIR'])
 /** A Worker that refuses everything for so long has variables it can't start with, or a database that is none. */
 const REFUSING_MS = 15_000
@@ -52,7 +52,7 @@ function cronSeconds(): number {
   throw new ConfigError('--cron-seconds wants a number of seconds that is more than 0.')
 }
 
-/** What of the environment is for the Worker, and how it reaches URLs of callers: by itself only where any address is allowed. */
+/** Selects the variables for the Worker, and how it reaches URLs of callers: by itself only where any address is allowed. */
 async function variables({ allowPrivateUrls, dnsServers }: Config): Promise<Record<string, string>> {
   const given = VARIABLES.filter((name) => !OURS.has(name)).flatMap((name) => {
     const value = process.env[name]

@@ -24,7 +24,7 @@ export async function openServer(config: Config): Promise<Awaited<ReturnType<typ
   }
 }
 
-/** What lies behind an error that recites a query. */
+/** Returns the message of an error's innermost cause, since the outer errors repeat the query. */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : causeOf(error.cause)

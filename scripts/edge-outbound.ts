@@ -34,10 +34,10 @@ async function forward(send: Requester, request: IncomingMessage, response: Serv
   response.shouldKeepAlive = false
   const gone = new AbortController()
   response.on('close', () => gone.abort())
-  // What a web page may send without asking first is no JSON.
+  // Web pages cannot send JSON without a CORS preflight, so this refuses their requests.
   if (request.headers['content-type'] !== 'application/json') throw new Error('This is not a request of the Worker.')
   const answer = await send(OutboundRequest.parse(JSON.parse(await text(request))), gone.signal)
-  // Where no pipeline comes to listen, an error has been told already.
+  // Errors that come before a pipeline listens have been reported already.
   answer.body.on('error', () => {})
   for (const name of PASSED_HEADERS) {
     const value = [answer.headers[name]].flat()[0]

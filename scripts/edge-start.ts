@@ -1,4 +1,4 @@
-/** How long a built Worker takes to start in workerd. Inside, the clock stands still until the first I/O; so the process is asked. */
+/** Measures how long a built Worker takes to start in workerd, by the CPU time of the process: inside, the clock stands still until the first I/O. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'

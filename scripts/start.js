@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const ROOT = join(import.meta.dirname, '..')
-/** What a build is made by and of, beside `src/`: npm writes the second lock when it installs. */
+/** Files that a build is made by and of, beside `src/`: npm writes the second lock when it installs. */
 const INPUTS = ['scripts/start.js', 'scripts/build-node.ts', 'package-lock.json', 'node_modules/.package-lock.json']
 /** Time until the functions that ran at the start are saved as V8 compiled them. */
 const SAVE_COMPILED_MS = 1_000

@@ -13,7 +13,7 @@ const QUIET = {
   WRANGLER_SEND_METRICS: 'false',
   WRANGLER_SEND_ERROR_REPORTS: 'false',
   WRANGLER_HIDE_BANNER: 'true',
-  // What is printed is read: nothing else may stand in it.
+  // The output is parsed, so nothing else may be printed to it.
   WRANGLER_LOG: 'log',
   CLOUDFLARE_CF_FETCH_ENABLED: 'false',
   CLOUDFLARE_TELEMETRY_DISABLED: '1',
@@ -25,9 +25,9 @@ const QUIET = {
   CI: '1',
 }
 
-/** How wrangler is started. */
+/** Options for starting wrangler. */
 export interface WranglerOptions {
-  /** Whether what it prints is shown, or read. */
+  /** Destination of its standard output: shown (`inherit`), or read by the caller (`pipe`). */
   readonly output: 'inherit' | 'pipe'
   /** Its environment; default: ours. */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -58,7 +58,7 @@ export async function runWrangler(args: readonly string[]): Promise<string> {
   return said
 }
 
-/** What a Worker is told on this machine, beside the environment that wrangler itself needs. */
+/** Builds the environment of a Worker on this machine: its variables, beside the environment that wrangler itself needs. */
 export function workerEnvironment(variables: Readonly<Record<string, string>>): Record<string, string | undefined> {
   // All of it is bound to the Worker, so no more is passed on than programs need to run.
   const own = OF_PROGRAMS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))

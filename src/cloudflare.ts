@@ -86,8 +86,8 @@ let config: Config | undefined
 let signingKey: string | undefined
 const secrets = new Redactor()
 /**
- * How long jobs took of late, in milliseconds. An invocation with few queries learns nothing of that by itself, and must claim many at once
- * where they are quick.
+ * Mean duration of recent jobs, in milliseconds, kept between invocations. An invocation with few queries cannot measure it by itself, and must
+ * claim many jobs at once where they are quick.
  */
 let meanMs: number | undefined
 /** Streams that owners hold on this isolate. */
@@ -106,7 +106,7 @@ function configOf(env: Bindings): Config {
   return config
 }
 
-/** How to open a database for one request: D1, or libSQL, whose code is loaded only then. */
+/** Returns a function that opens a database for one request: D1, or libSQL, whose code is loaded only then. */
 async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
   const { databaseUrl, databaseAuthToken, d1Queries } = configOf(env)
   if (databaseUrl === null) return () => openD1(env.DB, { statements: d1Queries })
@@ -114,7 +114,7 @@ async function databaseOf(env: Bindings): Promise<() => RequestDatabase> {
   return () => openLibsqlWeb(databaseUrl, databaseAuthToken)
 }
 
-/** What is left of D1; absent where the database is a server that does not say. */
+/** Reports the space left in D1; undefined where the database is a server that does not report it. */
 function diskOf(env: Bindings): Disk | undefined {
   const { databaseUrl, d1Queries } = configOf(env)
   return databaseUrl === null ? createD1Disk(env.DB, d1Queries) : undefined
@@ -136,7 +136,7 @@ async function warnOfDatabase(env: Bindings, log: Log): Promise<void> {
 /** Every operation, with the schemas of what each takes. An object that only passes notices on starts without. */
 const loadOperations = async () => (await import('./operations.ts')).operations
 
-/** What every request, message and object is given. */
+/** Makes the ports that every request, message and Durable Object is given. */
 async function portsOf(env: Bindings, ctx: ExecutionContext) {
   const { allowPrivateUrls, logLevel, maxFetchesPerOwner, maxDocumentCpuSeconds, maxBytesPerOwner } = configOf(env)
   const log = openLog(logLevel)
@@ -235,7 +235,7 @@ async function work(env: Bindings, ports: Ports): Promise<void> {
   const due = ports.queries.left > 0 ? await nextWakeupAt(ports.db) : 0
   if (due === 0) ports.dispatcher.wake()
   else if (due !== null && due < clock.now() + DAY_MS) await timer.set(Math.max(due, clock.now() + SOONEST_MS))
-  // What is due later is found by the cron trigger; some of it is due never.
+  // Clears the timer: work due later is found by the cron trigger, and some is never due.
   else if (watched) await timer.set(null)
 }
 
@@ -250,7 +250,7 @@ async function sweep(env: Bindings, ports: Ports, at: Date): Promise<void> {
     const goOn = upTo(SWEEP_SHARE / 2)
     await forgetVanishedWorkers(ports)
     for (const under of orphanPrefixes(at.getTime())) await sweepOrphans(ports, { under, goOn })
-    // What was left while no cron came.
+    // Once a day over all uploads, for orphans left while no cron trigger ran.
     if (at.getUTCHours() === 0) await sweepOrphans(ports, { goOn })
   }
   await sweepRetention(ports, retentionDays * DAY_MS, upTo(SWEEP_SHARE))
@@ -298,7 +298,7 @@ export default {
     try {
       return await answerReadingOn(request, (readable) => respond(readable, env, ctx))
     } catch (error) {
-      // What a route throws is answered by the app; this is a start that failed.
+      // Handles a start that failed: the app itself answers what a route throws.
       const message = error instanceof ConfigError ? error.message : 'The server could not start.'
       openLog('info').error({ err: error }, message)
       const body = { success: false, error: 'UNAVAILABLE', message: 'The server could not start. Its log says why.' }

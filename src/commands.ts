@@ -1,4 +1,4 @@
-/** What an operator does from the command line, apart from starting the server. */
+/** Commands of an operator on the command line, apart from starting the server. */
 import { ConfigError } from './config.ts'
 import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey } from './http/auth/keys.ts'
 import type { Clock, Database } from './ports.ts'
@@ -21,7 +21,7 @@ const OWNER = /^(?! )[^\p{C}\p{Zl}\p{Zp}]{1,256}(?<! )$/u
 interface Deps {
   readonly db: Database
   readonly clock: Clock
-  /** How the command is called, for what it says of itself. */
+  /** Name that the command is called by, for its usage text. */
   readonly called: string
 }
 

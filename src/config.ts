@@ -72,7 +72,7 @@ const LEEWAY = 'a whole number of seconds from 0 to 600'
 const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
-/** What `fetch` takes. */
+/** Returns true for a URL that `fetch` accepts, one without a user name or password; text that is no URL passes too. */
 function hasNoUser(text: string): boolean {
   const url = URL.parse(text)
   return url === null || (url.username === '' && url.password === '')
@@ -104,7 +104,7 @@ const Variables = z.object({
     .default(60),
   MAX_BYTES_PER_OWNER: z.coerce.number(BYTES).int(BYTES).min(0, BYTES).optional(),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
-  // What an `Authorization` header can carry.
+  // Limited to characters that an `Authorization` header can carry.
   MILLRACE_API_KEY: z
     .string()
     .regex(/^[\x21-\x7e]{8,}$/, 'at least 8 characters, of ASCII and without blanks')
@@ -156,14 +156,14 @@ function isDnsServer(text: string): boolean {
 /** Names of all variables that are read. */
 export const VARIABLES: readonly string[] = Object.keys(Variables.shape)
 
-/** What a server is told from outside. */
+/** Configuration of a server, read from its environment. */
 export interface Config {
   readonly host: string
   readonly ports: readonly number[]
   /** False when the ports are our own choice, so that one that is taken is no error as long as another is free. */
   readonly portsGiven: boolean
   readonly publicUrl: string | null
-  /** Whether nothing says that others than this machine reach the server: no `HOST`, `PUBLIC_URL` or `TRUST_PROXY` beyond it. */
+  /** True where no setting says that other machines reach the server: no `HOST`, `PUBLIC_URL` or `TRUST_PROXY` beyond this machine. */
   readonly isLocal: boolean
   readonly dataDir: string
   /** Null for a file in the data folder. */
@@ -175,7 +175,7 @@ export interface Config {
   readonly concurrency: number
   /** Jobs run beyond that, for owners who run little while others' long jobs hold all places. */
   readonly concurrencyReserve: number
-  /** Who is asked for the addresses of names in callers' URLs; empty for whom the system asks. */
+  /** DNS servers that resolve host names in callers' URLs; empty for those that the system uses. */
   readonly dnsServers: readonly string[]
   /** Downloads and deliveries that an owner has under way at once. */
   readonly maxFetchesPerOwner: number
@@ -188,20 +188,20 @@ export interface Config {
   readonly allowPrivateUrls: boolean
   readonly signingKey: string | null
   readonly jwtSecret: string | null
-  /** Where the keys are that JWTs may be signed with. */
+  /** URL of the keys (JWKS) that JWTs may be signed with. */
   readonly jwksUrl: string | null
-  /** What a JWT must say of itself; null for anything. */
+  /** Issuer (`iss`) that a JWT must name, as well as the audience (`aud`) below; null for any. */
   readonly jwtIssuer: string | null
   readonly jwtAudience: string | null
-  /** How far the clock of an issuer of JWTs may be from ours. */
+  /** Seconds by which the clock of a JWT issuer may differ from the server's. */
   readonly jwtLeewaySeconds: number
-  /** How many requests an hour an owner has of each class that is limited. */
+  /** Requests per hour that an owner may make, by limited class. */
   readonly rateLimits: RateLimits
-  /** How many proxies stand in front of the server, or where they are. */
+  /** Number of proxies in front of the server, or their addresses. */
   readonly trustProxy: number | readonly string[]
   /** Prefixes of chunk ids beside the built-in ones, with the kind of source each stands for. */
   readonly chunkPrefixes: readonly (readonly [prefix: string, sourceType: string])[]
-  /** Where chunks are fetched from; null for those that are kept here. */
+  /** URL that chunks are fetched from; null for chunks kept by this server. */
   readonly chunksUpstreamUrl: string | null
   /** Streams and waiting requests held at once; more are refused. */
   readonly maxStreams: number
@@ -212,18 +212,18 @@ export interface Config {
   /** Time that a connection without a request is kept for the next one, in milliseconds. */
   readonly keepAliveMs: number
   readonly corsOrigins: readonly string[]
-  /** How long ended batches are kept. */
+  /** Days that ended batches are kept. */
   readonly retentionDays: number
   /** Bytes of free disk space below which the server warns; 0 for never. */
   readonly lowDiskBytes: number
-  /** Whether traces are sent; where to is read by OpenTelemetry itself. */
+  /** True where traces are sent; OpenTelemetry itself reads their destination. */
   readonly tracing: boolean
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
 const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN'])
 
-/** What says that others than this machine reach the server, and what to set instead; null where nothing does. */
+/** Names the setting that makes the server reachable from other machines, and what to set instead; null where none does. */
 function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof Variables>): string | null {
   if (!LOOPBACK_HOSTS.has(HOST)) return `use HOST=127.0.0.1, or MILLRACE_AUTH=keys with HOST=${HOST}`
   if (PUBLIC_URL !== undefined && !LOOPBACK_HOSTS.has(new URL(PUBLIC_URL).hostname.replace(/^\[|\]$/g, ''))) {

@@ -11,7 +11,7 @@ interface CodeFacts {
 }
 
 const CODES = {
-  // What a request can get wrong.
+  // Errors in a request.
   INVALID_REQUEST: { status: 400 },
   MISSING_SWIMMER: { status: 400 },
   NO_PDFS: { status: 400 },
@@ -29,12 +29,12 @@ const CODES = {
   UNSUPPORTED_MEDIA_TYPE: { status: 415 },
   /** Read, but its fields are not what they should be; `details.issues` lists them. */
   UNPROCESSABLE: { status: 422 },
-  // What a document can be.
+  // Errors in a document.
   INVALID_PDF: { status: 422 },
   NO_TEXT: { status: 422 },
   NOT_A_HEAT_SHEET: { status: 422 },
   UNRECOGNIZED_LAYOUT: { status: 422 },
-  // What the world outside can do.
+  // Errors of the world outside: other servers, the network, the storage.
   URL_NOT_ALLOWED: { status: 422 },
   NETWORK_ERROR: { status: 503, transient: true },
   TIMEOUT: { status: 503, transient: true },
@@ -42,7 +42,7 @@ const CODES = {
   SERVICE_UNAVAILABLE: { status: 503, transient: true },
   /** The server's own disk or database has no space left. */
   INSUFFICIENT_STORAGE: { status: 507, transient: true },
-  // What can happen to a job.
+  // Errors that end a job.
   CANCELLED: { status: 409 },
   DEADLINE_EXCEEDED: { status: 409 },
   WORKER_LOST: { status: 500 },
@@ -72,13 +72,13 @@ export class MillraceError extends Error {
     return facts[this.code].status
   }
 
-  /** Whether trying again later may succeed. */
+  /** True where trying again later may succeed. */
   get transient(): boolean {
     return facts[this.code].transient === true
   }
 }
 
-/** Whether a value read from outside (a message of another process, a row) is a code of the table. */
+/** Returns true where a value read from outside (a message of another process, a row) is a code of the table. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(CODES, value)
 }

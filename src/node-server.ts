@@ -35,7 +35,7 @@ const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
 /** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
 const COMPUTE_MEMORY_MB = 512
-/** What a collector of traces gets to take the last ones when the server is told to stop. */
+/** Time that a trace collector has to take the last traces when the server is asked to stop, in milliseconds. */
 const TRACES_MS = 2_000
 
 /** A server that works. */
@@ -71,7 +71,7 @@ const openCompute = (config: Config) =>
     cpuSeconds: config.maxDocumentCpuSeconds,
   })
 
-/** What whoever listens gives the server. */
+/** Dependencies that the HTTP listener gives the server. */
 export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'abortResponse'>> {
   /** Learns the secrets that the database holds. */
   readonly secrets: Redactor

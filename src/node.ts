@@ -27,9 +27,9 @@ import type { RunningServer, ServerDeps } from './node-server.ts'
 import type { Log } from './ports.ts'
 import { surfaces } from './surfaces.ts'
 
-/** What running jobs get to end by themselves when the server is told to stop. */
+/** Time that running jobs have to end by themselves when the server is asked to stop, in milliseconds. */
 const GRACE_MS = 5_000
-/** What stopping may take in all. Less than the ten seconds after which whoever runs servers commonly kills them. */
+/** Time that stopping may take in all, in milliseconds. Less than the ten seconds after which supervisors commonly kill a process. */
 const STOP_MS = 9_000
 
 /** Wait for a first request before the rest is loaded: who starts a server often asks at once whether it lives. */
@@ -103,7 +103,7 @@ function asksForLife(request: Request): boolean {
   return request.method === 'GET' && new URL(request.url).pathname === '/healthz' && !request.headers.has('Origin')
 }
 
-/** What somebody is told whose request is none that the app can be asked; in the log under the same id. */
+/** Makes the error body for a request that cannot be passed to the app, and logs it under the same request id. */
 function refusal(log: Log, error: MillraceError, path = '/'): object {
   const requestId = randomUUID()
   log.info({ requestId, code: error.code, cause: messageOf(error.cause) }, 'a request that is none')

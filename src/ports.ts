@@ -1,4 +1,4 @@
-/** What the engine and the operations need of the world, as types. Drivers implement them; nothing else may. */
+/** Ports: interfaces through which the engine and the operations use the world, as types. Drivers implement them; nothing else may. */
 
 import type { SQL } from 'drizzle-orm'
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
@@ -6,13 +6,13 @@ import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
 import type { MillraceError } from './errors.ts'
 import type { Scope } from './scopes.ts'
 
-/** Where the time comes from, so that tests can turn it. */
+/** Source of the current time, so that tests can set it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
 }
 
-/** What a stored blob was found to be while it streamed in. */
+/** Size and hashes of a stored blob, measured while it streamed in. */
 export interface BlobInfo {
   /** Bytes. */
   readonly size: number
@@ -42,7 +42,7 @@ export interface Assets {
   read(name: string): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null>
 }
 
-/** What a guarded fetch brought. */
+/** Response to a guarded fetch. */
 export interface Fetched {
   /** The address that answered, after redirects. */
   readonly url: string
@@ -53,7 +53,7 @@ export interface Fetched {
   readonly body: ReadableStream<Uint8Array>
 }
 
-/** How a receiver answered. */
+/** Response of a receiver to a POST. */
 export interface Sent {
   readonly status: number
   /** Seconds from Retry-After, never negative; null where it said nothing. */
@@ -133,7 +133,7 @@ export interface Compute {
 
 /** The disk or the database service that everything is kept on. */
 export interface Disk {
-  /** How much of it is left for the server to write, and how much there is in all. */
+  /** Returns the space left for the server to write, and the space in all, in bytes. */
   space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
   /**
    * Writes, flushes and removes a small file, so that a full disk is seen even where a commit still finds room.
@@ -163,7 +163,7 @@ export interface Dispatcher {
   onWake(listener: () => void): () => void
 }
 
-/** How far a running job is. State, not history. */
+/** Progress of a running job. State, not history. */
 export interface Progress {
   readonly jobId: string
   readonly sequence: number
@@ -174,7 +174,7 @@ export interface Progress {
   readonly stage: string | null
 }
 
-/** What a process tells the others about a batch. */
+/** Notice about a batch that a process sends to the others. */
 export type Notice =
   /**
    * Its log now reaches `seq`; 0 tells that the batch is gone. Where somebody has read the log for all who follow, `page` is what was
@@ -191,7 +191,7 @@ export interface Notifier {
   subscribe(batchId: string, listener: (notice: Notice) => void): () => void
 }
 
-/** Where the bytes of a live stream go. One a connection. */
+/** Destination of the bytes of a live stream. One per connection. */
 export interface Sink {
   /** Writes, or queues within the transport. False when the transport is full: write no more until `onDrain`. Never throws. */
   write(bytes: Uint8Array): boolean
@@ -206,7 +206,7 @@ export interface Sink {
 export interface JobPlan {
   /** JSON, the operation's own shape. */
   readonly input: unknown
-  /** What people call it: a file's name, a URL. */
+  /** Name that people know it by: a file's name, a URL. */
   readonly label?: string
 }
 
@@ -214,7 +214,7 @@ export interface JobPlan {
 export interface BatchPlan {
   /** JSON that every job may need, the operation's own shape. */
   readonly input: unknown
-  /** What `batch_started` and status answers carry beside the common fields. */
+  /** Fields that `batch_started` and status answers carry beside the common ones. */
   readonly facts: Readonly<Record<string, unknown>>
   readonly jobs: readonly JobPlan[]
 }
@@ -230,11 +230,11 @@ export interface Attempt {
   readonly attempt: number
   readonly input: unknown
   readonly batchInput: unknown
-  /** What an earlier run of this job kept; null for none. */
+  /** State that an earlier run of this job kept; null for none. */
   readonly checkpoint: unknown
 }
 
-/** What a running job may use. */
+/** Ports and services that a running job may use. */
 export interface RunContext {
   /** Aborts when the lease is lost, the time limit is over, the batch was cancelled or the process stops. */
   readonly signal: AbortSignal
@@ -243,8 +243,8 @@ export interface RunContext {
   /** Keeps JSON from which the next run of this job starts, should this one not end. Durable when it resolves. */
   checkpoint(state: unknown): Promise<void>
   /**
-   * Whether this run has had its share of what its home allows in one go (queries, time): it should keep a checkpoint and end with
-   * `continue`. Asked after each stretch of work that got somewhere. Never true where nothing is bounded.
+   * Returns true once this run has used up the budget of its runtime for one run (queries, time): it should keep a checkpoint and end with
+   * `continue`. Called after each stretch of work that made progress. Never true where nothing is bounded.
    */
   spent(): boolean
   /** Lets everything else of the process have its turn: for long work that awaits nothing. */
@@ -256,7 +256,7 @@ export interface RunContext {
   readonly compute: Compute
 }
 
-/** What a finished run hands back; written in one commit with its counters and its event. */
+/** Result that a finished run hands back; written in one commit with its counters and its event. */
 export interface RunResult {
   /** JSON, kept with the job. At most 1 MB; larger things are artifacts. */
   readonly result: unknown
@@ -281,7 +281,7 @@ export interface CompletedJob {
 export interface Operation {
   /** `heat-sheet`, `cards.import`. */
   readonly name: string
-  /** How many of a batch's jobs may be ready or running at once; null for no bound. */
+  /** Concurrency limit: number of a batch's jobs that may be ready or running at once; null for no limit. */
   readonly concurrency: number | null
   readonly maxAttempts: number
   /** Milliseconds to wait after so many tries, the last of which failed with `error`; absent: exponential, up to a minute. */
@@ -314,7 +314,7 @@ export interface Operation {
    * @throws MillraceError; one that is transient is tried again
    */
   run(job: Attempt, ctx: RunContext): Promise<RunResult | 'continue'>
-  /** What `batch_completed` carries beside the common fields. */
+  /** Makes the fields that `batch_completed` carries beside the common ones. */
   batchTotals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
   /** The merged answer of `GET …/results`; null where what each job gave is listed as it is. */
   readonly merge: ((batchInput: unknown, jobs: readonly CompletedJob[]) => Readonly<Record<string, unknown>>) | null
@@ -338,7 +338,7 @@ export interface EndedAttempt {
   readonly endedAt: number
 }
 
-/** Where a server says what happened to it. Fields must hold no secret. */
+/** Log of a server. Fields must hold no secret. */
 export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
@@ -354,10 +354,10 @@ export interface ChunkError {
   readonly status: 400 | 404 | 503
 }
 
-/** What a source has for a reference. */
+/** Result of looking up a reference: its chunk, or why it has none. */
 export type ChunkFound = { readonly chunk: Readonly<Record<string, unknown>> } | ChunkError
 
-/** Where chunks come from. */
+/** Source that chunks are read from. */
 export interface ChunkSource {
   /**
    * Looks chunks up. References that do not exist are left out; one that could not be looked up has the reason.
@@ -366,7 +366,7 @@ export interface ChunkSource {
   find(owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>>
 }
 
-/** Where chunks come from, and what the prefixes of their ids stand for. */
+/** Source of chunks, and the meaning of the prefixes of their ids. */
 export interface Chunks {
   readonly source: ChunkSource
   readonly prefixes: ChunkPrefixes

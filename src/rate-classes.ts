@@ -32,10 +32,10 @@ export const RATE_CLASSES = {
 /** One of the classes. */
 export type RateClass = keyof typeof RATE_CLASSES
 
-/** How many an hour of each class; a class that is absent is not limited. */
+/** Number of requests per hour, by class; a class that is absent is not limited. */
 export type RateLimits = ReadonlyMap<RateClass, number>
 
-/** Whether a word is a class. */
+/** Returns true where a word is a class. */
 export function isRateClass(word: string): word is RateClass {
   return Object.hasOwn(RATE_CLASSES, word)
 }

@@ -1,4 +1,4 @@
-/** What a key or a JWT may do: its scopes, as `--scopes` and the `scope` claim name them. */
+/** Scopes, which say what a key or a JWT may do, as `--scopes` and the `scope` claim name them. */
 
 /** Every scope that can be granted. */
 export const SCOPES = [
@@ -23,12 +23,12 @@ export const SCOPES = [
 /** One of them. `read` and `write` hold for every surface, `*` for the operator's metrics as well. */
 export type Scope = (typeof SCOPES)[number]
 
-/** Whether a word is a scope. */
+/** Returns true where a word is a scope. */
 export function isScope(word: unknown): word is Scope {
   return SCOPES.some((scope) => scope === word)
 }
 
-/** Whether what was granted covers what is needed. Metrics tell of all owners, so `read` alone does not. */
+/** Returns true where the granted scopes cover the needed one. Metrics show all owners, so `read` alone does not cover them. */
 export function covers(granted: readonly Scope[], needed: Scope): boolean {
   if (granted.includes('*') || granted.includes(needed)) return true
   if (needed === 'metrics:read') return false

@@ -1,4 +1,4 @@
-/** What the configuration tells the app, whichever its home. */
+/** Settings that the app takes from the configuration, on every runtime. */
 import type { Config } from './config.ts'
 import { ChunkStore } from './features/chunks/chunk-store.ts'
 import { ChunkUpstream } from './features/chunks/chunk-upstream.ts'

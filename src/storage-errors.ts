@@ -70,7 +70,7 @@ const OTHER_FAULTS: Readonly<Record<string, StorageFault>> = {
   BLOCKED: 'unreachable',
 }
 
-/** What D1 says in the text of an error, since its errors have no code. */
+/** Texts that identify D1 errors, since they have no code. */
 const D1_FAULTS: readonly (readonly [text: RegExp, fault: StorageFault])[] = [
   [/database or disk is full|maximum (DB|account storage) (size|limit)|maximum database size/i, 'full'],
   [/database (table )?is locked/i, 'locked'],

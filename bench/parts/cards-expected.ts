@@ -1,4 +1,4 @@
-/** What an export of seeded cards must be, written without our own code for it: the hash of the file. */
+/** Computes the hash of the file that an export of seeded cards must give, without our own code for exports. */
 import { createHash } from 'node:crypto'
 import { SEEDED_AT, type SeededCard, seededIds } from '../../test/cards/seed.ts'
 

@@ -35,7 +35,7 @@ export async function exports(folder: string, server: Server, format: (typeof FO
 
 const COLUMNS = `id, title, body, category, privacy_level, tags, source_platform, source_url, slug, created_at, published_at`
 
-/** What one would write by hand: pages by key, a row an object, a text a row, a file. */
+/** Exports cards with the code one would write by hand: pages by key, an object for each row, a text for each row, one file. */
 async function bareExport(folder: string, format: (typeof FORMATS)[number]): Promise<void> {
   const { db, close } = await open(folder)
   const file = createWriteStream(join(folder, `bare.${format}`))

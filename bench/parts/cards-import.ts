@@ -102,7 +102,7 @@ export function importRaw(count: number): Promise<number> {
   })
 }
 
-/** Where Debian puts its packages. */
+/** Interpreter that finds the Python packages of Debian. */
 const PYTHON = '/usr/bin/python3'
 
 /** FastAPI and SQLAlchemy on SQLite, as Debian packages them; null where they are not installed. */

@@ -1,4 +1,4 @@
-/** What a claim and a finish cost beside many jobs that are not theirs. */
+/** Measures the cost of a claim and of a completion beside many jobs that they do not concern. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { type ClaimedJob, claim } from '../../src/engine/transitions/claim.ts'

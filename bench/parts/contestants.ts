@@ -57,7 +57,7 @@ async function startNode(kind: string, name: string): Promise<Contestant> {
       return { at, kept: at - asked }
     },
     async memory() {
-      // What closed connections held goes over several turns of the event loop.
+      // Memory of closed connections is released over several turns of the event loop.
       for (let round = 0; ; round++) {
         const collected = answer(child)
         child.send({ collect: true })
@@ -125,7 +125,7 @@ async function startNchan(nginx: string, module: string): Promise<Contestant> {
   }
 }
 
-/** How to start each, Millrace first; nchan only where it is installed. */
+/** Returns functions that start each server, Millrace first; nchan only where it is installed. */
 export function contestants(): (() => Promise<Contestant>)[] {
   const [nginx, module] = [find('nginx'), find('nchan')]
   return [

@@ -11,7 +11,7 @@ const NUMBER = Buffer.from('"n":')
 const FRAME_END = Buffer.from('\n\n')
 const DIGIT_0 = 48
 
-/** Where one client is. */
+/** Position of one client in the stream. */
 interface Place {
   last: number
   /** The beginning of a frame whose end is still to come. */

@@ -7,7 +7,7 @@ import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { z } from 'zod'
 import { openLive } from '../../test/live/rig.ts'
 
-/** What each of them does: says where it is followed, and sends events numbered on from the last. */
+/** Interface of each server: gives the URL at which it is followed, and sends events numbered on from the last. */
 interface Fan {
   readonly url: string
   /** Sends the next `count` events, due together. May answer with when they were there to be told of. */

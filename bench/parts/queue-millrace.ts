@@ -12,7 +12,7 @@ async function throughput(jobs: number): Promise<Throughput> {
   const all = Promise.withResolvers<void>()
   for (let made = 0; made < jobs; made += JOBS_A_CALL) {
     const { batchId } = await engine.submit(items)
-    // What is written is `batch_started`, an event a job and `batch_completed`; a notice names the last event of a job.
+    // Events of a batch are `batch_started`, one for each job and `batch_completed`; a notice names the last event of a job.
     engine.notifier.subscribe(batchId, (notice) => {
       if ('seq' in notice && notice.seq > JOBS_A_CALL) ended.add(batchId)
       if (ended.size === jobs / JOBS_A_CALL) all.resolve()

@@ -1,4 +1,4 @@
-/** What is asked of both queues that are compared, and how a round of each is run. */
+/** Workload and result schemas that both compared queues share, and the code that runs a round of each. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'

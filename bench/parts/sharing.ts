@@ -9,14 +9,14 @@ import { round } from './queue.ts'
 
 const SECONDS = 8
 
-/** What a process saw of itself; times in milliseconds. */
+/** Measurements of a process about itself; times in milliseconds. */
 export const Sharer = z.object({
   batches: z.int(),
   jobsRun: z.int(),
-  /** How long the event loop stood still, whatever for. */
+  /** Times for which the event loop stood still, for any reason. */
   loopP99: z.number(),
   loopMax: z.number(),
-  /** How long it stood still because another process was writing. */
+  /** Number of times, and for how long, it stood still because another process was writing. */
   waits: z.int(),
   waitP99: z.number(),
   waitMax: z.number(),

@@ -1,11 +1,11 @@
 /** A batch as it is followed: an async iterable that knows how far it is. */
 import type { FollowEvent, Item } from './items.ts'
 
-/** How to follow a batch. */
+/** Options for following a batch. */
 export interface FollowOptions {
   /** Ends the iteration, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Number of the last event that the follower has: what comes after it is told. Default 0: everything. */
+  /** Number of the last event that the follower has: the events after it are sent. Default 0: everything. */
   readonly lastEventId?: number | undefined
 }
 

@@ -86,23 +86,23 @@ export class Client {
     for (;;) {
       const status = await this.status(batch, options)
       if (isEnded(status)) return status
-      // What has happened so far need not be told again.
+      // Follows from the last event of the status just read: earlier events need not be sent again.
       for await (const _ of this.follow(batch, { ...options, lastEventId: status.batch.lastEventId })) {
       }
     }
   }
 
-  /** Where a batch and its first 1,000 jobs stand. */
+  /** Reads the state of a batch and of its first 1,000 jobs. */
   status(batch: BatchRef, options?: CallOptions): Promise<BatchStatus> {
     return this.#read(batch, '', {}, options)
   }
 
-  /** What the jobs of a batch gave, merged as its operation does; for heat sheets the swimmer's schedule. */
+  /** Reads the results of a batch's jobs, merged as its operation does; for heat sheets the swimmer's schedule. */
   results<Merged = MergedResults>(batch: BatchRef, options?: CallOptions): Promise<Merged> {
     return this.#read(batch, '/results', {}, options)
   }
 
-  /** What each item of a batch came to, by its place; the items of one set. */
+  /** Reads the outcome of each item of a batch, in the order of items; the items of one set. */
   async items(batch: BatchRef, query: ItemsQuery, options?: CallOptions): Promise<Page<ItemResult, number>> {
     type Answer = { [set in ItemResult['set']]: ItemResult[] } & { next: number | null }
     const answer: Answer = await this.#read(batch, '/results', { ...query }, options)

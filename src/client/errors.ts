@@ -36,7 +36,7 @@ export class ApiError extends Error {
     this.requestId = facts.requestId
   }
 
-  /** Whether the same request may succeed if it is sent again soon. */
+  /** True where the same request may succeed if it is sent again soon. */
   get transient(): boolean {
     if ((this.retryAfter ?? 0) > MAX_RETRY_AFTER_SECONDS) return false
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500

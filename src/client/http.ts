@@ -2,10 +2,10 @@
 import { ApiError, errorOf } from './errors.ts'
 import { backoff, sleep, TIMING, type Timing } from './timing.ts'
 
-/** How often a request that may be sent again is. */
+/** Most times that a request is retried, where it may be sent again. */
 const MAX_RETRIES = 4
 
-/** Where a client's server is, and how to reach it. */
+/** Address of a client's server, and how to reach it. */
 export interface ClientOptions {
   /** Such as `https://millrace.example.com`; a path is kept, `''` is the page's own origin. */
   readonly baseUrl: string | URL
@@ -45,12 +45,12 @@ export class Http {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init))
   }
 
-  /** Whether requests carry a key. */
+  /** True where requests carry a key. */
   get hasKey(): boolean {
     return this.#apiKey !== undefined
   }
 
-  /** What tells this server and caller from others; secret, because it holds the key. */
+  /** Identifies this server and caller among others; secret, because it contains the key. */
   async identity(): Promise<string> {
     return `${this.#base}\n${await this.#key()}`
   }

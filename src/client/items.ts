@@ -1,10 +1,10 @@
-/** What goes from the server's log to a follower, and how far a follower has come. */
+/** Items on their way from the server's log to a follower, and the position of a follower. */
 import type { BatchEvent, BatchStatus } from '../features/batches/follow-schemas.ts'
 
 /** The state of a batch, told instead of events to a follower whose last event number the server can't go on from. */
 export type Resync = BatchStatus & { type: 'resync' }
 
-/** What a follower is told. */
+/** Event that a follower receives. */
 export type FollowEvent = BatchEvent | Resync
 
 /** An event on its way to a follower. */
@@ -21,7 +21,7 @@ export interface Target {
   readonly token: string | undefined
 }
 
-/** How far a follower has come. */
+/** Position of a follower in the log. */
 export interface Position {
   /** Number of the last event it has. */
   cursor: number
@@ -47,7 +47,7 @@ export function resynced(at: Position, state: BatchStatus, lastEventId: number):
   return { id: at.cursor, event: { ...state, type: 'resync' } }
 }
 
-/** Whether nothing more comes of a batch, as long as nobody runs it again. */
+/** Tells whether nothing more comes of a batch, as long as nobody runs it again. */
 export function isEnded({ batch }: BatchStatus): boolean {
   return batch.status !== 'pending' && batch.status !== 'processing'
 }

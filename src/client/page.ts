@@ -1,7 +1,7 @@
 /** Lists come in pages; iterating one goes on through the pages that follow. */
 export class Page<T, C extends string | number> {
   readonly items: readonly T[]
-  /** What to give as `cursor` for the next page; null on the last. */
+  /** Value of `cursor` that reads the next page; null on the last. */
   readonly next: C | null
   readonly #load: (cursor: C) => Promise<Page<T, C>>
 

@@ -5,7 +5,7 @@ export class Queue<T> {
   #error: { readonly reason: unknown } | null = null
   #wake: () => void = () => {}
 
-  /** Whether nothing more comes; what came may still have to be taken. */
+  /** True where nothing more comes; values that came may still have to be taken. */
   get ended(): boolean {
     return this.#ended
   }

@@ -18,14 +18,14 @@ const LAST_WORDS_MS = 100
 /** Events after a number, as long as the signal lets them come. */
 export type Source = (cursor: number, signal: AbortSignal) => AsyncIterable<Item>
 
-/** What tabs say to each other. */
+/** Message between tabs. */
 type Word =
   /** A tab that has come so far asks for the rest. */
   | { readonly has: number }
-  /** What follows `after`; `answer` when it was asked for, so that asking again is of no use. */
+  /** Events that follow `after`; `answer` when they were requested, so that asking again is of no use. */
   | { readonly after: number; readonly items: readonly Item[]; readonly answer: boolean }
 
-/** Whether this page can share; Node, Workers and insecure pages follow each for themselves. */
+/** Tells whether this page can share a connection; Node, Workers and insecure pages follow each for themselves. */
 export function canShare(): boolean {
   return typeof document === 'object' && typeof BroadcastChannel === 'function' && navigator.locks !== undefined
 }
@@ -65,7 +65,7 @@ class Tab {
   /** The last events, in order; all after `#rememberedFrom`. */
   #remembered: Item[] = []
   #rememberedFrom: number
-  /** How far the others are known to be. */
+  /** Number of the last event that the others are known to have. */
   #target = 0
   /** Its own connection: always when it leads, otherwise to fill a gap. */
   #connection: AbortController | null = null
@@ -74,7 +74,7 @@ class Tab {
   #term = 0
   /** Its place in the line for the lock. */
   #candidacy = new AbortController()
-  /** Whether another has led, whose last words may still be on their way. */
+  /** True where another tab has led, whose last messages may still be on their way. */
   #hasFollowed = false
   /** Its own beats since a leader last spoke. Not a time: a page that was frozen itself has missed nothing. */
   #unheard = 0

@@ -1,4 +1,4 @@
-/** How long the client waits for what. */
+/** Waits and timeouts of the client. */
 
 /** Waits in milliseconds; the defaults fit ordinary networks. */
 export interface Timing {
@@ -12,13 +12,13 @@ export interface Timing {
   readonly firstByteMs: number
   /** A stream that is silent for so long is dead; the server writes every 15 seconds. */
   readonly silenceMs: number
-  /** How long the server holds a poll until something changes. */
+  /** Longest time that the server holds a poll until something changes. */
   readonly pollMs: number
   /** Shortest time from one poll to the next. */
   readonly betweenPollsMs: number
   /** After streams were found not to come through, how long none is tried. */
   readonly blockedMs: number
-  /** How often the tab that holds the connection tells the others that it is there; after three silent ones another takes over. */
+  /** Interval of the heartbeat that the tab with the connection sends to the others; after three missed ones another takes over. */
   readonly tabBeatMs: number
 }
 

@@ -11,10 +11,10 @@ export interface CallOptions {
 /** A batch by its id, by the name its creator gave it (its idempotency key), or as its creation was answered. */
 export type BatchRef = string | { readonly batchId: string; readonly streamUrl?: string }
 
-/** What a batch is made of. */
+/** Contents of a new batch. */
 export interface NewBatch {
   readonly operation: string
-  /** What holds for the whole batch. */
+  /** Input that holds for the whole batch. */
   readonly input?: unknown
   readonly options?: CreateBatch['options']
   /** The caller's own name for the batch; the same request under the same key makes it once. Default: random. */
@@ -24,7 +24,7 @@ export interface NewBatch {
 /** A document to be read. */
 export type Document = Blob | { readonly name: string; readonly bytes: Uint8Array | ArrayBuffer | string }
 
-/** Whose events are looked for, and where. */
+/** Swimmer whose events are looked for, and the documents to search. */
 export interface ExtractRequest {
   readonly swimmer: string
   /** PDFs; a `File` brings its name. */
@@ -45,13 +45,13 @@ export interface BatchSummary {
   readonly failedJobs: number
   readonly cancelledJobs: number
   readonly paused: boolean
-  /** Whether it takes more items. */
+  /** True where it takes more items. */
   readonly open: boolean
   readonly labels: readonly string[]
   /** ISO 8601. */
   readonly createdAt: string
   readonly finishedAt: string | null
-  /** What its operation adds. */
+  /** Facts that its operation adds. */
   readonly [fact: string]: unknown
 }
 
@@ -68,7 +68,7 @@ export type JobItem = Omit<JobResult, 'jobId'> & {
   readonly progressMessage: string | null
 }
 
-/** Which batches to list. */
+/** Filters and page of a list of batches. */
 export interface ListQuery {
   readonly status?: BatchSummary['status'] | undefined
   readonly operation?: string | undefined
@@ -79,7 +79,7 @@ export interface ListQuery {
   readonly cursor?: string | undefined
 }
 
-/** Which jobs of a batch to list. */
+/** Filters and page of a list of a batch's jobs. */
 export interface JobsQuery {
   readonly status?: 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled' | undefined
   /** Entries a page, at most 1,000. */
@@ -88,7 +88,7 @@ export interface JobsQuery {
   readonly cursor?: number | undefined
 }
 
-/** Which items of a batch to read. */
+/** Set and page of a batch's items to read. */
 export interface ItemsQuery {
   /** `succeeded`; `failed` for good; `untouched`: all the rest. */
   readonly set: ItemResult['set']

@@ -1,7 +1,7 @@
 /** The scripts and styles of pages, as they were deployed beside the Worker. */
 import type { Assets } from '../ports.ts'
 
-/** What the driver uses of a binding of assets. */
+/** Part of an assets binding that the driver uses. */
 export interface AssetsBinding {
   fetch(url: string): Promise<Response>
 }

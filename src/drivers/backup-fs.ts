@@ -7,7 +7,7 @@ import { SIDE_FILES } from './data-files.ts'
 import { makePrivateFile } from './db-libsql-path.ts'
 
 const DATABASE = 'millrace.db'
-/** What SQLite keeps beside it. A log that outlived its database would be played into the next of that name. */
+/** Database file and the files that SQLite keeps beside it. A log that outlived its database would be replayed into the next of that name. */
 const FILES = [DATABASE, ...SIDE_FILES.map((suffix) => DATABASE + suffix)]
 const BLOBS = 'blobs'
 
@@ -58,7 +58,7 @@ export async function restore(source: string, dataDir: string): Promise<void> {
   await rename(join(dataDir, `${DATABASE}.restoring`), join(dataDir, DATABASE))
 }
 
-/** Whether a folder holds a database. */
+/** Tells whether a folder holds a database. */
 export const holdsDatabase = (dataDir: string) => exists(join(dataDir, DATABASE))
 
 /** @param under path of a folder of blobs, from `BLOBS` on */
@@ -66,7 +66,7 @@ async function copyBlobs(from: string, to: string, under = BLOBS): Promise<void>
   const entries = await readdir(join(from, under), { withFileTypes: true }).catch(unlessGone)
   for (const entry of entries ?? []) {
     const path = join(under, entry.name)
-    // What is still coming in belongs to no row yet.
+    // A blob that is still being received (`~`) belongs to no row yet.
     if (entry.name.startsWith('~')) continue
     if (entry.isDirectory()) await copyBlobs(from, to, path)
     if (!entry.isFile()) continue

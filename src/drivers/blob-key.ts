@@ -1,8 +1,8 @@
-/** What every BlobStore asks of keys and ranges. Both come from Millrace, never from a caller, so a bad one is a fault of ours, not a MillraceError. */
+/** Rules that every BlobStore applies to keys and ranges. Both come from Millrace, never from a caller: a bad one is our fault, no MillraceError. */
 
 const SEGMENT = /^[A-Za-z0-9._-]+$/
 
-/** Whether it may stand between the slashes of a key. */
+/** Tells whether a text may stand between the slashes of a key. */
 export function isSegment(segment: string): boolean {
   return SEGMENT.test(segment) && segment !== '.' && segment !== '..'
 }

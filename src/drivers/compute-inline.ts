@@ -10,7 +10,7 @@ import { FairSemaphore } from './fair-semaphore.ts'
 /** Of all invocations that run in this isolate: they share its memory. */
 const isolateTurn = new IsolateMutex()
 
-/** What one document may take together unless told, in milliseconds that go by. */
+/** Default time that all tasks of one document may take together, in milliseconds of elapsed time. */
 const DOCUMENT_CPU_MS = 60_000
 
 /**

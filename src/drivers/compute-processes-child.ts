@@ -7,7 +7,7 @@ import type { Compute } from '../ports.ts'
 import type { Order, Report, ReportedError } from './compute-processes-entry.ts'
 import { COMPUTE_ENTRY } from './files-node.ts'
 
-/** What processes run, and what each may take. */
+/** Tasks that processes run, and the resources that each process may use. */
 export interface ChildOptions {
   /** A module whose export `computeTasks` is a ComputeTasks. */
   readonly tasks: URL
@@ -31,12 +31,12 @@ export interface Job {
 const MB = 1024 * 1024
 /** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
 const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
-/** How Node ends itself when the heap is full (SIGABRT), or when V8 can't make so large a thing (the others, by machine). */
+/** Signals by which Node ends itself when the heap is full (SIGABRT), or when V8 can't allocate so large an object (the others, by machine). */
 const OUT_OF_MEMORY = new Set<NodeJS.Signals | null>(['SIGABRT', 'SIGTRAP', 'SIGILL'])
 
 /** A process that runs one task at a time. */
 export class Child {
-  /** What it runs; null while idle. */
+  /** Task that it runs; null while idle. */
   job: Job | null = null
   readonly #options: ChildOptions
   readonly #process: ChildProcess
@@ -83,7 +83,7 @@ export class Child {
     return this.#gone ? null : (this.#process.pid ?? null)
   }
 
-  /** How long it has been at its task, in milliseconds; 0 while idle. */
+  /** Time since it was given its task, in milliseconds; 0 while idle. */
   get busyMs(): number {
     return this.job === null ? 0 : performance.now() - this.#givenAt
   }
@@ -122,7 +122,7 @@ export class Child {
   pause(paused: boolean): void {
     if (this.#gone || paused === (this.#pausedAt !== null) || process.platform === 'win32') return
     this.#process.kill(paused ? 'SIGSTOP' : 'SIGCONT')
-    // Where the system does not tell of CPU time, a pause must not count as such.
+    // Systems that do not report CPU time have elapsed time counted instead, of which a pause must be no part.
     if (this.#pausedAt !== null) this.#began.at += performance.now() - this.#pausedAt
     this.#pausedAt = paused ? performance.now() : null
   }
@@ -160,7 +160,7 @@ export class Child {
       else job.reject(errorFrom(report.error))
     })
     this.#hold(false)
-    // What a large document leaves behind must not count against the next one.
+    // Memory that a large document leaves behind must not count against the next one.
     const held = this.#residentBytes() || report.residentBytes
     if (held > (this.#options.memoryMb * MB) / 2) void this.end(unavailable('The process is being replaced.'))
     else this.#on.onIdle()
@@ -247,7 +247,7 @@ function readable(url: URL): string[] {
   return url.pathname.endsWith('/') ? paths.map((one) => `${one}/*`) : paths
 }
 
-/** What a process says is checked: a document may have got control of it. */
+/** Validates a message of a process, since a document may have got control of it; null where the message is invalid. */
 function reportOf(message: unknown): Report | null {
   if (typeof message !== 'object' || message === null || !('id' in message) || typeof message.id !== 'number')
     return null

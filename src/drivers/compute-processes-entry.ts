@@ -1,4 +1,4 @@
-/** What runs inside a process of compute-processes.ts: loads the tasks, runs one at a time, tells of it by messages. */
+/** Entry of the processes of compute-processes.ts: loads the tasks, runs one at a time, reports on it by messages. */
 import { MillraceError } from '../errors.ts'
 import type { ComputeTasks } from '../ports.ts'
 import { IS_BUILT } from './files-node.ts'
@@ -11,7 +11,7 @@ export interface Order {
   readonly input: unknown
 }
 
-/** What a process says of a task. `residentBytes` is what the whole process still holds once the task has ended. */
+/** Message of a process about a task. `residentBytes` is the memory that the whole process still holds once the task has ended. */
 export type Report =
   | { readonly id: number; readonly kind: 'progress'; readonly value: unknown }
   | { readonly id: number; readonly kind: 'completed'; readonly result: unknown; readonly residentBytes: number }
@@ -68,7 +68,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
-// Who stops a server may signal all its processes. When these end is the server's to say: what they do is then still wanted.
+// A signal that stops the server may reach all its processes. The server decides when these end, since what they do is then still wanted.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => process.exit())
 // A task's answer is what it resolves to. What fails beside it unheard, as pdf.js does in damaged documents, is none; in a Worker it is none either.

@@ -16,7 +16,7 @@ import { Child, type ChildOptions, type Job } from './compute-processes-child.ts
 import { Guard } from './compute-processes-guard.ts'
 import { FairQueue, FairSemaphore } from './fair-semaphore.ts'
 
-/** How many processes may run, what they run, and what each may take. */
+/** Number of processes that may run, the tasks that they run, and the resources that each may use. */
 export interface ProcessComputeOptions extends ChildOptions {
   /** Processes that one owner may use at once. There are up to two more, each for an owner that uses none. */
   readonly processes: number

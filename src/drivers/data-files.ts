@@ -7,12 +7,12 @@ import type { Disk, Log } from '../ports.ts'
 import { findStorageFault } from '../storage-errors.ts'
 import { createFsDisk } from './disk-fs.ts'
 
-/** What names a server's files. */
+/** Settings that determine the paths of a server's files. */
 type Places = Pick<Config, 'dataDir' | 'databaseUrl'>
 
-/** What SQLite keeps beside a database. */
+/** Suffixes of the files that SQLite keeps beside a database. */
 export const SIDE_FILES = ['-wal', '-shm', '-journal'] as const
-/** What group and others may do. */
+/** Permission bits of group and others. */
 const SHARED_BITS = 0o077
 /** With less free space, an I/O error at the start is taken to be that of a full disk: SQLite has that name for files it can't even make. */
 const MIN_START_BYTES = 1_000_000

@@ -16,21 +16,21 @@ import { StorageError } from '../storage-errors.ts'
 /** D1's limits, from developers.cloudflare.com/d1/platform/limits (read in November 2026). */
 export const D1_LIMITS = { parameters: 100, sqlBytes: 100_000, valueBytes: 2_000_000, statements: 1_000 } as const
 
-/** What an invocation has asked of D1. Retries count, and every statement of a batch does. */
+/** Count of statements that an invocation has sent to D1. Retries count, and so does every statement of a batch. */
 export interface StatementMeter {
   readonly used: number
-  /** What may still be asked before the platform would refuse. Whatever can go on in a fresh invocation ends before this is 0. */
+  /** Statements that may still be sent before the platform would refuse. Whatever can continue in a fresh invocation ends before this is 0. */
   readonly left: number
 }
 
-/** What a statement brought: rows as objects, of which D1 tells more than is needed here. */
+/** Result of a statement: rows as objects. D1 returns more than these fields, which are all that is needed here. */
 export interface D1Answer {
   readonly results: readonly Record<string, unknown>[]
   /** Facts about the call; `size_after`: bytes the whole database takes. */
   readonly meta?: { readonly size_after?: number }
 }
 
-/** What the driver uses of a statement of D1. */
+/** Part of a D1 statement that the driver uses. */
 export interface D1Statement {
   bind(...values: unknown[]): D1Statement
   run(): Promise<D1Answer>
@@ -39,7 +39,7 @@ export interface D1Statement {
   raw(): Promise<unknown[][]>
 }
 
-/** What the driver uses of a binding of D1. */
+/** Part of a D1 binding that the driver uses. */
 export interface D1Client<S extends D1Statement = D1Statement> {
   prepare(sql: string): S
   /** Runs statements in one transaction. */
@@ -51,7 +51,7 @@ const MAX_DATABASE_BYTES = 10_000_000_000
 const MAX_FREE_DATABASE_BYTES = 500_000_000
 const FREE_QUERIES = 50
 
-/** What is left of a D1 database. It costs a query; a commit is all there is to check. */
+/** Reports the space that is left in a D1 database. It costs a query; a commit is all there is to check. */
 export function createD1Disk(d1: D1Client, queries: number): Disk {
   const totalBytes = queries <= FREE_QUERIES ? MAX_FREE_DATABASE_BYTES : MAX_DATABASE_BYTES
   return {
@@ -64,7 +64,7 @@ export function createD1Disk(d1: D1Client, queries: number): Disk {
   }
 }
 
-/** How the driver is made. */
+/** Options of the D1 driver. */
 export interface D1Options {
   /** Statements that one invocation may send: 1,000 by Workers Paid, 50 by the free plan. */
   readonly statements?: number
@@ -231,7 +231,7 @@ class BoundedStatement {
     this.#sql = sql
   }
 
-  /** Whether it changes nothing. A common table expression may belong to a write, so those do not count as reads. */
+  /** Tells whether it changes nothing. A common table expression may belong to a write, so those do not count as reads. */
   get reads(): boolean {
     return /^\s*select\b/i.test(this.#sql)
   }
@@ -264,7 +264,7 @@ function checkSize(sql: string, values: readonly unknown[]): void {
   }
 }
 
-/** Whether a text or some bytes are longer than so many bytes. No character takes more than three: most texts need no counting. */
+/** Tells whether a text or some bytes are longer than so many bytes. No character takes more than three: most texts need no counting. */
 function isLonger(value: unknown, bytes: number): boolean {
   if (typeof value === 'string') return value.length * 3 > bytes && utf8.encode(value).byteLength > bytes
   return value instanceof Uint8Array && value.byteLength > bytes

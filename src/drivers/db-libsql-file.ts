@@ -24,11 +24,11 @@ const MAX_PREPARED = 300
 const WRITE = 'BEGIN IMMEDIATE'
 const WRITES = /^\s*(insert|update|delete|replace|with|create|alter|drop)\b/i
 
-/** What the rows of a statement look like. */
+/** Layout of the rows of a statement. */
 interface Shape {
   readonly columns: string[]
   readonly types: string[]
-  /** What its rows inherit: their length, and cells by index. Null where two columns share a name. */
+  /** Prototype of its rows: their length, and cells by index. Null where two columns share a name. */
   readonly prototype: object | null
 }
 
@@ -36,7 +36,7 @@ interface Prepared {
   readonly statement: Connection.Statement
   /** Null for a statement that gives no rows. */
   readonly shape: Shape | null
-  /** Whether its text comes as `withText` takes it. */
+  /** True where its text comes as `withText` takes it. */
   readonly guarded: boolean
 }
 

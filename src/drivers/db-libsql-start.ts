@@ -8,7 +8,7 @@ import { pathOfUrl } from './data-files.ts'
 /** A database that can't be started on. The message is a sentence that says why, and what to do. */
 export class DatabaseStartError extends ConfigError {}
 
-/** Where drizzle keeps which migrations were applied. */
+/** Table in which drizzle records the migrations that were applied. */
 const MIGRATIONS_TABLE = '__drizzle_migrations'
 /** A larger file is not read whole at every start: damage shows when it is met. */
 const MAX_QUICK_CHECK_BYTES = 64 * 1024 * 1024

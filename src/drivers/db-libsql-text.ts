@@ -77,7 +77,7 @@ export function withText(cells: unknown[], columns: readonly string[], onBadText
   return cells
 }
 
-/** What a row calls itself: its columns that are ids, or the `id` of what it holds as JSON. */
+/** Identifies a row by its columns that are ids, and by the `id` of what it holds as JSON. */
 function nameOf(cells: readonly unknown[], columns: readonly string[]): string {
   const ids = columns.flatMap((name, at) => (/(^|_)(id|key|rowid)$/i.test(name) ? [`${name} ${cells[at]}`] : []))
   const inner = cells.flatMap((cell) =>

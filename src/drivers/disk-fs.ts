@@ -25,7 +25,7 @@ export function createFsDisk(folders: readonly string[]): Disk {
 }
 
 async function spaceOf(folder: string) {
-  // What is kept for root is not counted, since a server should not run as root.
+  // Space that is reserved for root is not counted, since a server should not run as root.
   const { bsize, bavail, blocks } = await statfs(folder)
   return { freeBytes: bsize * bavail, totalBytes: bsize * blocks }
 }

@@ -72,7 +72,7 @@ export function createTimer(namespace: DurableObjectNamespace): Timer {
   }
 }
 
-/** What a timer's Durable Object does. Its alarm is kept on disk, so it goes off whatever happens to the object. */
+/** Implements the Durable Object of a timer. Its alarm is kept on disk, so it goes off whatever happens to the object. */
 export class TimerObject {
   readonly #state: DurableObjectState
   readonly #wake: () => Promise<unknown>

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 /** Finds all addresses of a name. Fails with an error whose `code` is ENOTFOUND, ENODATA or EAI_AGAIN. */
 export type Lookup = (hostname: string, options: { all: true; signal?: AbortSignal }) => Promise<LookupAddress[]>
 
-/** How names are looked up. */
+/** Options of name lookups. */
 export interface LookupOptions {
   /** Addresses of DNS servers, with a port where it is not 53 (`127.0.0.1:5353`, `[::1]:5353`). @default those of the system */
   readonly servers?: readonly string[]

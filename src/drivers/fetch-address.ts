@@ -6,7 +6,7 @@
 import ipaddr from 'ipaddr.js'
 import { MillraceError } from '../errors.ts'
 
-/** What an installation lets through. */
+/** Rules of an installation about the URLs that may be requested. */
 export interface UrlPolicy {
   /** Lifts the rule about addresses, and about the names that stand for them, alone. For tests and closed networks. */
   readonly allowPrivate?: boolean | undefined
@@ -108,7 +108,7 @@ export function bareHost(url: URL): string {
 }
 
 /**
- * Whether an address is on the public internet. By exclusion for IPv4 (IANA IPv4 Special-Purpose Address Registry, kept
+ * Tells whether an address is on the public internet. By exclusion for IPv4 (IANA IPv4 Special-Purpose Address Registry, kept
  * by ipaddr.js: private, loopback, link-local with the metadata services, shared, reserved, test, multicast …); for IPv6
  * only global unicast, without the blocks of the IANA IPv6 registry and without tunnels that carry an IPv4 address.
  * @param address an IPv4 or IPv6 address; anything else, a zone (`%eth0`) included, is not public

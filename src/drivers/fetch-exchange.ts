@@ -6,7 +6,7 @@ import { MillraceError } from '../errors.ts'
 import { FairSemaphore } from './fair-semaphore.ts'
 import { tooLarge } from './fetch-response.ts'
 
-/** What Fetchers call themselves. */
+/** `User-Agent` header that Fetchers send. */
 export const USER_AGENT = 'Millrace/0.1'
 /** Of the answer to a POST no more is read than this, in bytes. It is read at all so that the receiver may finish in peace. */
 export const MAX_DROPPED = 16 * 1024

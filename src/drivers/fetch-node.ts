@@ -34,7 +34,7 @@ import {
 import { followRedirects } from './fetch-redirects.ts'
 import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
-/** How a Node Fetcher is made. */
+/** Options of a Node Fetcher. */
 export interface NodeFetcherOptions extends UrlPolicy {
   /** Tells how long a Retry-After date is away. */
   readonly clock?: Clock
@@ -42,7 +42,7 @@ export interface NodeFetcherOptions extends UrlPolicy {
   readonly lookup?: Lookup
   /** Requests that an owner has under way at once. @default 16 */
   readonly perOwner?: number
-  /** Whether an address may be connected to, on that port. Tests replace it to have two sides of the fence on one machine. */
+  /** Tells whether an address may be connected to, on that port. Tests replace it to have allowed and forbidden addresses on one machine. */
   readonly permits?: (address: string, port: number) => boolean
 }
 
@@ -262,7 +262,7 @@ function decoderOf(encoding: string) {
   return encoding === 'br' ? createBrotliDecompress() : null
 }
 
-/** What a failure of the network is to the person who sent the link. Addresses stay in `cause`, which no client sees. */
+/** Turns a network failure into an error for the person who sent the link. Addresses stay in `cause`, which no client sees. */
 function explain(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error
   const code = codeOf(error)

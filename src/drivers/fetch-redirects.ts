@@ -5,7 +5,7 @@ import { isRedirect } from './fetch-response.ts'
 
 const MAX_REDIRECTS = 5
 
-/** What tells whether an answer sends its reader elsewhere. */
+/** Parts of a response that show whether it is a redirect. */
 interface Head {
   readonly status: number
   /** The header as it came. */

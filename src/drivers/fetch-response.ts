@@ -1,4 +1,4 @@
-/** What the head of an answer means: which failure a status is, and what the file calls itself. Pure; every Fetcher reads answers alike. */
+/** Interprets the head of a response: which failure a status is, and the name of the file. Pure; every Fetcher reads responses alike. */
 import { MillraceError } from '../errors.ts'
 
 /** Content-Disposition is read no further than this, so that no header can keep the parser busy. */
@@ -64,7 +64,7 @@ export function mediaType(contentType: string | undefined): string {
 }
 
 /**
- * What a download is called (RFC 6266, RFC 8187).
+ * Determines the file name of a download (RFC 6266, RFC 8187).
  * @param disposition the Content-Disposition header; `filename*` wins over `filename`
  * @param url the address that answered; its last path segment is used where the header names nothing
  * @returns a bare name without folders, control or bidirectional characters, or characters file systems refuse; null

@@ -20,7 +20,7 @@ import { type OutboundMessage, sendThroughOutbound } from './fetch-outbound.ts'
 import { followRedirects } from './fetch-redirects.ts'
 import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
 
-/** How a Workers Fetcher is made. */
+/** Options of a Workers Fetcher. */
 export interface WorkersFetcherOptions extends UrlPolicy {
   /** Tells how long a Retry-After date is away. */
   readonly clock?: Clock
@@ -135,7 +135,7 @@ async function drop(answer: Response): Promise<void> {
   }
 }
 
-/** What a failure before the answer is to the person who sent the link. The runtime says little of why; that stays in `cause`. */
+/** Turns a failure before the response into an error for the person who sent the link. The little that the runtime says stays in `cause`. */
 function unreachable(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error
   return new MillraceError(

@@ -8,14 +8,14 @@ import { closeIfUnread } from './connection-node.ts'
 import { Connections } from './connections-node.ts'
 import { MAX_UPLOAD_MS } from './upload-time.ts'
 
-/** Where to listen, and who answers. */
+/** Addresses to listen on, and the handlers that answer. */
 export interface ListenOptions {
   readonly host: string
   readonly ports: readonly number[]
   /** False when the ports are our own choice, so that one that is taken is no error as long as another is free. */
   readonly portsGiven: boolean
   readonly fetch: (request: Request, binding: unknown) => Response | Promise<Response>
-  /** How an error is worded to somebody whose request is no request of any route; `path` where one could be read. */
+  /** Builds the response body of an error for a request that no route can be found for; `path` where one could be read. */
   readonly body: (error: MillraceError, path?: string) => object
   /** Tracks the connections. @default one without a limit */
   readonly connections?: Connections
@@ -127,7 +127,7 @@ function answerError(outgoing: ServerResponse, body: ListenOptions['body'], erro
   outgoing.end(text)
 }
 
-/** What of a request could not be understood, before there was a route to ask. Routes answer their own errors. */
+/** Turns an error from before routing into one that names what of the request could not be understood. Routes answer their own errors. */
 function asRefusal(thrown: unknown): MillraceError {
   if (!(thrown instanceof RequestError)) {
     return new MillraceError('UNKNOWN', 'Something went wrong on the server.', { cause: thrown })

@@ -35,7 +35,7 @@ function lineOf(head: Fields, fields: Fields, msg: string): string {
   }
 }
 
-/** What JSON has no word for. */
+/** Replaces a value that JSON has no form for (a bigint), and shortens a text that is too long. */
 function plain(_: string, value: unknown): unknown {
   if (typeof value === 'string' && value.length > LONGEST) return `${value.slice(0, LONGEST)}…`
   return typeof value === 'bigint' ? String(value) : value

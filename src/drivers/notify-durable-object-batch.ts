@@ -17,17 +17,17 @@ interface Stretch {
   readonly events: readonly { readonly jobId: string | null }[]
 }
 
-/** How an object reads. */
+/** Reads the log of a batch for its object. */
 export interface BatchReader {
-  /** How far the log of a batch reaches; 0 when the batch is gone. */
+  /** Returns the number of the last event of a batch; 0 when the batch is gone. */
   end(batchId: string): Promise<number>
-  /** What comes after a number; null when the batch is gone. */
+  /** Returns the events after a number; null when the batch is gone. */
   page(batchId: string, after: number): Promise<Stretch | null>
 }
 
 /**
- * What the object does, behind the class that an entry exports. `GET` with `Upgrade: websocket` follows; `POST` with a JSON array of
- * notices tells, and answers how many follow.
+ * Implements the object, behind the class that an entry exports. `GET` with `Upgrade: websocket` follows the batch; `POST` with a JSON array
+ * of notices passes them to the followers, and answers how many there are.
  */
 export class BatchObject {
   readonly #state: DurableObjectState
@@ -73,7 +73,7 @@ export class BatchObject {
     return new Response(null, { status: 101, webSocket: client })
   }
 
-  /** Where the sockets are: as remembered, as noted with them before the object slept, or else where the log is. */
+  /** Returns the number up to which the sockets were sent the log: as remembered, as noted with them before the object slept, or else its end. */
   async #position(batchId: string, except?: WebSocket): Promise<number> {
     if (this.#at === null) {
       const noted = this.#state

@@ -12,7 +12,7 @@ import { PING, PONG } from './notify-durable-object-batch.ts'
 const PING_EVERY_MS = 15_000
 const RECONNECT_MS = { least: 250, most: 15_000 }
 
-/** What the drivers of this home need of it. */
+/** Services of the Cloudflare runtime that its notifiers need. */
 export interface ObjectNotifierOptions {
   /** Lets what was begun end after the request has been answered. */
   readonly keepAlive: (work: Promise<unknown>) => void
@@ -52,7 +52,7 @@ const UNWATCHED_MS = 2_000
 const TELL_EVERY_MS = { first: 50, later: 500 }
 const TOLD_SWIFTLY = 100
 
-/** What is yet to be told of one batch. */
+/** Notices about one batch that are still to be sent. */
 interface Untold {
   seq: number | null
   progress: Map<string, Progress>
@@ -184,7 +184,7 @@ class Subscription {
   }
 }
 
-/** What our own object sent; null for what is no notice. */
+/** Parses a message that our own object sent; null where it is no notice. */
 function parseNotice(text: string): Notice | null {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null) return null

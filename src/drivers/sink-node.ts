@@ -55,7 +55,7 @@ const ignore = () => {}
 
 class NodeSink implements Sink {
   readonly #outgoing: ServerResponse
-  /** Where whole chunks go; null where the response is not chunked, or waits its turn behind an earlier one of its connection. */
+  /** Socket that whole chunks are written to; null where the response is not chunked, or waits its turn behind an earlier one of its connection. */
   readonly #socket: Socket | null
   #drained: () => void = ignore
   readonly #closed: (() => void)[] = []

@@ -1,7 +1,7 @@
 /** The Sink port on a Worker's response: an own ReadableStream. Its `cancel`, or the request's signal, tells that the client went away. */
 import type { Sink } from '../ports.ts'
 
-/** What waits in memory for one client, about; the socket holds some more. */
+/** Approximate number of bytes that wait in memory for one client; the socket holds some more. */
 const WAITING_BYTES = 64 * 1024
 
 /**

@@ -18,7 +18,7 @@ import type { MiddlewareHandler } from 'hono'
 import { Redactor } from '../formats/redact.ts'
 import type { EndedAttempt, Log } from '../ports.ts'
 
-/** What a server does so that it is traced. */
+/** Hooks through which a server is traced. */
 export interface Tracing {
   /** Makes a span of a request; goes around everything else. */
   readonly requests: MiddlewareHandler

@@ -23,8 +23,8 @@ export async function withCooldown<T>(commit: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Where a runtime can say it, after what has come in is dealt with, and without the millisecond that a timer takes at least. A database
- * that answers at once gives the event loop no turn by being awaited.
+ * Yields to the event loop: where the runtime has `setImmediate`, until pending I/O is handled, and without the millisecond that a timer takes
+ * at least. Awaiting a database that answers at once does not yield to the event loop.
  */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {

@@ -27,7 +27,7 @@ const MIN_NOTE_MS = 30_000
 const MAX_JUMPS = 50
 const NAME = 'retention-clock'
 
-/** What is kept of earlier looks. Times are milliseconds since the epoch, by the clock as it stood. */
+/** State kept of earlier looks at the clock. Times are milliseconds since the epoch, by the clock as it stood. */
 const State = z.object({
   /** The clock's time at the last look. */
   seen: z.number(),

@@ -1,4 +1,4 @@
-/** What the worker of this process has done since it started, by operation. */
+/** Counts the work that the worker of this process has done since it started, by operation. */
 import { STORAGE_FAULTS, type StorageFault } from '../storage-errors.ts'
 import type { Outcome } from './transitions/complete-jobs.ts'
 

@@ -1,4 +1,4 @@
-/** How much there is to do, and who is there to do it: what an operator watches. */
+/** Reads the load of a server for its operator: jobs that wait or run, and workers that are there to run them. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../ports.ts'
 

@@ -6,7 +6,7 @@ import { rateWindows } from '../schema/rate-windows.ts'
 /** Windows are whole hours of UTC. */
 export const WINDOW_MS = 60 * 60 * 1_000
 
-/** What is counted: a class of requests of one owner, or of one address, within one hour. */
+/** Unit of counting: a class of requests of one owner, or of one address, within one hour. */
 export interface Window {
   /** When it began, in milliseconds since the epoch. */
   readonly startedAt: number

@@ -104,7 +104,7 @@ export async function commitWithin<T>(
   try {
     return await commit(quota?.check(owner) ?? [])
   } catch (error) {
-    // Where the database does not answer this either, the first fault is the one to tell.
+    // Throws the first fault where the database does not answer this query either.
     const exceeded = error instanceof MillraceError ? null : await quota?.findExcess(owner, bytes).catch(() => null)
     throw exceeded ?? error
   }
@@ -132,7 +132,7 @@ export class PendingBytes {
     try {
       this.#check(all, this.#own)
     } catch (error) {
-      // What is refused is deleted, so that of several side by side the others go on.
+      // Releases bytes that are refused, since they are deleted, so that of several uploads side by side the others go on.
       this.release()
       throw error
     }

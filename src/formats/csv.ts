@@ -3,16 +3,17 @@
  * page says, in a way that reading undoes.
  */
 
-/** What a spreadsheet takes for the beginning of a formula, full-width forms included. */
+/** Characters that a spreadsheet takes for the beginning of a formula, full-width forms included. */
 const SIGNS = '=+\\-@＝＋－＠'
 
 const FORMULA = new RegExp(`^'*[${SIGNS}\\t\\r\\n]`)
 const DEFUSED = new RegExp(`^'+[${SIGNS}\\t\\r\\n]`)
 
 /**
- * What begins a formula within a value: a sign and, perhaps after more of them, something that an expression can begin with, which the `)` of
- * `;-)` and the end of a line `---` are not. The end of the value is: the quote that closes it follows. Quotes before the sign may be those of
- * a cell for another reader. No part looks past the next separator, so that apostrophes after separators change nothing here.
+ * Pattern for the beginning of a formula within a value: a sign and, perhaps after more of them, something that an expression can begin with.
+ * The `)` of `;-)` and the end of a line `---` are no such thing; the end of the value is, since the quote that closes it follows. Quotes before
+ * the sign may be those of a cell for another reader. No part looks past the next separator, so that apostrophes after separators change
+ * nothing here.
  */
 const EXPRESSION = `["']*[${SIGNS}](?:[${SIGNS}(]|[^\\S\\t\\r\\n])*(?:$|\\t|[^\\s${SIGNS}()*/,:;<>?\\]^\`|}~%&])`
 

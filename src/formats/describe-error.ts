@@ -54,7 +54,7 @@ function describeWithin(value: unknown, depth: number): unknown {
   if (value instanceof Error) return describe(value, depth)
   if (depth >= MAX_DEPTH || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((one) => describeWithin(one, depth + 1))
-  // What writes itself (a Date, a URL) is no bag of fields.
+  // An object that serializes itself (a Date, a URL) is not described field by field.
   if (Object.getPrototypeOf(value) !== Object.prototype && Object.getPrototypeOf(value) !== null) return value
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, describeWithin(inner, depth + 1)]))
 }

@@ -15,7 +15,7 @@ const OPEN_OBJECT = 123
 const CLOSE_OBJECT = 125
 const isBlank = (byte: number) => byte === 32 || byte === 10 || byte === 13 || byte === 9
 
-/** Where the reader stands: outside the array, before an element of it, in an element. */
+/** Position of the reader: outside the array, before an element of it, in an element. */
 const AROUND = 0
 const BEFORE = 1
 const WITHIN = 2
@@ -31,7 +31,7 @@ const MAX_AROUND = 1024 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** What stands outside the array is more than is held. */
+/** Reports that the text outside the array is longer than may be kept in memory. */
 export class SurroundingTooLarge extends Error {}
 
 /**
@@ -66,7 +66,7 @@ export class JsonArrayScanner {
   readonly #onSlice: (elements: readonly unknown[]) => void
   #place = AROUND
   #begun = false
-  /** Whether the array was found, and whether it is the body itself. */
+  /** True once the array was found; `#isBody`: true where it is the body itself. */
   #found = false
   #isBody = false
   /** Nesting: of the body outside the array, of the element within it. */
@@ -117,7 +117,7 @@ export class JsonArrayScanner {
     return { records, oversize, oversizeBytes, firstOversize, openBytes }
   }
 
-  /** Whether the body is the array itself, as far as it was seen. */
+  /** Tells whether the body is the array itself, as far as it was seen. */
   get isBody(): boolean {
     return this.#isBody
   }
@@ -131,7 +131,7 @@ export class JsonArrayScanner {
       else at = this.#findEnd(chunk, at)
     }
     this.#base += chunk.byteLength
-    // What is too large already is not held to its end.
+    // An element that is too large already is not kept in memory until it ends.
     if (this.#place === WITHIN && this.#base - this.#elementAt > this.#bounds.recordBytes) this.#slicer.close()
     this.#readSlices()
   }

@@ -5,7 +5,7 @@
  * as `JSON.parse` on slices; to be deleted when the platform has a parser that yields.
  */
 
-/** How much a body may hold. */
+/** Limits on what a JSON body may hold. */
 export interface JsonBodyBounds {
   /** Values and member names in all. */
   readonly nodes: number
@@ -21,7 +21,7 @@ export interface JsonBodyBounds {
 
 /** A body holds more than it may. */
 export class JsonBodyTooLarge extends Error {
-  /** Where: `items.3`, or the empty text for the whole body. */
+  /** Path of the value that is too large: `items.3`, or the empty text for the whole body. */
   readonly field: string
   readonly limit: number
   readonly unit: 'values' | 'bytes'
@@ -50,7 +50,7 @@ export interface JsonList {
   readonly elements: unknown[]
   /** Bytes of its largest element. */
   largest: number
-  /** Whether there were more elements than are parsed. */
+  /** True where there were more elements than are parsed. */
   cut: boolean
 }
 
@@ -70,7 +70,7 @@ const SLICE_NODES = 4_096
 const MAX_BLANKS = 1_024
 const MAX_NAME_BYTES = 200
 
-/** What a byte is outside of strings. */
+/** Classes of a byte outside of strings: ordinary, whitespace, structural. */
 const PLAIN = 0
 const BLANK = 1
 const MARK = 2

@@ -82,7 +82,7 @@ function withRawNumbers(value: unknown, mark: string): unknown {
   return value
 }
 
-/** Whether there is a number in it that may not be the one that was written: no whole number up to 2⁵³, or what a tiny one became. */
+/** Tells whether a value holds a number that may differ from the one written: no integer up to 2⁵³, or the 0 that a tiny one became. */
 function isDoubtful(value: unknown): boolean {
   if (typeof value === 'number') return value === 0 || !Number.isSafeInteger(value)
   if (typeof value !== 'object' || value === null) return false
@@ -91,7 +91,7 @@ function isDoubtful(value: unknown): boolean {
   return false
 }
 
-/** Whether two texts mean one number. */
+/** Tells whether two texts denote the same number. */
 function isSame(a: string, b: string): boolean {
   return a === b || decimal(a) === decimal(b)
 }

@@ -38,7 +38,7 @@ export interface PdfTextOptions {
   readonly signal?: AbortSignal
   /** More pages than this are refused; 500 unless told. */
   readonly maxPages?: number
-  /** Where to begin: the first page to read, from 1, and the letters that the pages before it hold. */
+  /** Position to begin at: the first page to read, from 1, and the number of letters that the pages before it hold. */
   readonly from?: { readonly page: number; readonly letters: number }
   /** The bytes may be taken over, and are empty afterwards: a large document is then not in memory twice. */
   readonly consume?: boolean
@@ -106,7 +106,7 @@ function toItem(raw: RawItem, place: (x: number, y: number) => [number, number])
   const [a = 1, b = 0, , , e = 0, f = 0] = raw.transform
   const [x, y] = place(e, f)
   const size = Math.hypot(a, b)
-  // What a broken document puts nowhere is seen nowhere.
+  // Text that a broken document gives no finite position or size is visible nowhere.
   if (![x, y, size, raw.width].every(Number.isFinite)) return null
   const lead = text.length - text.trimStart().length
   const indent = text.length === 0 ? 0 : (raw.width * lead) / text.length

@@ -4,7 +4,7 @@
  */
 import { type ScannedSizes, type Slice, type SliceBounds, Slicer } from './slices.ts'
 
-/** How records are told apart: by line ends, or as CSV. */
+/** Rule by which records are separated: at line ends, or as CSV. */
 export type RecordForm = 'lines' | 'csv'
 
 const LF = 10
@@ -21,7 +21,7 @@ const AFTER_QUOTE = 3
 
 /** Takes bytes as they come, gives slices. Records of blanks alone are passed over. */
 export class RecordScanner {
-  /** Where the header of a CSV lies: its first record. */
+  /** Position of the header of a CSV, its first record, in bytes. */
   header: { readonly offset: number; readonly length: number } | null = null
   readonly #form: RecordForm
   readonly #slicer: Slicer

@@ -7,7 +7,7 @@ const MEMBER = /^((proxy-)?authorization|(set-)?cookie|(x-)?api[-_]?key|passw(or
 const PARAMETERS =
   'token|auth_?token|access_token|id_token|refresh_token|key|api[-_]?key|secret|password|sig|signature|x-amz-[a-z-]+|x-goog-[a-z-]+'
 
-/** What a secret looks like in text, with what stays of it. */
+/** Patterns of secrets in text, each with its replacement, which keeps what is not secret. */
 const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   // API keys and the secrets of webhooks say what they are.
   [/(mr_|whsec_)[\w+/=-]{20,}/g, `$1${GONE}`],
@@ -15,7 +15,7 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   [/(?:(?<![\w-])|(?<=%[\da-f]{2}))eyJ[\w-]+\.[\w-]+(\.[\w-]*)?/gi, GONE],
   [/\b(Bearer|Basic) +[^\s"\\,;]+/gi, `$1 ${GONE}`],
   [new RegExp(`([?&;](?:${PARAMETERS})=)[^&\\s"'\\\\#<>]+`, 'gi'), `$1${GONE}`],
-  // Who knows the code of a result reads it without a key.
+  // The code of a result is a secret: it gives access to the result without an API key.
   [/(\/results\/)[\w-]+/g, `$1${GONE}`],
   [/(:\/\/)[^/\s"'\\@]+@/g, `$1${GONE}@`],
   // A member of an object that is shown within text.

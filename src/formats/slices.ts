@@ -10,11 +10,11 @@ export interface Slice {
   readonly length: number
   /** A single record that is larger than a record may be. */
   readonly oversize: boolean
-  /** What it has too much of; absent for bytes. */
+  /** Unit of the limit that an oversize record exceeds; absent for bytes. */
   readonly excess?: 'values'
 }
 
-/** How large a slice may be. */
+/** Limits on the size of a slice. */
 export interface SliceBounds {
   readonly records: number
   readonly bytes: number
@@ -25,7 +25,7 @@ export interface SliceBounds {
   readonly recordValues?: number
 }
 
-/** What a body holds so far, for whoever bounds it while it streams by. */
+/** Sizes of what a body holds so far, for the code that limits it while it streams by. */
 export interface ScannedSizes {
   readonly records: number
   /** Records of more bytes than a record may have. */
@@ -92,7 +92,7 @@ export class Slicer {
     this.#values = 0
   }
 
-  /** Where the open slice begins; null when none is open. */
+  /** Offset at which the open slice begins, in bytes; null when none is open. */
   get openAt(): number | null {
     return this.#open?.offset ?? null
   }

@@ -30,7 +30,7 @@ export function encodeComment(text: string): Uint8Array {
 }
 
 /**
- * How long a client waits before it connects again.
+ * Encodes the time that a client waits before it connects again.
  * @param ms whole milliseconds; clients ignore anything but digits
  */
 export function encodeRetry(ms: number): Uint8Array {

@@ -1,6 +1,6 @@
 /** Takes the values of a statement out of the text of its error, where the statement and its parameters are quoted in it. */
 
-/** What drizzle writes: `Failed query: STATEMENT\nparams: VALUES`, and in a stack its frames. */
+/** Format of drizzle's error messages: `Failed query: STATEMENT\nparams: VALUES`, and in a stack its frames. */
 const FAILED = /failed query: /i
 const PARAMS = /(?:\s|\\n)params: ?/i
 /** The frames at the end of a stack; a value may hold lines like them, but then nothing else follows. */

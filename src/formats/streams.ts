@@ -5,7 +5,7 @@
  * cancelled the generator returns, its `finally` blocks included.
  */
 export function streamOf<T>(values: AsyncGenerator<T>): ReadableStream<T> {
-  // What `ReadableStream.from` does, which the types of the DOM do not know.
+  // `ReadableStream.from` does the same, but the DOM types do not declare it.
   return new ReadableStream<T>(
     {
       async pull(controller) {
@@ -85,7 +85,7 @@ async function drop(reader: ReadableStreamDefaultReader<unknown>): Promise<void>
   try {
     while (!(await reader.read()).done);
   } catch {
-    // What was cut off is no whole gzip.
+    // Reading fails where a gzip stream was cut off, since it is incomplete.
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a PDF's text layer does to text, undone: ligatures, stand-in code points, accents apart from their letters.
+ * Undoes what a PDF's text layer does to text: ligatures, stand-in code points, accents apart from their letters.
  * Pure, so that text from elsewhere can be brought to the same form.
  */
 

@@ -1,4 +1,4 @@
-/** What the pieces of a route share: the caller, and what the server was given to work with. */
+/** Types that the parts of a route share: the caller, and the dependencies that the server was given. */
 
 import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
@@ -24,15 +24,15 @@ import type { Scope } from '../scopes.ts'
 import type { Credential } from './auth/stream-auth-monitor.ts'
 import type { TrustProxy } from './request/client-address.ts'
 
-/** Who calls. */
+/** The identity and rights of a caller. */
 export interface Caller {
-  /** Whose rows it may see. */
+  /** Owner whose rows it may see. */
   readonly owner: string
-  /** What it may do. */
+  /** Scopes that it was granted. */
   readonly scopes: readonly Scope[]
   /** False for calls that brought no key, as owner `local` on a laptop. */
   readonly authenticated: boolean
-  /** What let it in. */
+  /** Credential that authenticated it. */
   readonly credential: Credential
 }
 
@@ -57,13 +57,13 @@ export type OpenSink = (
 
 /** The keys of a JWKS. */
 export interface JwksCache {
-  /** What was fetched, and when; empty until then. */
+  /** Keys as fetched, and the time of the fetch; empty until then. */
   readonly fetched: JWKSCacheInput
-  /** When fetching last failed, in milliseconds since the epoch. */
+  /** Time of the last failed fetch, in milliseconds since the epoch. */
   failedAt: number
 }
 
-/** How calls are let in. */
+/** Configuration of authentication and CORS. */
 export interface AuthConfig {
   /** `open` also takes calls without a key, as owner `local`; only for loopback. */
   readonly mode: 'open' | 'keys'
@@ -71,13 +71,13 @@ export interface AuthConfig {
   readonly apiKey: string | null
   /** Verifies JWTs (HS256) that somebody else issued; null where none are taken. At least 32 bytes. */
   readonly jwtSecret: string | null
-  /** Where the keys are that verify JWTs signed with private ones (RFC 7517); absent where none are taken. */
+  /** URL of the JWKS (RFC 7517) that verifies JWTs signed with private keys; absent where none are accepted. */
   readonly jwksUrl?: string | null
-  /** Where they are kept once fetched. Given by an entry that makes the app anew for each request; plain data. */
+  /** Cache of those keys once fetched. Passed by an entry that creates the app anew for each request; plain data. */
   readonly jwksCache?: JwksCache
-  /** What `iss` of a JWT must be; absent: anything. */
+  /** Required `iss` of a JWT; absent: anything. */
   readonly jwtIssuer?: string | null
-  /** What `aud` of a JWT must be or hold; absent: anything. */
+  /** Required `aud` of a JWT, as its value or one of its values; absent: anything. */
   readonly jwtAudience?: string | null
   /** Seconds that the clock of an issuer may differ from ours. Default 60. */
   readonly jwtLeewaySeconds?: number
@@ -119,17 +119,17 @@ export interface AppDeps {
   readonly isLocal?: boolean
   /** Makes a span of each request; absent where nobody collects them. */
   readonly traceRequests?: MiddlewareHandler
-  /** Scripts and styles of our own pages; absent where the home serves them by itself. */
+  /** Scripts and styles of our own pages; absent where the runtime serves them by itself. */
   readonly assets?: Assets
   /** Absent: the limits that hold by themselves, a unit at a time. */
   readonly limits?: {
     readonly perHour: RateLimits
-    /** Whether this process may hold blocks of them that requests share: not where each request has its own I/O. */
+    /** True where this process may lease blocks of units that requests share; false where each request has its own I/O. */
     readonly blocks: boolean
   }
   /** Bounds what is kept for each owner. Absent: nothing does, and nothing is told of it. */
   readonly quota?: StorageQuota
-  /** What is known of the disk; absent where nothing is. */
+  /** State of the disk; absent where nothing is known of it. */
   readonly disk?: Disk
   /** Absent: all callers without a name count as one. */
   readonly peerAddress?: PeerAddress

@@ -43,7 +43,7 @@ export interface Surface {
   /** The path that its routes are relative to. */
   readonly mount: string
   /**
-   * Where its paths begin.
+   * Prefixes of its paths.
    * @default `[mount]`
    */
   readonly prefixes?: readonly string[]

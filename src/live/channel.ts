@@ -13,13 +13,13 @@ import { type Frame, join, type Piece, Ring } from './ring.ts'
 const RING_BYTES = 1_000_000
 /** Latest first look: a joining client gets what the ring reaches back to without a read of its own. */
 const RING_REACHES_BACK = 200
-/** What one write hands to a transport, about. With it, this much a client is the most that waits in memory. */
+/** Approximate bytes of one write to a transport, and so the most that waits in memory for one client. */
 const BYTES_A_WRITE = 64 * 1024
 const PROGRESS_EVERY_MS = 100
 /** Workers store progress once a second; this is a little longer. */
 const STORED_WITHIN_MS = 1_500
 
-/** What a channel follows: a log that is read in order, and the progress beside it. */
+/** Source that a channel follows: a log that is read in order, and the progress beside it. */
 export interface Feed {
   /** Names it in the server's log. */
   readonly label: Readonly<Record<string, string>>
@@ -31,7 +31,7 @@ export interface Feed {
   subscribe(follower: Follower): () => void
 }
 
-/** What a feed calls back. */
+/** Callbacks of a feed. */
 export interface Follower {
   /** The log may reach this number. */
   reaches(seq: number): void
@@ -88,7 +88,7 @@ export class Channel implements Follower {
     this.#unsubscribe = deps.feed.subscribe(this)
     void this.#read()
     void this.#readRunning()
-    // What was told before we listened and is stored with the next heartbeat was in neither.
+    // Reads again after the next heartbeat: progress that was sent before we subscribed and is stored only then was neither notified nor read.
     this.#storedTimer = setTimeout(() => void this.#readRunning(), STORED_WITHIN_MS)
   }
 

@@ -18,9 +18,9 @@ export interface EventPage {
   readonly events: readonly PublicEvent[]
   /** The page holds every event up to this number, those left out that a later run of the batch replaced. */
   readonly end: number
-  /** Whether the log went no further when it was read. */
+  /** True where the log went no further when it was read. */
   readonly complete: boolean
-  /** Whether nothing more comes, as long as nobody runs the batch again. */
+  /** True where nothing more comes, as long as nobody runs the batch again. */
   readonly finished: boolean
 }
 
@@ -119,7 +119,7 @@ function numbers(value: unknown): Record<string, number> {
   return Object.fromEntries(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
 }
 
-/** How far the log of all batches reaches: the number of its last event, 0 for none. */
+/** Reads the end of the log of all batches: the number of its last event, 0 for none. */
 export async function readEnd(db: Database): Promise<number> {
   const rows = await db.all<{ end: number | null }>(sql`SELECT max(id) AS "end" FROM events`)
   return rows[0]?.end ?? 0

@@ -1,14 +1,14 @@
-/** What can be followed: one batch, or all of an owner's. */
+/** Feeds that can be followed: the events of one batch, or of all of an owner's batches. */
 import type { Database, Notifier, Operations } from '../ports.ts'
 import type { Feed, Follower } from './channel.ts'
 import { type EventPage, readOwnersPage, readPage } from './event-log.ts'
 import { PushedPages } from './pushed-pages.ts'
 import { readRunning, readRunningOf, readUnfinished } from './state.ts'
 
-/** Running jobs whose progress a joining client is told. */
+/** Running jobs whose progress is sent to a joining client. */
 const SNAPSHOT_JOBS = 500
 
-/** What feeds need of the world. */
+/** Dependencies of feeds. */
 export interface FeedDeps {
   readonly db: Database
   readonly notifier: Notifier

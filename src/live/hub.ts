@@ -17,12 +17,12 @@ const COMPARE_EVERY_MS = 1_000
 /** Clients that were cut off together should not come back together. */
 const RETRY_MS = { least: 1_000, spread: 1_000 }
 
-/** What a hub needs of the world. */
+/** Dependencies of a hub. */
 export interface HubDeps extends FeedDeps {
   readonly log: Log
 }
 
-/** What a stream begins with: how long to wait before a next try, and a first byte at once. */
+/** Makes the beginning of a stream: the pause before a reconnect (`retry`), and a first byte at once. */
 export function opening(): Uint8Array {
   return join([encodeRetry(RETRY_MS.least + Math.random() * RETRY_MS.spread), encodeComment('millrace')])
 }

@@ -9,10 +9,10 @@ export interface Hold {
 
 /** Bounds what each owner holds at once. */
 export class OwnerShares {
-  /** How many one owner may hold. */
+  /** Most streams and waiting requests that one owner may hold. */
   readonly max: number
   readonly #staleMs: number
-  /** When each was renewed, by owner. */
+  /** Time at which each hold was last renewed, by owner. */
   readonly #held = new Map<string, Map<Hold, number>>()
 
   /**

@@ -1,6 +1,6 @@
 /**
  * Following where nothing may be shared between requests: every stream has a channel, a database and timers of its own, and ends with
- * its request. What is read once for many comes with the notices (see `told-pages.ts`).
+ * its request. What is read once for many comes with the notices (see `pushed-pages.ts`).
  *
  * A request may ask the database only so often. A stream ends before that, and its client resumes where it was.
  */
@@ -29,11 +29,11 @@ const OWNER_JOBS = 500
 /** A database for one request. */
 export interface RequestDatabase {
   readonly db: Database
-  /** How many queries the request may still make. */
+  /** Number of queries that the request may still make. */
   readonly meter: { readonly left: number }
 }
 
-/** What following needs of the world. */
+/** Dependencies of a per-request hub. */
 export interface PerRequestHubDeps {
   readonly openDatabase: () => RequestDatabase
   readonly notifier: Notifier
@@ -43,7 +43,7 @@ export interface PerRequestHubDeps {
 
 /** Between renewals of what a stream holds of its owner's share. */
 const RENEW_EVERY_MS = COMMENT_EVERY_MS
-/** What was not renewed for so long belonged to a request that was ended without a word; see {@link OwnerShares}. */
+/** Age after which a hold that was not renewed belongs to a request that the runtime ended without notice; see {@link OwnerShares}. */
 export const STALE_MS = 4 * RENEW_EVERY_MS
 
 /** Follows batches for clients, each by itself. Knows of no other stream but how many each owner holds on this isolate. */
@@ -111,7 +111,7 @@ export class PerRequestHub implements StreamHub {
     }
     const timer = setInterval(() => void look(), LOOK_EVERY_MS)
     const changed = waiters.wait(known, ms, signal)
-    // What happened between the caller's read and the beginning of the wait.
+    // Finds changes between the caller's read and the beginning of the wait.
     void look()
     return changed.finally(() => {
       clearInterval(timer)
@@ -152,7 +152,10 @@ export class PerRequestHub implements StreamHub {
   }
 }
 
-/** What is told of progress is newer than what is stored, so what is stored is read once the first notice has come, or does not come. */
+/**
+ * Delays the read of stored progress until the first notice has come, or has failed to come for 1 s, because notified progress is newer than
+ * stored progress.
+ */
 function greeted(feed: Feed): Feed {
   const { promise, resolve } = Promise.withResolvers<void>()
   return {

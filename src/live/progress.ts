@@ -1,4 +1,4 @@
-/** How far running jobs are, as frames: the latest of each, sent to a client at most once for each change. */
+/** Progress of running jobs as frames: the latest of each, sent to a client at most once for each change. */
 import { encodeEvent } from '../formats/sse.ts'
 import type { Progress } from '../ports.ts'
 import { join, type Piece } from './ring.ts'
@@ -67,7 +67,7 @@ export class ProgressFrames {
     this.#ended.clear()
   }
 
-  /** What came after a version, as one piece; the same piece for all who ask at the same version. */
+  /** Joins the frames that came after a version into one piece; all callers at the same version share it. */
   after(version: number): Piece {
     const cached = this.#cached
     if (cached !== null && cached.after === version && cached.end === this.#version) return cached

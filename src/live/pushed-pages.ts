@@ -22,7 +22,7 @@ const ToldPage = z.object({
   finished: z.boolean(),
 })
 
-/** What a reader is told of one log. A page that is missing is a gap, and whoever asks reads it. */
+/** Pages of one log that were pushed to its reader. A missing page is a gap, which the reader fills from the database. */
 export class PushedPages {
   #pages: z.infer<typeof ToldPage>[] = []
 

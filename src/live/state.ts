@@ -1,10 +1,10 @@
-/** Where a batch and its jobs stand now: what a follower starts from, and what polling answers. */
+/** Current state of a batch and its jobs: the starting point of a follower, and the answer to a poll. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database, Operation, Progress } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { jobs } from '../schema/jobs.ts'
 
-/** What followers need to know of a batch. */
+/** Facts about a batch that followers need. */
 export interface BatchHead {
   readonly id: string
   readonly owner: string
@@ -125,7 +125,7 @@ export interface BatchState extends BatchHead {
   readonly completed: number
   readonly failed: number
   readonly cancelled: number
-  /** When it was paused; null while it is not. */
+  /** Time at which it was paused; null while it is not. */
   readonly pausedAt: number | null
   /** Until when it takes items; null where it takes none. */
   readonly openUntil: number | null

@@ -1,4 +1,4 @@
-/** What routes need to follow batches. How that is done is each home's own: see `hub.ts` and `isolated-hub.ts`. */
+/** Interface by which routes follow batches. Each runtime has its own implementation: see `hub.ts` and `per-request-hub.ts`. */
 import type { Sink } from '../ports.ts'
 import type { KnownState } from './long-poll.ts'
 import type { BatchHead } from './state.ts'
@@ -8,15 +8,15 @@ export type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
 
 /** Follows batches for clients. */
 export interface StreamHub {
-  /** Streams open now, as far as this home knows. */
+  /** Streams open now, as far as this process or isolate knows. */
   readonly streams: number
   /** Requests that wait now. */
   readonly waiting: number
   /** Batches followed now, and owners of whom all are. */
   readonly watched: number
-  /** Streams and waiting requests that one owner may hold, as far as this home knows of them. */
+  /** Streams and waiting requests that one owner may hold, as far as this process or isolate knows of them. */
   readonly maxPerOwner: number
-  /** What would be too full with another stream or waiting request of an owner; null for nothing. Ask right before `hold`. */
+  /** Names the bound that another stream or waiting request of an owner would exceed; null for none. Call right before `hold`. */
   fullFor(owner: string): 'server' | 'owner' | null
   /** Counts a stream as its reader's until it is closed. The reader is who asked, whoever owns the batch. */
   hold(owner: string, sink: Sink): void

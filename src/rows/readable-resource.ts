@@ -3,7 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { Scope } from '../scopes.ts'
 import { LONGEST_ID, type Row } from './owned-rows.ts'
 
-/** What was found for an id: the resource, or why it could not be looked up. */
+/** Result of looking up an id: the resource, or why it could not be looked up. */
 export type Found = { readonly data: Row } | { readonly error: string; readonly status: number }
 
 /** A type of resource. */

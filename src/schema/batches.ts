@@ -11,13 +11,13 @@ export const batches = sqliteTable(
     owner: text().notNull(),
     operation: text().notNull(),
     status: text({ enum: ['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled'] }).notNull(),
-    /** What the operation needs to know of the whole batch; its own shape. */
+    /** Input of the whole batch that the operation needs; its own shape. */
     input: text({ mode: 'json' }).$type<unknown>().notNull(),
     total: integer().notNull(),
     completed: integer().notNull().default(0),
     failed: integer().notNull().default(0),
     cancelled: integer().notNull().default(0),
-    /** What `batch_started` and status answers say beside the common fields. */
+    /** Fields that `batch_started` and status answers carry beside the common ones. */
     facts: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
     /** Sums an operation names, `{name: number}`, over completed jobs. */
     tallies: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
@@ -25,7 +25,7 @@ export const batches = sqliteTable(
     lastSeq: integer('last_seq').notNull().default(0),
     /** Grows whenever something that is not an event changed: progress, a claim. */
     progressVersion: integer('progress_version').notNull().default(0),
-    /** How many of its jobs may be ready or running at once; null for no bound. */
+    /** Concurrency limit: number of its jobs that may be ready or running at once; null for no limit. */
     concurrency: integer(),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
@@ -33,18 +33,18 @@ export const batches = sqliteTable(
     cancelRequestedAt: integer('cancel_requested_at'),
     /** Why what is left of it is not to run: `CANCELLED` or `DEADLINE_EXCEEDED`; null while it may. */
     stopCode: text('stop_code'),
-    /** Whether it was stopped before all of its items were there. */
+    /** True where it was stopped before all of its items were there. */
     cutOpen: integer('cut_open', { mode: 'boolean' }).notNull().default(false),
     pausedAt: integer('paused_at'),
-    /** What was asked of the whole batch and is not done yet to all of its jobs; null while nothing is. See `engine/steering.ts`. */
+    /** Transition asked of the whole batch and not yet applied to all of its jobs; null for none. See `engine/transitions/bulk-transitions.ts`. */
     steering: text({ enum: ['begin', 'stop', 'pause', 'resume', 'supersede', 'retry'] }),
     /** The last sequence that it is done up to; of a `supersede`, the last event. */
     steeredTo: integer('steered_to'),
     /** When what is left of it is failed. */
     deadlineAt: integer('deadline_at'),
-    /** How long it may take from when it may begin, and again from when it is retried, in milliseconds; null for no such bound. */
+    /** Time that it may take from when it may begin, and again from when it is retried, in milliseconds; null for no such bound. */
     limitMs: integer('limit_ms'),
-    /** How long it lay between its ends and the retries after them, or paused, in milliseconds; null for one that never did. */
+    /** Time that it was idle, between its ends and the retries after them, or paused, in milliseconds; null where it never was. */
     idleMs: integer('idle_ms'),
     /** Until when an open batch takes items; null once it is sealed, and for batches that came whole. */
     openUntil: integer('open_until'),
@@ -59,7 +59,7 @@ export const batches = sqliteTable(
     idempotencyKey: text('idempotency_key'),
     /** SHA-256 of what was asked under that key. */
     fingerprint: text(),
-    /** Who is told what becomes of it; null for nobody. */
+    /** Webhook that receives its events; null for none. */
     webhookId: text('webhook_id'),
     /** Nobody sees it: its rows are swept from this time on. A time to come hides a batch whose jobs are still being written. */
     deletedAt: integer('deleted_at'),
@@ -90,7 +90,7 @@ export const batchLabels = sqliteTable(
   (t) => [primaryKey({ columns: [t.owner, t.label, t.batchId] }), index('batch_labels_batch').on(t.batchId)],
 )
 
-/** Where each owner stands in the order of turns. */
+/** Owners, with the last virtual time that was assigned to each; see `engine/transitions/fair-queue.ts`. */
 export const owners = sqliteTable(
   'owners',
   {

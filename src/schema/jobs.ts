@@ -14,19 +14,19 @@ export const jobs = sqliteTable(
     /** Place in its batch, from 1. */
     sequence: integer().notNull(),
     status: text({ enum: ['ready', 'scheduled', 'blocked', 'running', 'completed', 'failed', 'cancelled'] }).notNull(),
-    /** What people call it: a file's name, a URL. */
+    /** Name that people know it by: a file's name, a URL. */
     label: text(),
-    /** What the operation needs to run it; its own shape. */
+    /** Input that the operation needs to run it; its own shape. */
     input: text({ mode: 'json' }).$type<unknown>().notNull(),
     /** Ready jobs are claimed lowest turn first. */
     turn: integer().notNull(),
-    /** Where it stands among its owner's ready jobs; null for where its turn is. See `engine/transitions/fair-queue.ts`. */
+    /** Priority key among its owner's ready jobs; null where it equals the virtual time (`turn`). See `engine/transitions/fair-queue.ts`. */
     place: integer(),
     /** When a scheduled job is due. */
     runAt: integer('run_at'),
-    /** How often it was tried, the running attempt included. */
+    /** Number of attempts, the running one included. */
     attempt: integer().notNull().default(0),
-    /** How often its worker vanished. Kept apart from attempts: a restart of the server is not the job's fault. */
+    /** Number of times its worker vanished. Kept apart from attempts: a restart of the server is not the job's fault. */
     losses: integer().notNull().default(0),
     maxAttempts: integer('max_attempts').notNull(),
     /** Token under which a worker holds it while running; every write to a running job names it. */

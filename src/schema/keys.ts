@@ -1,4 +1,4 @@
-/** Who may call, and the secrets the server itself keeps. */
+/** API keys of callers, and the secrets the server itself keeps. */
 import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** API keys, as SHA-256 of the secret; the secret itself is shown once and not kept. */

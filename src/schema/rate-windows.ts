@@ -1,4 +1,4 @@
-/** How much of each limit is used. */
+/** Use of each rate limit, hour by hour. */
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 /** One row for each hour, class of requests, and owner or address. The hour comes first, so that old rows are swept as one range. */
@@ -10,9 +10,9 @@ export const rateWindows = sqliteTable(
     class: text().notNull(),
     /** The owner, or for what is public the address. */
     subject: text().notNull(),
-    /** What has been handed out to processes, used or not. */
+    /** Number of requests that have been handed out to processes, used or not. */
     used: integer().notNull(),
-    /** How much of it the last hand-out was. */
+    /** Number of requests in the last hand-out. */
     granted: integer().notNull(),
   },
   (t) => [primaryKey({ columns: [t.startedAt, t.class, t.subject] })],

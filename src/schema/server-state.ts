@@ -1,4 +1,4 @@
-/** What the server notes of itself. */
+/** State that the server keeps about itself. */
 import { sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 /** Values that the server overwrites as it goes: the clock that retention counts by, the last check of its readiness. */

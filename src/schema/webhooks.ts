@@ -2,8 +2,8 @@
 import { integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /**
- * Who is told what becomes of a batch; one a batch. Its deliveries are the jobs of a batch of its own, whose id is the webhook's. The
- * place of a delivery in that batch is the number of the event it tells of.
+ * Webhooks, receivers of the events of a batch; one per batch. Its deliveries are the jobs of a batch of its own, whose id is the webhook's.
+ * The sequence of a delivery in that batch is the number of the event it delivers.
  */
 export const webhooks = sqliteTable(
   'webhooks',
@@ -34,7 +34,7 @@ export const WEBHOOK_OPERATION = 'webhook'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-/** How long to wait after each failed try: the schedule that Standard Webhooks 1.0 gives as its example, over three days. */
+/** Waits after each failed attempt, in milliseconds: the schedule that Standard Webhooks 1.0 gives as its example, over three days. */
 export const DELIVERY_PAUSES_MS = [
   5_000,
   5 * MINUTE,

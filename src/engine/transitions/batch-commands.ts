@@ -1,4 +1,4 @@
-/** What an owner does to a batch that is under way: cancel, pause, resume, retry, delete. */
+/** Commands of an owner on a batch that is under way: cancel, pause, resume, retry, delete. */
 import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { Database } from '../../ports.ts'
@@ -106,7 +106,7 @@ function idleSince(since: SQL, now: number): SQL {
 /** The batch goes on, and nothing that was asked of it is still being done. */
 const UNDISTURBED = sql`steering IS NULL AND stop_code IS NULL AND finished_at IS NULL`
 
-/** Where a batch stands. */
+/** State of a batch, as far as commands depend on it. */
 interface Standing {
   readonly status: string
   readonly ended: boolean

@@ -1,4 +1,4 @@
-/** What ended jobs change of their batches: counters, sums, an event a job, and which held jobs take the places that became free. */
+/** Changes that ended jobs make to their batches: counters, sums, an event per job, and the blocked jobs that take the freed concurrency slots. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
 import { type GroupedRow, jsonGroups, jsonObject, jsonObjects } from '../json.ts'
@@ -10,12 +10,12 @@ export interface Ended {
   /** Place in its batch, from 1. */
   readonly sequence: number
   readonly kind: 'completed' | 'failed' | 'cancelled'
-  /** What its event says beside the common fields. */
+  /** Fields that its event carries beside the common ones. */
   readonly data: unknown
   readonly tallies: Readonly<Record<string, number>>
 }
 
-/** What one commit changes of a batch. */
+/** Changes that one commit makes to a batch. */
 export interface Change {
   readonly jobs: Ended[]
   failed: number
@@ -47,7 +47,7 @@ export function changesOf(jobs: readonly Ended[]): Changes {
   return changes
 }
 
-/** What is no finite number adds nothing. */
+/** Adds up tallies. An amount that is not a finite number adds nothing. */
 function sums(a: Change['tallies'], b: Change['tallies']): Change['tallies'] {
   const more = Object.entries(b).filter(([, amount]) => Number.isFinite(amount))
   if (more.length === 0) return a

@@ -21,7 +21,7 @@ export interface TransitionDeps {
 /** Why the rest of a batch is not run. */
 export type StopCode = 'CANCELLED' | 'DEADLINE_EXCEEDED'
 
-/** What a stopped job says of itself. */
+/** Error messages of stopped jobs, by stop code. */
 export const STOP_MESSAGES: Readonly<Record<StopCode, string>> = {
   CANCELLED: 'The batch was cancelled.',
   DEADLINE_EXCEEDED: 'The batch was not done by its deadline.',
@@ -124,7 +124,7 @@ async function lastOfSlice(db: Database, batchId: string, from: number, changed:
   return row?.full ?? row?.looked ?? null
 }
 
-/** What a slice changes, but for that of a `stop`. */
+/** Makes the statements that do a slice; those of a `stop` are made elsewhere. */
 function change(deps: TransitionDeps, slice: Slice): [Statement, ...Statement[]] {
   switch (slice.steering) {
     case 'begin':
@@ -217,7 +217,7 @@ function runAgain({ db, clock }: TransitionDeps, { batchId, jobs, from, mine }: 
         run_at = CASE WHEN ${bounded} THEN NULL ELSE ${dueOf(batchId, now)} END, attempt = 0, losses = 0, error_code = NULL,
         error_message = NULL, finished_at = NULL, progress_percent = 0, progress_message = NULL
       WHERE ${jobs}`),
-    // Where earlier ones are held, every place is taken.
+    // Unblocks none where earlier jobs are blocked: every concurrency slot is taken then.
     unblockJobs(
       db,
       batchId,

@@ -12,15 +12,15 @@ export interface ClaimedJob extends Attempt {
   /** Names this claim in every later write to the job. */
   readonly lease: string
   readonly maxAttempts: number
-  /** Whether other jobs of its batch wait for a place. */
+  /** True where its batch has a concurrency limit, so that other jobs of it may wait for a slot. */
   readonly hasConcurrencyLimit: boolean
-  /** Whether its batch has a webhook. */
+  /** True where its batch has a webhook. */
   readonly hasWebhook: boolean
   /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
   readonly stopCode: StopCode | null
 }
 
-/** What a worker asks for. */
+/** Parameters of a claim that a worker makes. */
 export interface ClaimRequest {
   /** A fresh token; never reused. */
   readonly lease: string
@@ -35,7 +35,7 @@ interface JobRow {
   job: string
 }
 
-/** What is in that cell, in order: id, batch, owner, operation, sequence, turn, attempt, most attempts, input, checkpoint. */
+/** Values in that cell, in order: id, batch, owner, operation, sequence, virtual time, attempt, maximum attempts, input, checkpoint. */
 type JobCells = readonly [string, string, string, string, number, number, number, number, unknown, unknown]
 
 /** A batch of claimed jobs. */
@@ -71,7 +71,7 @@ export function claimStatements(db: Database, now: number, { lease, limit, lease
   ] as const
 }
 
-/** What {@link claimStatements} brought, in the order of turns. */
+/** Parses the rows that {@link claimStatements} returned into claimed jobs, in order of virtual time. */
 export function parseClaimedRows(
   lease: string,
   jobRows: readonly JobRow[],
@@ -122,11 +122,11 @@ export async function claim(deps: { db: Database; clock: Clock }, order: ClaimRe
 /** Jobs made ready at once when they fall due. More are left for the next call. */
 const DUE_AT_ONCE = 500
 
-/** What {@link readyDue} found. */
+/** Result of {@link readyDue}. */
 export interface Due {
   /** When the next scheduled job is due, in milliseconds since the epoch; null when none is scheduled. */
   readonly next: number | null
-  /** Whether jobs were made ready. */
+  /** True where jobs were made ready. */
   readonly readied: boolean
 }
 

@@ -1,4 +1,4 @@
-/** How a batch ends: with the last of its jobs, or when it is sealed after that. */
+/** Completion of a batch: with the last of its jobs, or when it is sealed after that. */
 import { sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
 import { enqueueDeliveries } from '../webhooks.ts'

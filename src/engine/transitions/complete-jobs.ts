@@ -30,9 +30,9 @@ export interface LeaseToken {
   /** Place in its batch, from 1. */
   readonly sequence: number
   readonly lease: string
-  /** Whether other jobs of its batch wait for its place. */
+  /** True where its batch has a concurrency limit, so that other jobs of it may wait for its slot. */
   readonly hasConcurrencyLimit: boolean
-  /** Whether its batch has a webhook. */
+  /** True where its batch has a webhook. */
   readonly hasWebhook: boolean
 }
 
@@ -49,13 +49,13 @@ type Again = LeaseToken & {
   readonly runAt: number
   readonly refund: boolean
   readonly loss: boolean
-  /** What went wrong; null when nothing did. */
+  /** Error code of the attempt; null where nothing went wrong. */
   readonly code: string | null
   readonly message: string | null
   readonly begun?: boolean
 }
 
-/** How an attempt ended. `begun` is false where it ended before anything was run. */
+/** Outcome of an attempt. `begun` is false where the attempt ended before anything was run. */
 export type Outcome = Completed | Failed | Again
 
 /** A claim alone begins nothing. An earlier run may have, of which there is a trace. */
@@ -69,7 +69,7 @@ function heldBy(jobId: string, lease: string): SQL<boolean> {
 
 type Deps = { db: Database; clock: Clock; notifier: Notifier }
 
-/** What became of outcomes that were handed in. */
+/** Result of writing the outcomes that were handed in. */
 export interface Finished {
   /** Those whose lease was still held. The others were fenced, and nothing of them was written. */
   readonly written: readonly Outcome[]
@@ -132,7 +132,7 @@ function writesOf({ run, jobId, lease }: Completed): readonly Statement[] {
   }
 }
 
-/** What follows from jobs that ended, for their batches. */
+/** Makes the statements that update the batches of jobs that ended. */
 function after(db: Database, changes: Changes, ended: readonly (Completed | Failed)[], now: number): Statement[] {
   return [
     ...appendJobEvents(db, changes, now),
@@ -196,7 +196,7 @@ function clearFailed(db: Database, outcomes: readonly Failed[], now: number): St
   )
 }
 
-/** What is to be tried again of a stopped batch is due at once: whoever claims it ends it. */
+/** Schedules jobs that are to be tried again. Those of a stopped batch are due at once: the worker that claims them ends them. */
 function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
   return clear(
     db,

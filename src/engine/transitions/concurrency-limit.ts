@@ -1,18 +1,18 @@
-/** The places of a batch: how many of its jobs may be ready or running at once. The others are held. */
+/** The concurrency limit of a batch: how many of its jobs may be ready or running at once. The others are blocked. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
 
-/** How many jobs of the batch `b` have a place: what has neither ended nor is held. */
+/** Number of jobs of the batch `b` that have a concurrency slot: those that have neither ended nor are blocked. */
 const PLACED_BY_COUNTERS = sql`b.total - b.completed - b.failed - b.cancelled
   - (SELECT count(*) FROM jobs h WHERE h.batch_id = b.id AND h.status = 'blocked')`
 
-/** How many have one where none is ready or scheduled, as in a paused batch. The plus keeps the planner on the index of running jobs. */
+/** The same number where no job is ready or scheduled, as in a paused batch. The plus keeps the planner on the index of running jobs. */
 export const UNBLOCKED_WHILE_PAUSED = sql`(SELECT count(*) FROM jobs r WHERE r.status = 'running' AND +r.batch_id = b.id)`
 
 /**
- * Makes held jobs due now, or at the batch's own time, as many as there are free places. They get fresh turns when they are made ready.
- * @param condition what must hold of the batch (as `b`) for any to be released; where it does not, nothing is counted
- * @param placed how many have a place; unless told otherwise, the held jobs are counted for it, so they must be known to be few
+ * Makes blocked jobs due now, or at the batch's own time, as many as there are free slots. They get fresh virtual times when they are made ready.
+ * @param condition what must hold of the batch (as `b`) for any to be unblocked; where it does not, nothing is counted
+ * @param placed how many have a slot; by default the blocked jobs are counted for it, so they must be known to be few
  */
 export function unblockJobs(
   db: Database,

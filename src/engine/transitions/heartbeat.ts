@@ -7,11 +7,11 @@ import type { StopCode } from './bulk-transitions.ts'
 export interface Heartbeat extends Progress {
   readonly batchId: string
   readonly lease: string
-  /** Whether its progress changed since the last beat. */
+  /** True where its progress changed since the last heartbeat. */
   readonly moved: boolean
 }
 
-/** What the answer says of each job that was reported. */
+/** Result of a heartbeat for the jobs that it reported. */
 export interface HeartbeatResult {
   /** Leases that were still held, and are renewed. */
   readonly held: Set<string>

@@ -50,7 +50,7 @@ export async function appendJobs(
   }
 }
 
-/** What is said of items for a batch that is not open. */
+/** Error that answers items for a batch that is not open. */
 export const takesNoMore = () =>
   new MillraceError('CONFLICT', 'This batch takes no more items: it is sealed, or was stopped.')
 
@@ -120,7 +120,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[], by
       db,
       batch.id,
       now,
-      // Where jobs are held already, every place is taken.
+      // Unblocks none where jobs are blocked already: every concurrency slot is taken then.
       sql`b.paused_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence < ${first})
         AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = ${batch.id} AND status = 'blocked' AND sequence > ${first + jobs.length - 1})`,
@@ -159,7 +159,7 @@ export async function sealLeft(deps: Deps, batchId: string): Promise<void> {
 interface Sealed {
   readonly total: number
   readonly open: boolean
-  /** Whether it was stopped before it was sealed. */
+  /** True where it was stopped before it was sealed. */
   readonly cutOpen: boolean
 }
 

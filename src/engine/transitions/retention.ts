@@ -15,7 +15,7 @@ interface Deps {
   readonly log: Log
 }
 
-/** Where the keys of uploads begin. */
+/** Prefix of the keys of uploads. */
 const UPLOADS = 'uploads/'
 /** Rows deleted by one commit, so that no commit holds the write lock for long. */
 const ROWS_A_COMMIT = 1_000
@@ -54,7 +54,7 @@ interface Gone {
   readonly webhook_id: string | null
 }
 
-/** What goes in the same statements. Those that tell of a batch are batches too, and go before it does, which alone names them. */
+/** Groups batches whose rows are deleted by the same statements. Webhook deliveries are batches too, and go before the one that alone names them. */
 function groupsOf(gone: readonly Gone[]): Map<string, string[]> {
   const told = gone.flatMap(({ webhook_id }) => (webhook_id === null ? [] : [webhook_id]))
   const groups = new Map<string, string[]>(told.length === 0 ? [] : [[WEBHOOK_OPERATION, told]])
@@ -145,9 +145,9 @@ export async function sweepOrphans(
 }
 
 /**
- * Where the keys begin of the uploads that are just old enough to be orphans: those of the last nine hours or more before. Keys are UUIDv7s,
- * which begin with their time (RFC 9562, section 5.7): six digits of it are 2^24 ms, 4.7 hours. So a home that can't look through all its
- * uploads at once looks at each when it is time, whatever it keeps.
+ * Prefixes of the keys of uploads that are just old enough to be orphans: those that reached that age in the last nine hours or more. Keys are
+ * UUIDv7s, which begin with their time (RFC 9562, section 5.7): its first six hex digits change every 2^24 ms, 4.7 hours. So a runtime that
+ * can't look through all its uploads at once looks at each when it is old enough, however many it keeps.
  */
 export function orphanPrefixes(now: number): string[] {
   const last = Math.floor((now - ORPHAN_AFTER_MS) / 2 ** 24)

@@ -14,7 +14,7 @@ import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 export const MAX_COMMIT_JOBS = 2_000
 /** Bytes of their JSON. */
 const MAX_COMMIT_BYTES = 1_000_000
-/** How long a create may take until it is taken for one that was cut off. */
+/** Time after which a create is taken for one that was cut off, in milliseconds. */
 const STAGING_MS = 10 * 60_000
 
 const utf8 = new TextEncoder()
@@ -52,7 +52,7 @@ export interface Staged {
   /** Inserts the batch, hidden until `hiddenUntil` and paused, so that its jobs are held. */
   readonly head: (hiddenUntil: number) => Statement
   readonly pieces: Iterable<SizedPiece>
-  /** What is written when all jobs are there, by the commit that makes the batch visible. */
+  /** Statements written when all jobs are there, by the commit that makes the batch visible. */
   readonly tail: readonly [Statement, ...Statement[]]
   /** Bytes of files that come with it. */
   readonly tailBytes: number

@@ -24,7 +24,7 @@ export interface Upload {
   readonly sha256: string
 }
 
-/** How a batch is to be run. Times are milliseconds since the epoch. */
+/** Options that a batch is run with. Times are milliseconds since the epoch. */
 export interface BatchOptions {
   /** Head start of its jobs over the owner's others, in the owner's own turns; negative to wait behind them. */
   readonly priority?: number
@@ -36,7 +36,7 @@ export interface BatchOptions {
   readonly concurrency?: number
   /** When what is left of it is failed. */
   readonly deadlineAt?: number
-  /** How long it may take from when it may begin, and again from when it is retried, where no deadline says it. */
+  /** Time that it may take from when it may begin, and again from when it is retried, in milliseconds; used where `deadlineAt` is absent. */
   readonly limitMs?: number
   readonly labels?: readonly string[]
   /** Takes more items until this time, unless it is sealed before. */
@@ -45,7 +45,7 @@ export interface BatchOptions {
   readonly webhook?: WebhookOptions
 }
 
-/** What an owner hands over. */
+/** Submission by an owner: a request for an operation, with its uploads and options. */
 export interface Submission {
   readonly owner: string
   readonly operation: Operation
@@ -67,7 +67,7 @@ export interface Submission {
  */
 export type ReserveQuota = () => Promise<() => Promise<void>>
 
-/** What was accepted. */
+/** Result of an accepted submission. */
 export interface Accepted {
   readonly batchId: string
   readonly totalJobs: number
@@ -270,7 +270,7 @@ function webhookOf(db: Database, { owner, options }: Submission, { batchId, now 
   return options?.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
 }
 
-/** What is written with a batch beside its jobs: its first event, its labels, its uploads. */
+/** Inserts the rows that belong to a batch beside its jobs: its first event, its labels, its uploads. */
 function insertBeside(db: Database, submission: Submission, { batchId, plan, now }: Made): Statement[] {
   const { owner, options = {}, uploads = [] } = submission
   const open = options.openUntil !== undefined
@@ -294,9 +294,9 @@ export function insertJobs(
     now: number
     jobs: readonly JobPlan[]
     firstSequence: number
-    /** What must hold of the batch (as `b`) for anything to be added. */
+    /** Condition on the batch (as `b`) without which nothing is added. */
     condition?: SQL
-    /** Whether the batch had jobs before. Of a bounded batch these are then held, for {@link unblockJobs} to give them what places are free. */
+    /** True where the batch had jobs before. With a concurrency limit the new ones are then blocked until {@link unblockJobs} gives them slots. */
     later?: boolean
   },
 ): Statement[] {

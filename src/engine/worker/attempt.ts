@@ -27,8 +27,8 @@ const LONGEST_PAUSE_MS = 60_000
 const STORAGE_PAUSE_MS = 5_000
 
 /**
- * How long to wait before the next try: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
- * Jitter", AWS 2015), so that what failed together does not return together.
+ * Computes the backoff before the next attempt: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
+ * Jitter", AWS 2015), so that jobs that failed together do not return together.
  * @param attempt tries so far, from 1
  * @param random from 0 to 1
  * @returns milliseconds
@@ -147,7 +147,7 @@ function asMillraceError(log: Log, job: ClaimedJob, operation: Operation, thrown
   return new MillraceError('UNKNOWN', 'Something went wrong that we did not foresee. The server log has the details.')
 }
 
-/** What there is to tell of an attempt that came to `outcome`. */
+/** Makes the record of an attempt that ended with `outcome`. */
 export function endedAttempt(job: ClaimedJob, outcome: Outcome, beganAt: number, endedAt: number): EndedAttempt {
   const { operation, batchId, jobId, attempt } = job
   const code = outcome.kind === 'completed' ? null : outcome.code

@@ -20,13 +20,13 @@ const TELL_EVERY_MS = 30_000
 
 /** The worker that a committer writes for. */
 export interface Places {
-  /** What to claim for the places that a group frees, in the commit that writes it; null for nothing. */
+  /** Returns the claim for the worker's slots that a group frees, made in the commit that writes the group; null for none. */
   order(freed: number): ClaimRequest | null
   /** Called once for each group that is written or fenced, with what was claimed under its order. */
   done(outcomes: readonly Outcome[], order: ClaimRequest | null, claimed: readonly ClaimedJob[]): void
 }
 
-/** What a committer needs of the world. */
+/** Ports and services that a group commit uses. */
 interface CommitterDeps {
   readonly db: Database
   readonly clock: Clock
@@ -53,7 +53,7 @@ export class GroupCommit {
   readonly #places: Places
   #queue: Outcome[] = []
   readonly #aside = new Map<Outcome, { tries: number; refusals: number }>()
-  /** How many of those wait to be brought back. */
+  /** Number of those that wait to return to the queue. */
   #resting = 0
   #writing = false
   #closed = false
@@ -198,7 +198,7 @@ export class GroupCommit {
   }
 }
 
-/** What becomes of a result that no statement can carry. */
+/** Turns a result that is too large for a statement into a failure. */
 function checkSize(outcome: Outcome): Outcome {
   if (outcome.kind !== 'completed' || JSON.stringify(outcome.run.result).length <= MAX_STATEMENT_BYTES) return outcome
   const { run, ...held } = outcome

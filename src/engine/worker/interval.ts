@@ -1,4 +1,4 @@
-/** What a worker does again and again. */
+/** Repeats the periodic tasks of a worker. */
 import type { Log } from '../../ports.ts'
 import { findStorageFault } from '../../storage-errors.ts'
 

@@ -13,11 +13,11 @@ export interface LeasedJob {
   readonly since: number
   /** When its lease was last renewed. */
   renewedAt: number
-  /** Whether it runs in a place of the reserve. */
+  /** True where it runs in a slot of the reserve. */
   reserved: boolean
 }
 
-/** What runs jobs. */
+/** Runner of the jobs that {@link LeasedJobs} hands out. */
 export interface Runner {
   /**
    * Runs a job that has got its place, and calls {@link LeasedJobs.ended} afterwards. A job that was told to stop before it began comes here
@@ -50,7 +50,7 @@ export class LeasedJobs {
     this.#reserve = new Reserve(options.places, options.reserve)
   }
 
-  /** How long a job takes, in milliseconds. */
+  /** Moving mean of the duration of a job, in milliseconds. */
   get meanMs(): number {
     return this.#ahead.meanMs
   }

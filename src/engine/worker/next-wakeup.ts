@@ -1,4 +1,4 @@
-/** What falls due by itself, for homes where nobody is awake to look. */
+/** Finds when timed work is due next, for runtimes where no worker stays awake to look for it. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../ports.ts'
 

@@ -25,7 +25,7 @@ export class OutageWatch {
     if (passed > this.#leaseMs / 2) this.#recentUntil = this.#writtenAt.monotonic + this.#leaseMs
   }
 
-  /** Whether an outage ended less than a lease ago. */
+  /** True where an outage ended less than the duration of a lease ago. */
   get recent(): boolean {
     return performance.now() < this.#recentUntil
   }

@@ -1,6 +1,6 @@
 /**
- * How many jobs a worker claims before it has places for them. Where all places turn over within milliseconds, claiming for the free ones
- * alone would make a commit of every few jobs; jobs that take longer must not wait here while another worker has a place.
+ * Sizes the prefetch: the number of jobs that a worker claims before it has slots for them. Where all slots turn over within milliseconds,
+ * claiming for the free ones alone would make a commit of every few jobs; longer jobs must not wait here while another worker has a free slot.
  */
 
 /** Jobs claimed ahead are to wait no longer than about this, in milliseconds. */
@@ -25,7 +25,7 @@ export class PrefetchSizer {
     this.#meanMs = meanMs
   }
 
-  /** How long a job takes, in milliseconds. */
+  /** Moving mean of the duration of a job, in milliseconds. */
   get meanMs(): number {
     return this.#meanMs
   }

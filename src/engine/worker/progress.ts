@@ -1,4 +1,4 @@
-/** What a worker knows of how far its jobs are: told at once, but at most ten times a second; stored at the heartbeat. */
+/** Tracks the progress of a worker's jobs: published at once, but at most ten times a second; stored at the heartbeat. */
 import type { Notifier, Progress } from '../../ports.ts'
 
 const TELL_EVERY_MS = 100
@@ -43,7 +43,7 @@ export class ProgressBoard {
     )
   }
 
-  /** Whether a job's progress changed since it was stored. */
+  /** Returns true where a job's progress changed since it was stored. */
   moved(jobId: string): boolean {
     return this.#moved.has(jobId)
   }

@@ -24,7 +24,7 @@ export class WakeupTimer {
     this.#told = told
   }
 
-  /** Whether a look is under way. */
+  /** True while a look for due jobs is under way. */
   get looking(): boolean {
     return this.#looks > 0
   }

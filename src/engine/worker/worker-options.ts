@@ -1,4 +1,4 @@
-/** What a worker is made of, and the times it keeps. */
+/** Dependencies and times of a worker. */
 import type {
   BlobStore,
   Clock,
@@ -14,7 +14,7 @@ import type {
 import type { Meter } from '../meter.ts'
 import type { StorageQuota } from '../storage-quota.ts'
 
-/** What a worker needs of the world. */
+/** Ports and services that a worker uses. */
 export interface WorkerDeps {
   readonly db: Database
   readonly clock: Clock
@@ -45,13 +45,13 @@ export interface WorkerOptions {
    * @default half of `concurrency`, rounded down
    */
   readonly reserve?: number
-  /** How long a lease lasts without a heartbeat. */
+  /** Duration of a lease without a heartbeat, in milliseconds. */
   readonly leaseMs: number
   /** Between heartbeats; progress is stored as often. */
   readonly beatMs: number
   /** Between sweeps for lost leases and due jobs that no wake-up told of. */
   readonly sweepMs: number
-  /** How long ended batches are kept. */
+  /** Time that ended batches are kept, in milliseconds. */
   readonly keepMs: number
   /** Between sweeps for what is kept no longer. */
   readonly retentionMs: number
@@ -60,7 +60,7 @@ export interface WorkerOptions {
    * but those that keep and write what runs.
    */
   readonly spent?: () => boolean
-  /** How long jobs took of late, in milliseconds, as an earlier worker learned; absent where there was none. */
+  /** Mean duration of recent jobs, in milliseconds, as an earlier worker measured it; absent where there was none. */
   readonly meanMs?: number
 }
 

@@ -18,7 +18,7 @@ import { defaultReserve } from './reserve.ts'
 import { WakeupTimer } from './wakeup-timer.ts'
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
 
-/** What handing back unfinished jobs may take when a worker stops. */
+/** Time that handing back unfinished jobs may take when a worker stops, in milliseconds. */
 const HAND_BACK_MS = 2_000
 
 const ORPHANS_EVERY_MS = 60 * 60 * 1_000
@@ -39,7 +39,7 @@ export class Worker {
   #pumping: Promise<void> | null = null
   #pumpAgain = false
   readonly #due: WakeupTimer
-  /** What was asked of whole batches is being done. */
+  /** True while transitions of whole batches are being advanced. */
   #steering = false
   #stopping = false
   #orphansDueAt = 0
@@ -124,7 +124,7 @@ export class Worker {
     return this.#held.size
   }
 
-  /** How long jobs take, in milliseconds. */
+  /** Moving mean of the duration of a job, in milliseconds. */
   get meanMs(): number {
     return this.#held.meanMs
   }

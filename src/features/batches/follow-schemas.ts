@@ -1,4 +1,4 @@
-/** What every batch shows of itself, whatever its operation: events, status, errors. */
+/** Schemas of what every batch shows, whatever its operation: events, status, errors. */
 import * as z from 'zod'
 
 const JobFields = { jobId: z.string(), sequence: z.int() }
@@ -71,7 +71,7 @@ export const PollBatch = z.object({
     ),
 })
 
-/** What `?after=` adds to the answer of `GET /api/batch/:id`. */
+/** Fields that `?after=` adds to the answer of `GET /api/batch/:id`. */
 export const PolledEvents = z.object({
   events: z
     .array(z.object({ id: z.int(), data: BatchEvent }))

@@ -128,13 +128,13 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
       if (group.length === ITEMS_A_COMMIT) await flush()
     }
   } finally {
-    // What came before a line that is wrong is taken all the same: the answer says so.
+    // Items before a malformed line are added all the same: the answer says so.
     await flush()
   }
   return c.json({ success: true, batchId: batch.id, received, added, next: from + received })
 }
 
-/** Where nothing is yet, a slice can only be the first. */
+/** Returns the place of a slice that names none: in a batch without items it can only be the first. */
 async function placeOfFirst(deps: AppDeps, batchId: string): Promise<number> {
   const next = await readNextPlace(deps.db, batchId)
   if (next === 0) return 0

@@ -55,7 +55,7 @@ type Set = ItemResult['set']
 /** Stored bytes after which a page of results ends, so that reading stays small whatever the size of the items. One item may go beyond. */
 const BYTES_A_PAGE = 4 * 1024 * 1024
 
-/** What a deadline ended before anything ran it is as untouched as what was cancelled. */
+/** Set that a job's result is in. A job that a deadline ended before it ever ran is untouched, as a cancelled one is. */
 const SET_OF = sql`CASE status WHEN 'completed' THEN 'succeeded'
   WHEN 'failed' THEN CASE WHEN error_code = 'DEADLINE_EXCEEDED' AND started_at IS NULL THEN 'untouched' ELSE 'failed' END
   ELSE 'untouched' END`
@@ -88,7 +88,7 @@ export async function readItemResults(
   { set, after, limit }: { set?: Set | undefined; after: number; limit: number },
 ): Promise<ItemResults> {
   const wanted = set === undefined ? sql`true` : sql`${SET_OF} = ${set}`
-  // What a row takes is known without reading it.
+  // The size of a row is known without reading it.
   const rows = await db.all<ItemRow>(sql`
     SELECT j.id, j.sequence, ${SET_OF} AS "set", j.input, j.result, j.error_code, j.error_message, p.bytes
     FROM (
@@ -113,7 +113,7 @@ function resultOf({ id, sequence, set, input, result, error_code, error_message 
   }
 }
 
-/** What a batch's operation keeps for all its jobs. */
+/** Reads the input that a batch's operation keeps for all its jobs. */
 export async function readBatchInput(db: Database, batchId: string): Promise<unknown> {
   const row = await db.select({ input: batches.input }).from(batches).where(sql`id = ${batchId}`).get()
   return row?.input

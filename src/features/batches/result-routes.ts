@@ -1,4 +1,4 @@
-/** What a batch came to: merged by its operation, or job by job in three sets. */
+/** Serves the results of a batch: merged by its operation, or job by job in three sets. */
 import { type Context, Hono } from 'hono'
 import { streamOf } from '../../formats/streams.ts'
 import { demandScope } from '../../http/auth/authenticate.ts'

@@ -42,7 +42,7 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
   const steer = (act: (deps: AppDeps, batchId: string) => Promise<unknown>) => async (c: Context<Env, '/:id'>) => {
     const batch = await findBatch(c, deps)
     await act(deps, batch.id)
-    // What is sealed or cancelled may have ended with that, and its webhook is to be told.
+    // A batch that is sealed or cancelled may have ended with that, and its webhook is to be notified.
     deps.dispatcher.wake()
     return c.json({ success: true, batchId: batch.id })
   }

@@ -35,7 +35,7 @@ const TOO_MANY = `Expected at most ${MAX_ITEMS.toLocaleString('en')} items. Make
 /** A point in time as the options of a batch take it. */
 const Time = z.iso.datetime({ offset: true, error: 'Expected a time with its zone, such as 2030-01-01T08:00:00Z.' })
 
-/** How a batch is to be run. */
+/** Options for running a batch. */
 export const BatchOptions = z.strictObject({
   priority: z
     .int()
@@ -88,7 +88,7 @@ const Page = {
   limit: wholeNumber({ min: 1, max: 1_000 }).optional().describe('At most 1,000.'),
 }
 
-/** Where a page of things that are numbered begins. */
+/** Cursor of a list of numbered things: where the page begins. */
 const Cursor = wholeNumber({ min: 0, max: MAX_BATCH_ITEMS }).optional().describe('`next` of the page before.')
 
 /** `GET /api/batch`. */

@@ -1,17 +1,17 @@
-/** What a card has beside what it says: its id, its hash, its slug. */
+/** Derives what a card has beside its content: its id, its hash, its slug. */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { encodeSlug, slugify } from '../../formats/slug.ts'
 import type { NewCard } from './schemas.ts'
 
 const encoder = new TextEncoder()
-/** Where the text of a card is put to be hashed: room for most, so that not each needs its own. */
+/** Buffer that holds the text of a card while it is hashed: room for most cards, so that not each needs its own. */
 const scratch = new Uint8Array(64 * 1024)
 const empty = sha256.create()
 const running = empty.clone()
 const digest = new Uint8Array(empty.outputLen)
 
 /**
- * What makes two cards duplicates: title and body, whatever way their letters are composed. 128 bits of SHA-256 in base64.
+ * Hashes title and body, by which two cards are duplicates, whatever way their letters are composed. 128 bits of SHA-256 in base64.
  *
  * WebCrypto hashes in another thread, which for a text of this size takes several times as long as hashing it.
  */

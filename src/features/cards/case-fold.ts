@@ -1,4 +1,4 @@
-/** How categories and privacy levels are compared, wherever they are: without case, in every script. */
+/** Folds case for every comparison of categories and privacy levels: they are compared without case, in every script. */
 
 /**
  * A word as it is compared. Words that differ in case alone, or in how their letters are composed, give the same: `ß` is `SS`, `İ` is an

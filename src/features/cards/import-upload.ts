@@ -27,7 +27,7 @@ const SLICE = {
 }
 const MB = 1024 * 1024
 
-/** How much one body may hold; of a compressed one, what it unfolds to. */
+/** Limits on one body; for a compressed one, on what it unpacks to. */
 export interface IntakeBounds {
   readonly cards: number
   readonly bytes: number
@@ -40,7 +40,7 @@ const STREAMED_BOUNDS: IntakeBounds = { cards: MAX_STREAMED_CARDS, bytes: 4_096 
 
 const MAX_HEADER_BYTES = 65_536
 
-/** How a body came: elements of a JSON array, lines of NDJSON, records of a CSV. */
+/** Form of a body: elements of a JSON array, lines of NDJSON, records of a CSV. */
 export type IntakeForm = 'json' | 'lines' | 'csv'
 
 /** A body that is stored. */
@@ -51,7 +51,7 @@ export interface Intake {
   readonly header: readonly string[]
   readonly slices: readonly Slice[]
   readonly totalCards: number
-  /** What stands around the cards of a JSON body: that body with an empty array in their place. */
+  /** Remainder of a JSON body around its cards: that body with an empty array in their place. */
   readonly around: unknown
   /** The same whenever the same cards are sent in the same form. */
   readonly identity: string
@@ -60,7 +60,7 @@ export interface Intake {
 const utf8 = new TextEncoder()
 
 /**
- * What form a body is in, by its Content-Type.
+ * Determines the form of a body by its Content-Type.
  * @throws MillraceError UNSUPPORTED_MEDIA_TYPE
  */
 export function formOf(c: Context<Env>): IntakeForm {
@@ -102,10 +102,10 @@ async function* bounded(
       if (size > most()) throw tooLarge(most())
       yield chunk
     }
-    // What it may hold shows only in the first chunk, and that may be all.
+    // The limit is known only once the first chunk was read, and that chunk may be the whole body.
     if (size > most()) throw tooLarge(most())
   } catch (error) {
-    // What DecompressionStream throws, also after the first of several gzip files in one.
+    // DecompressionStream throws a TypeError for bad gzip, also after the first of several gzip files in one.
     if (packed && error instanceof TypeError) {
       throw invalidRequest('body', 'The body is not gzip, is cut off, or is several gzip files joined: pack it as one.')
     }
@@ -117,12 +117,12 @@ function tooLarge(most: number): MillraceError {
   return new MillraceError('TOO_LARGE', `A body may hold ${Math.round(most / MB).toLocaleString('en')} MB.`)
 }
 
-/** What finds the cards of a body while it streams by. */
+/** Finds the cards of a body while it streams by. */
 interface Scanner {
   readonly slices: readonly Slice[]
   readonly records: number
   readonly sizes: ScannedSizes
-  /** Where a CSV ends inside quotes, the line on which they were opened. */
+  /** Line on which quotes were opened, where a CSV ends inside them. */
   readonly openQuoteLine?: number | null
   push(chunk: Uint8Array): void
   /** @returns what stands around the cards */
@@ -224,7 +224,7 @@ function tooMany(most: number): MillraceError {
   return invalidRequest('cards', `Maximum ${most.toLocaleString('en')} cards per import operation`)
 }
 
-/** What other programs put between columns. */
+/** Separators that other programs put between columns. */
 const SEPARATORS: Readonly<Record<string, string>> = { ';': 'semicolons', '\t': 'tabs', '|': 'bars' }
 
 const REQUIRED = ['title', 'body', 'category', 'privacy_level']

@@ -67,7 +67,7 @@ interface Task {
   readonly when: When
   readonly upload?: Upload
   readonly concurrency?: number
-  /** What was asked, without what we made of it. */
+  /** Request as the caller made it, without what we derived from it. */
   readonly content: unknown
 }
 
@@ -127,7 +127,7 @@ async function importCards(c: Context<Env>, deps: AppDeps): Promise<Response> {
 async function importIntake(c: Context<Env>, deps: AppDeps, intake: Intake, inQuery: ImportOptions): Promise<Response> {
   let kept = false
   try {
-    // Where the body is nothing but cards, as an export is, there is nothing around them.
+    // A body that is nothing but cards, as an export is, has nothing around them.
     const { around } = intake
     const alone = around === undefined || Array.isArray(around)
     const options = alone ? inQuery : optionsOf(c, around, inQuery)
@@ -149,7 +149,7 @@ async function importIntake(c: Context<Env>, deps: AppDeps, intake: Intake, inQu
 }
 
 /**
- * How to import the cards of a JSON object: each option as it says itself, or as the query does.
+ * Reads how to import the cards of a JSON object: each option as the body states it, or as the query does.
  * @throws MillraceError INVALID_REQUEST naming an option of which they say different things
  */
 function optionsOf(c: Context<Env>, body: unknown, inQuery: ImportOptions): ImportOptions {

@@ -14,10 +14,10 @@ export const MAX_CARD_VALUES = 50_000
 /** Failures that a result lists; all are counted. */
 export const MAX_ERRORS = 100
 
-/** How deep metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
+/** Levels that metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
 const MAX_METADATA_DEPTH = 100
 
-/** Whether a JSON value is nested no deeper than that. */
+/** Tells whether a JSON value is nested at most `depth` levels deep. */
 export function isShallow(value: unknown, depth = MAX_METADATA_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
@@ -61,13 +61,13 @@ export const NewCard = z
   .meta({ id: 'NewCard' })
 export type NewCard = z.infer<typeof NewCard>
 
-/** What every task may be told. */
+/** Options that every task takes. */
 const TASK = {
   run_at: optional(Instant).describe('When it may begin.'),
   webhook: optional(WebhookRequest).describe('Whom to tell what becomes of it.'),
 }
 
-/** How cards are imported, whatever form they come in. */
+/** Options of an import, whatever form the cards come in. */
 export const ImportOptions = z.object({
   publish_business: withDefault(z.boolean(FLAGS), true),
   publish_ideas: withDefault(z.boolean(FLAGS), true),

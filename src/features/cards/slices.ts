@@ -1,4 +1,4 @@
-/** What the card operations keep of a task, beside its jobs. */
+/** Deletes what the card operations keep of a task, beside its jobs. */
 import { sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
 

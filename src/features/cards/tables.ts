@@ -5,7 +5,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'driz
 /** Tokens are kept to eight decimals, as whole numbers of 0.00000001. */
 export const UNITS_A_TOKEN = 100_000_000
 
-/** What an owner imported. Times are milliseconds since the epoch. */
+/** Cards that an owner imported. Times are milliseconds since the epoch. */
 export const cards = sqliteTable(
   'cards',
   {
@@ -69,7 +69,7 @@ export const cardAccounts = sqliteTable('card_accounts', {
   balance: integer().notNull(),
 })
 
-/** What a completed slice of a task came to, counted by the database in the commit that did it: races between tasks are in it. */
+/** Results of a completed slice of a task, counted by the database in the commit that wrote it, so that races between tasks are included. */
 export const cardSlices = sqliteTable(
   'card_slices',
   {

@@ -1,4 +1,4 @@
-/** What ended tasks of the card surface came to, in its words. */
+/** Presents the results of ended tasks in the words of the card surface. */
 import * as z from 'zod'
 import { artifactUrl } from '../../http/auth/tokens.ts'
 import type { AppDeps } from '../../http/context.ts'

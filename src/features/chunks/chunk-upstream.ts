@@ -1,9 +1,9 @@
 import type { ChunkFound, ChunkSource } from '../../ports.ts'
 import { ANSWER_FULL, MAX_ANSWER_BYTES } from './answer-size.ts'
 
-/** How another service is asked. */
+/** Options for requests to another service. */
 export interface UpstreamOptions {
-  /** Where a chunk is: `{id}` stands for its id; without it, the id is the last segment. */
+  /** URL of a chunk: `{id}` stands for its id; without it, the id is the last segment. */
   readonly url: string
   /** Requests under way at once, over all callers. */
   readonly concurrency?: number
@@ -73,7 +73,7 @@ class Gate {
   }
 }
 
-/** What is left of an answer. */
+/** Bytes left in an answer. */
 interface Room {
   bytes: number
 }

@@ -10,7 +10,7 @@ export const CHUNK_PREFIXES: ChunkPrefixes = new Map([
   ['e_', 'earnings_call'],
 ])
 
-/** What a reference is answered with. */
+/** Answer to one reference: its chunk, or an error. */
 export type ChunkAnswer = { readonly chunk: Row & { readonly id: string; readonly source_type: string } } | ChunkError
 
 /** The kind of source a reference is from, by the longest prefix that fits; null when none does. */
@@ -22,7 +22,7 @@ export function sourceTypeOf(prefixes: ChunkPrefixes, reference: string): string
   return prefixes.get(longest) ?? null
 }
 
-/** What an error is filed under: `String()` of the reference, or its kind where it has none (`[[[…]]]` without end). */
+/** Returns the key of an error: `String()` of the reference, or its kind where it has none (`[[[…]]]` without end). */
 function keyOf(reference: unknown): string {
   try {
     return String(reference)

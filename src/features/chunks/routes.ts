@@ -89,7 +89,7 @@ function readReferences(body: unknown): unknown[] {
 
 type Document = Readonly<Record<string, unknown>> & { id: string }
 
-/** What is loaded is kept as it is, so it is looked at rather than parsed: a schema would drop keys such as `__proto__`. */
+/** Reads the documents to load. They are kept unchanged, so they are checked rather than parsed: a schema would drop keys such as `__proto__`. */
 async function readDocuments(body: unknown, { prefixes }: Chunks): Promise<Document[]> {
   const documents = member(body, 'chunks')
   if (!Array.isArray(documents)) throw invalid('chunks must be an array')

@@ -12,11 +12,11 @@ const MAX_AMOUNT = 1e15
 const Item = z.strictObject({
   /** Given back as the job's result. */
   value: z.unknown().default(null),
-  /** How long the job takes, in milliseconds; at most a minute. */
+  /** Duration of the job, in milliseconds; at most a minute. */
   waitMs: z.int().min(0).max(60_000).default(0),
-  /** How often it reports progress while it waits. */
+  /** Number of progress reports while it waits. */
   steps: z.int().min(0).max(100).default(0),
-  /** How many attempts fail, with an error that may pass, before one succeeds. */
+  /** Number of attempts that fail, with a transient error, before one succeeds. */
   failures: z.int().min(0).max(100).default(0),
   /** Fails at once and for good, with this message. */
   error: text({ min: 1, max: 1_000 }).optional(),

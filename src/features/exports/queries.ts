@@ -1,4 +1,4 @@
-/** What batches made, to be downloaded. */
+/** Finds the artifacts that batches made, for download. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../ports.ts'
 

@@ -1,4 +1,4 @@
-/** What is known of a document already: parsed once, it answers for any swimmer; asked once for a swimmer, the answer is kept. */
+/** Caches what is known of a document: parsed once, it answers for any swimmer; asked once for a swimmer, the answer is kept. */
 import { type SQL, sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import type { Attempt, BlobInfo, Database, RunContext, Statement } from '../../ports.ts'
@@ -25,7 +25,7 @@ export interface KeptSheet extends BlobInfo {
   readonly key: string
 }
 
-/** What one owner's earlier jobs learned of one document. Never shared between owners: an MD5 can be forged. */
+/** Finds and stores what one owner's jobs learned of one document. Never shared between owners: an MD5 can be forged. */
 export class Cache {
   readonly #ctx: Pick<RunContext, 'db' | 'blobs'>
   readonly #owner: string
@@ -105,7 +105,7 @@ export class Cache {
   }
 }
 
-/** What goes with the batches whose ids are in a JSON array: codes, and what was read of their documents. */
+/** Statements that delete what belongs to the batches whose ids are in a JSON array: codes, and what was read of their documents. */
 export function forgetResults(db: Database, ids: string): Statement[] {
   return [
     db.run(sql`DELETE FROM results WHERE batch_id IN (SELECT value FROM json_each(${ids}))`),

@@ -15,7 +15,7 @@ export const DocumentInput = z.discriminatedUnion('kind', [
 ])
 export type DocumentInput = z.infer<typeof DocumentInput>
 
-/** Where a linked document was fetched to. */
+/** Blob that a linked document was fetched to. */
 export interface Fetched {
   readonly key: string
   readonly md5: string

@@ -80,7 +80,7 @@ export const heatSheet: Operation = {
     const { swimmer } = BatchInput.parse(job.batchInput)
     const kept = readingOf(job.checkpoint)
     const document = await openDocument(job, ctx, kept?.document ?? null)
-    // What had to be fetched anew may have changed.
+    // A document that had to be fetched anew may have changed.
     const reading = kept?.document?.key === document.fetched?.key ? kept : null
     try {
       return await extract(job, ctx, swimmer, document, reading)

@@ -9,10 +9,10 @@ import type { RunContext } from '../../ports.ts'
 import { type OpenedDocument, readBlob } from './document.ts'
 import { Sheet } from './parser/sheet.ts'
 
-/** How much one run reads. Nearly every sheet is shorter, and read at once. */
+/** Pages and milliseconds that one run reads at most. Nearly every sheet is shorter, and read at once. */
 const STRETCH = { pages: 64, ms: 10_000 }
 
-/** How far the reading of a document is, as a checkpoint keeps it. */
+/** Progress of reading a document, as a checkpoint keeps it. */
 const Reading = z.object({
   /** The document itself, where it was fetched from a link. */
   document: z.object({ key: z.string(), md5: z.string() }).nullable(),
@@ -31,7 +31,7 @@ export type Reading = z.infer<typeof Reading>
 const Stretch = z.object({ packed: z.instanceof(Uint8Array), next: z.int(), letters: z.int(), pages: z.int() })
 const PageProgress = z.object({ page: z.int(), pages: z.int() })
 
-/** What an earlier run kept; null where this is the first. */
+/** Returns the progress that an earlier run kept; null where this is the first. */
 export function readingOf(checkpoint: unknown): Reading | null {
   return Reading.safeParse(checkpoint).data ?? null
 }
@@ -71,7 +71,7 @@ type RunTask = (
   options: Pick<NonNullable<Parameters<RunContext['compute']['run']>[2]>, 'transfer' | 'onProgress'>,
 ) => Promise<unknown>
 
-/** What a document's tasks may take together, over all runs: bounded a stretch alone, heavy pages would hold a reader for hours. */
+/** Limits the CPU time of all of a document's tasks, over all runs: bounded only for each stretch, heavy pages would hold a reader for hours. */
 class CpuBudget {
   readonly #ctx: RunContext
   /** Milliseconds that the document has taken so far. */
@@ -127,7 +127,7 @@ function withSlot<T>(ctx: RunContext, place: Reading, work: (budget: CpuBudget) 
     } catch (error) {
       const isExceeded = budget.leftMs <= 0
       const isKept = sharesServerMemory || place.cpuMs > 0 || (error instanceof MillraceError && error.transient)
-      // What it failed with counts, whether or not this can be written. Whoever tries again by hand has a new budget.
+      // The original error is thrown, whether or not this can be written. Whoever tries again by hand has a new budget.
       if (isKept && !ctx.signal.aborted) {
         await ctx.checkpoint({ ...place, cpuMs: isExceeded ? 0 : budget.spentMs }).catch(() => {})
       }

@@ -8,9 +8,9 @@ import { parseSheet } from './parser/parse.ts'
 
 const Input = z.object({
   pdf: z.instanceof(Uint8Array),
-  /** Where to begin; see `readPdfText`. */
+  /** Position to begin at; see `readPdfText`. */
   from: z.object({ page: z.int(), letters: z.int() }).default({ page: 1, letters: 0 }),
-  /** How much to read at once. */
+  /** Pages and milliseconds to read at once, at most. */
   most: z.object({ pages: z.int(), ms: z.number() }).default({ pages: Number.MAX_SAFE_INTEGER, ms: Number.MAX_VALUE }),
 })
 

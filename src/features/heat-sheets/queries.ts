@@ -1,4 +1,4 @@
-/** What a heat-sheet result is to whoever has its code. */
+/** Reads a heat-sheet result for whoever has its code. */
 import { sql } from 'drizzle-orm'
 import * as z from 'zod'
 import type { Database } from '../../ports.ts'

@@ -30,7 +30,7 @@ function content({ swimmerName, venue, sessionDate, meetDateRange: range, events
 <ul class="plain">${events.map(item)}</ul>`
 }
 
-/** Where and when first, large enough to be read at the pool. */
+/** Renders an event: place and time first, large enough to be read at the pool. */
 function item(event: SwimEvent): Markup {
   const { eventNumber, eventName, round, sessionDate, heatStartTime, seedTime } = event
   const starts = heatStartTime === undefined ? null : `starts ${heatStartTime}`

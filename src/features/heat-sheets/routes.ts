@@ -126,7 +126,7 @@ class ExtractForm {
     }
   }
 
-  /** What was asked for, the same whenever the same is asked: files by what they hold, not by where they were stored. */
+  /** Returns the content of the request, the same whenever the same is asked: files by what they hold, not by where they were stored. */
   content(): unknown {
     return { swimmer: this.#swimmer, files: this.#stored.map(({ sha256 }) => sha256), urls: [...this.#urls] }
   }

@@ -64,7 +64,7 @@ export const ExtractForm = z
   })
   .meta({ id: 'ExtractForm' })
 
-/** What one document gave for one swimmer; kept as the result of its job. */
+/** Events of one swimmer in one document, with its meet; kept as the result of its job. */
 export const Extraction = z.object({
   meetName: z.string(),
   sessionDate: z.string().nullable().describe('`YYYY-MM-DD`; null when the document prints no date.'),

@@ -1,4 +1,4 @@
-/** What the heat-sheet operation keeps: parsed documents, and the codes under which results are shared. */
+/** Tables of the heat-sheet operation: parsed documents, and the codes under which results are shared. */
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 /** A document parsed once, so that another swimmer's question needs no second parse. Owned: an MD5 collision can't reach another owner. */

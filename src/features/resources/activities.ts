@@ -1,4 +1,4 @@
-/** What is read in batches under `/api/v1`: activities, participations in them, coaching notes; how they are made and changed. */
+/** Schemas of what is read in batches under `/api/v1`: activities, participations in them, coaching notes; how they are made and changed. */
 import * as z from 'zod'
 import { Id, Instant, list, optional, text, withDefault } from '../../http/request/fields.ts'
 
@@ -26,13 +26,13 @@ export const AgeRange = z
   )
 export type AgeRange = z.infer<typeof AgeRange>
 
-/** How many take part, both ends included; an end that is null is open. */
+/** Number of people who take part, both ends included; an end that is null is open. */
 export const GroupSize = z
   .object({ min: People.nullable().default(null), max: People.nullable().default(null) })
   .refine(({ min, max }) => min === null || max === null || min <= max, 'min should not be greater than max')
 export type GroupSize = z.infer<typeof GroupSize>
 
-/** Where an activity takes place. */
+/** Setting in which an activity takes place. */
 export const Setting = z.enum(['indoor', 'outdoor', 'both'], "Input should be 'indoor', 'outdoor' or 'both'")
 export type Setting = z.infer<typeof Setting>
 

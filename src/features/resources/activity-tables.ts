@@ -1,5 +1,5 @@
 /**
- * What is read in batches: activities, who took part in them, coaching notes. Ids may be the caller's own, so they are unique within an
+ * Tables of what is read in batches: activities, participations in them, coaching notes. Ids may be the caller's own, so they are unique within an
  * owner only. Columns are named as on the wire. Times are milliseconds since the epoch.
  */
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
@@ -46,7 +46,7 @@ export const participations = sqliteTable(
   (t) => [primaryKey({ columns: [t.owner, t.id] })],
 )
 
-/** How often and when last a child did an activity: what scoring needs, so that it never reads the history. */
+/** Number and last time of a child's participations in an activity: all that scoring needs, so that it never reads the history. */
 export const participationTallies = sqliteTable(
   'participation_tallies',
   {

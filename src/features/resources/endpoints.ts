@@ -82,7 +82,7 @@ const inBatches: readonly Endpoint[] = [
 /** The routes of a collection. */
 function collection(of: {
   path: `/${string}`
-  /** What lists are called in bodies. */
+  /** Name of lists in bodies. */
   key: string
   names: { readonly many: string; readonly one: string }
   created: z.ZodType

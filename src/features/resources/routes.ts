@@ -118,7 +118,7 @@ async function write(c: Context<Env>, deps: AppDeps, request: Write, webhook?: W
   if (request.items.length > MAX_IDS) return writeLater(c, deps, request, webhook)
   await c.get('admit')?.()
   const written = await writeNow(deps, c.get('caller').owner, request)
-  // What was updated is told as it is now, fields that were not sent included: that is reading.
+  // Updated resources are returned as they are now, fields that were not sent included, which takes the scope to read.
   const results = hasScope(c, 'resources:read') ? written : written.map(withoutData)
   return c.json({ resource_type: request.resource_type, results, ...totals(results), ...processedAt(deps) })
 }

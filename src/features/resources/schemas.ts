@@ -62,7 +62,7 @@ export const BatchDeleteRequest = z
 export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MAX_WRITES) })
 export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MAX_WRITES) })
 
-/** What became of one id. */
+/** Outcome of the write for one id. */
 export const ItemOutcome = z
   .discriminatedUnion('status', [
     z.object({

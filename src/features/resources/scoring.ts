@@ -1,5 +1,5 @@
 /**
- * How well an activity suits a child: points, and a reason for each. In hundredths, so that sums are exact.
+ * Scores how well an activity suits a child: points, and a reason for each. In hundredths, so that sums are exact.
  *
  * Base 50. Age: no range +10, in the middle 60 % of the range +20, elsewhere inside (ends included) +10. Weather: bad or good +5. Group: a
  * social activity with more than one +10, a group of one +5. Adaptations asked for and present +5. Not done in the last seven days +10. Each
@@ -12,7 +12,7 @@
  */
 import type { AgeRange, GroupSize, Setting } from './activities.ts'
 
-/** What counts of an activity. */
+/** Fields of an activity that its score depends on. */
 export interface Candidate {
   readonly id: string
   readonly name: string
@@ -23,7 +23,7 @@ export interface Candidate {
   readonly has_adaptations: boolean
 }
 
-/** What a request says of the occasion; the same for all its children. */
+/** Facts that a request states of the occasion; the same for all its children. */
 export interface Occasion {
   readonly ageMonths: number | null
   readonly weather: string | null
@@ -31,7 +31,7 @@ export interface Occasion {
   readonly specialNeeds: boolean
 }
 
-/** What a child did of an activity before. */
+/** Earlier participations of a child in an activity. */
 export interface History {
   readonly times: number
   /** Milliseconds since the epoch. */
@@ -49,12 +49,12 @@ const FRESH_AFTER_MS = 7 * 24 * 60 * 60 * 1_000
 const BAD_WEATHER = new Set(['rainy', 'stormy', 'cold'])
 const GOOD_WEATHER = new Set(['sunny', 'warm', 'clear'])
 
-/** Whether an age is within a range, ends included; an open end holds any age. */
+/** Tells whether an age is within a range, ends included; an open end holds any age. */
 export function holdsAge(range: AgeRange | null, months: number): boolean {
   return (range?.min_months ?? 0) <= months && months <= (range?.max_months ?? Number.POSITIVE_INFINITY)
 }
 
-/** What an activity is worth on an occasion, whoever the child is. */
+/** Scores an activity for an occasion, whoever the child is. */
 export function scoreOccasion(activity: Candidate, occasion: Occasion): Points {
   const parts = [
     ageFit(activity.age_range, occasion.ageMonths),
@@ -73,7 +73,7 @@ export function scoreOccasion(activity: Candidate, occasion: Occasion): Points {
 const isFresh = (history: History | undefined, now: number) =>
   history === undefined || now - history.lastAt > FRESH_AFTER_MS
 
-/** What a child's own history adds, in hundredths. */
+/** Computes the points that a child's own history adds, in hundredths. */
 export function historyPoints(history: History | undefined, now: number): number {
   return (isFresh(history, now) ? 10 : 0) - Math.min(20, 5 * (history?.times ?? 0))
 }

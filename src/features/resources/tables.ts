@@ -13,9 +13,9 @@ import { activities, coachingNotes, participations } from './activity-tables.ts'
 export interface TableResource extends Rows {
   /** In front of an id in messages: `Activity`. */
   readonly noun: string
-  /** What a new one is made of. */
+  /** Schema of a new resource. */
   readonly create: z.ZodType<Record<string, unknown>>
-  /** What may be changed; null where nothing may, and nothing deleted. */
+  /** Schema of the changes; null where nothing may be changed or deleted. */
   readonly changes: z.ZodType<Record<string, unknown>> | null
 }
 

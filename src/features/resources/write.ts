@@ -9,7 +9,7 @@ import { selectWhose } from '../../rows/owned-rows.ts'
 import type { ItemOutcome } from './schemas.ts'
 import { TABLE_RESOURCES, type TableResource } from './tables.ts'
 
-/** What a request wants of a type of resource. */
+/** Writes that a request asks for on one type of resource. */
 export const Write = z.object({
   resource_type: z.string(),
   action: z.enum(['update', 'delete']),

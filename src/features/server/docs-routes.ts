@@ -1,4 +1,4 @@
-/** What the server understands, for programs (`/openapi.json`) and for people (`/docs`), and what crawlers may read. */
+/** Serves the description of the API, for programs (`/openapi.json`) and for people (`/docs`), and the rules for crawlers (`/robots.txt`). */
 import { Hono } from 'hono'
 import { html } from 'hono/html'
 import { MillraceError } from '../../errors.ts'
@@ -8,7 +8,7 @@ import { answerTagged, makeTag } from '../../http/response/etag.ts'
 /** Scripts, styles and requests of this server alone; the style sheet holds its pictures itself. */
 const POLICY = `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
-/** What the page is made of; all but the start are files of Swagger UI. */
+/** Files that the page loads, with their content types; all but `start.js` are files of Swagger UI. */
 const TYPES: ReadonlyMap<string, string> = new Map([
   ['start.js', 'text/javascript; charset=utf-8'],
   ['swagger-ui.css', 'text/css; charset=utf-8'],

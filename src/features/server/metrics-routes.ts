@@ -1,4 +1,4 @@
-/** What an operator's monitoring reads: `GET /metrics`. */
+/** Serves metrics for an operator's monitoring: `GET /metrics`. */
 import { Hono } from 'hono'
 import { readQueueDepth } from '../../engine/queue-depth.ts'
 import { encodeMetrics, type Metric, PROMETHEUS_TYPE } from '../../formats/prometheus.ts'
@@ -8,7 +8,7 @@ import type { AppDeps, Env } from '../../http/context.ts'
 export function metricsRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>().get('/metrics', async (c) => {
     const { jobs, workers } = await readQueueDepth(deps.db, deps.clock.now())
-    // Where the disk says nothing, the rest is still told.
+    // A disk that reports nothing leaves the rest to be reported still.
     const space = await deps.disk?.space().catch(() => undefined)
     const storage = await storageMetrics(deps)
     const metrics: Metric[] = [

@@ -1,4 +1,4 @@
-/** What the server says of itself. */
+/** Schemas of what the server reports about itself. */
 import * as z from 'zod'
 
 /** `GET /healthz`. */

@@ -9,11 +9,11 @@ import type { Attempt, Database, Operation, Operations, RunContext, Sent } from 
 import { DELIVERY_ATTEMPTS, DELIVERY_PAUSES_MS, WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
 import { WebhookPayload } from './schemas.ts'
 
-/** What a receiver gets to answer; Standard Webhooks recommends 15 to 30 seconds. */
+/** Milliseconds that a receiver gets to answer; Standard Webhooks recommends 15 to 30 seconds. */
 const ANSWER_MS = 15_000
 const DAY_MS = 24 * 60 * 60 * 1_000
 
-/** What the log of deliveries shows of the latest try. */
+/** Latest try of a delivery, as the log of deliveries shows it. */
 export interface DeliveryTry {
   readonly responseStatus: number | null
   /** Milliseconds since the epoch. */

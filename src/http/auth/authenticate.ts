@@ -1,4 +1,4 @@
-/** Who calls, and whether they may: by API key, by JWT, by a token in the URL, or openly on a laptop. */
+/** Authentication and authorization of callers: by API key, by JWT, by a token in the URL, or openly on a laptop. */
 import type { Context, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
 import { SHARED } from '../../rows/owned-rows.ts'
@@ -40,7 +40,7 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
     const found = await callerOf(deps, key, verifyJwt)
     if (found !== null && 'refused' in found) throw claimRefusal(c, found)
     if (found !== null) return { ...found, authenticated: true }
-    // What printed examples send in place of a key. A key or a token that is meant must be valid, so that a wrong one shows.
+    // Accepts the placeholders of printed examples. Anything that looks like a key or a token must be valid, so that a wrong one is noticed.
     if (deps.auth.mode === 'open' && !looksLikeKey(key) && !looksLikeJwt(key)) return UNNAMED
     throw refusal(c, INVALID)
   }
@@ -96,7 +96,7 @@ function claimRefusal(c: Context<Env>, { claim, refused }: JwtRefusal): Millrace
   return new MillraceError('UNAUTHORIZED', refused, { details: { claim } })
 }
 
-/** Whether the caller has a scope. For what a route leaves out of an answer where it is missing. */
+/** Tells whether the caller has a scope, for a route that leaves something out of its answer where the scope is missing. */
 export function hasScope(c: Context<Env>, scope: Scope): boolean {
   return covers(c.get('caller').scopes, scope)
 }

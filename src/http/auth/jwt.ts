@@ -14,15 +14,15 @@ import { isScope, type Scope } from '../../scopes.ts'
 import type { AuthConfig } from '../context.ts'
 import { opensOf } from './tokens.ts'
 
-/** Whose JWT it is, and what it allows. */
+/** Owner and rights that a valid JWT carries. */
 export interface Bearer {
   readonly owner: string
   readonly scopes: readonly Scope[]
-  /** When it runs out, leeway included, in milliseconds since the epoch. */
+  /** Expiry, leeway included, in milliseconds since the epoch. */
   readonly endsAt: number
 }
 
-/** Why a token is refused whose signature is right: the claim that is wrong, and a sentence for whoever sent it. */
+/** Reason for refusing a token whose signature is right: the claim that is wrong, and a sentence for its sender. */
 export interface JwtRefusal {
   readonly claim: string
   readonly refused: string
@@ -35,7 +35,7 @@ export interface JwtRefusal {
  */
 export type VerifyJwt = (token: string) => Promise<Bearer | JwtRefusal | null>
 
-/** What a verifier needs. Times are milliseconds. */
+/** Dependencies and options of a verifier. Times are milliseconds. */
 export interface JwtOptions {
   readonly auth: Pick<
     AuthConfig,
@@ -131,7 +131,10 @@ const refused = (claim: string, rule: string): JwtRefusal => ({
   refused: `The claim "${claim}" of this token is wrong: ${rule}.`,
 })
 
-/** Why claims are refused. The signature is looked at before them, so that only whoever holds a real token is told; null for any other error. */
+/**
+ * Makes the reason why claims are refused; null for any other error. The signature is checked before them, so that only the holder of a real
+ * token learns the reason.
+ */
 function refusalOf(error: unknown, { jwtIssuer, jwtAudience }: JwtOptions['auth']): JwtRefusal | null {
   if (error instanceof errors.JWTExpired) {
     return { claim: 'exp', refused: `This token has expired${dateOf(error.payload.exp)}. Get another one.` }
@@ -159,7 +162,7 @@ function dateOf(seconds: number | undefined): string {
   return ` (${new Date(seconds * 1_000).toISOString()})`
 }
 
-/** Whether a text is meant to be a JWT, valid or not: it has a header in JSON, or begins as one does. */
+/** Tells whether a text is meant to be a JWT, valid or not: it has a header in JSON, or begins as one does. */
 export function looksLikeJwt(text: string): boolean {
   return text.startsWith('eyJ') || algorithmOf(text) !== null
 }
@@ -175,7 +178,7 @@ function algorithmOf(token: string): string | null {
 
 type KeyOf = ReturnType<typeof createRemoteJWKSet> extends (...of: infer Of) => infer Key ? (...of: Of) => Key : never
 
-/** Where a token names no key, each that may have signed it is tried. */
+/** Verifies a token by a JWKS. Where the token names no key, each that may have signed it is tried. */
 async function verifyByJwks(
   token: string,
   keyOf: KeyOf,
@@ -240,8 +243,8 @@ function isAboutTheToken(error: unknown): boolean {
 const SCOPE_CLAIMS = ['scope', 'scopes', 'scp'] as const
 
 /**
- * What a token allows: its `scope` (RFC 8693: words and spaces), `scopes` or `scp`, each as words or as a list. Words that are no scope of
- * Millrace mean nothing here; a token that has no such claim may do all that its owner's rows allow.
+ * Reads the scopes of a token: its `scope` (RFC 8693: words and spaces), `scopes` or `scp`, each as words or as a list. Words that are no
+ * scope of Millrace are ignored; a token that has no such claim may do all that its owner's rows allow.
  */
 function scopesOf(claims: JWTPayload): readonly Scope[] {
   const name = SCOPE_CLAIMS.find((one) => claims[one] !== undefined)

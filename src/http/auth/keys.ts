@@ -8,10 +8,10 @@ import { randomSecret, sha256 } from './secrets.ts'
 
 type Deps = { readonly db: Database; readonly clock: Clock }
 
-/** What every key begins with, so that secret scanners know one and nothing else is looked up. */
+/** Prefix of every key, so that secret scanners recognize one and nothing else is looked up. */
 const PREFIX = 'mr_'
 
-/** Whether a text is meant to be an API key of Millrace, valid or not. */
+/** Tells whether a text is meant to be an API key of Millrace, valid or not. */
 export function looksLikeKey(text: string): boolean {
   return text.startsWith(PREFIX)
 }
@@ -38,7 +38,7 @@ export interface NewKey {
   readonly secret: string
 }
 
-/** What a key that is in force allows, and whose it is; null for one that is not. */
+/** Finds the owner, scopes and expiry of a key that is in force; null for one that is not. */
 export async function findKey(
   deps: Deps,
   secret: string,

@@ -1,12 +1,12 @@
-/** What opened a stream, looked at again while it is open: a key may be revoked, and tokens run out. */
+/** Rechecks the credentials of streams while they are open: a key may be revoked, and tokens expire. */
 import type { Clock, Database, Log, Sink } from '../../ports.ts'
 import { keysInForce } from './keys.ts'
 
-/** What a caller brought that may come to its end. */
+/** A key or token that a caller presented, and which may expire or be revoked. */
 export interface Credential {
   /** Of an API key that is kept in the database; null for what is not. */
   readonly keyId: string | null
-  /** When it ends by itself, in milliseconds since the epoch; null for never. */
+  /** Expiry, in milliseconds since the epoch; null for never. */
   readonly endsAt: number | null
 }
 

@@ -10,7 +10,7 @@ import type { AuthConfig } from '../context.ts'
 const TOKEN_SECONDS = 24 * 60 * 60
 const ALGORITHM = 'HS256'
 
-/** What a token opens: a batch, what a batch made, or all of its owner's batches on one stream. */
+/** Target of a token: a batch, the artifact that a batch made, or all of its owner's batches on one stream. */
 export type Opens = { readonly batch: string } | { readonly artifact: string } | { readonly feed: 'batches' }
 
 type Deps = { readonly auth: Pick<AuthConfig, 'signingKey'>; readonly clock: Clock }
@@ -19,13 +19,13 @@ type Deps = { readonly auth: Pick<AuthConfig, 'signingKey'>; readonly clock: Clo
 export interface SignedUrl {
   /** From the root of this server. */
   readonly url: string
-  /** When it ends to be good, in milliseconds since the epoch. */
+  /** Expiry, in milliseconds since the epoch. */
   readonly expiresAt: number
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-/** What a token may do that says nothing of scopes: read the one thing it opens. */
+/** Scopes of a token that names none: it may read the one thing it opens. */
 const READ: readonly Scope[] = ['read']
 
 async function signToken(
@@ -80,8 +80,8 @@ function pathOf(opens: Opens): string {
 }
 
 /**
- * Whose rows a token opens to a request, by which scopes, and until when (milliseconds since the epoch).
- * @returns null for a token that is forged, has run out, or opens something else
+ * Verifies a token for a request, and reads the owner whose rows it opens, its scopes, and its expiry (milliseconds since the epoch).
+ * @returns null for a token that is forged, has expired, or opens something else
  */
 export async function openedBy(
   { auth, clock }: Deps,
@@ -104,7 +104,7 @@ export async function openedBy(
   return { owner: claims.sub, endsAt: claims.exp * 1_000, scopes }
 }
 
-/** What claims say they open; null where they say nothing of the kind. */
+/** Reads from claims what a token opens; null where they name nothing of the kind. */
 export function opensOf({ batch, artifact, feed }: Readonly<Record<string, unknown>>): Opens | null {
   if (typeof batch === 'string') return { batch }
   if (typeof artifact === 'string') return { artifact }

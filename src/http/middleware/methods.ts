@@ -1,4 +1,4 @@
-/** Which methods a path has: 405 for others, and the answer to `OPTIONS`. Both are told by the routes themselves. */
+/** Methods of a path: 405 for others, and the answer to `OPTIONS`. Both are derived from the routes themselves. */
 import type { Hono, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
 import type { Env } from '../context.ts'

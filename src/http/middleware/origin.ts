@@ -13,7 +13,7 @@ function hostname(value: string): string {
   }
 }
 
-/** Whether a name or an address is this machine's own, whoever asks. */
+/** Tells whether a host name or address is loopback, whoever asks. */
 export const isLoopbackHost = (host: string) => LOOPBACK.test(host)
 
 /**
@@ -43,7 +43,7 @@ export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
   }
 }
 
-/** Whether a page from this origin may read answers. */
+/** Tells whether a page from this origin may read answers. */
 export function isAllowedOrigin(auth: AuthConfig, origin: string): boolean {
   if (auth.corsOrigins.includes('*') || auth.corsOrigins.includes(origin)) return true
   return auth.mode === 'open' && LOOPBACK.test(hostname(origin))

@@ -1,24 +1,24 @@
 /**
- * What is left of each limit. A process takes blocks of 5 % from the database and gives them away itself, so that most requests cost no
- * write. Where nothing may be shared between requests, each takes its own single unit.
+ * Quotas: counts what is left of each rate limit. A process leases blocks of 5 % from the database and hands them out itself, so that most
+ * requests cost no write. Where nothing may be shared between requests, each takes its own single unit.
  */
 import { leaseUnits, readUsed, returnUnits, WINDOW_MS, type Window, windowOf } from '../../engine/quotas.ts'
 import type { Clock, Database } from '../../ports.ts'
 import type { RateClass, RateLimits } from '../../rate-classes.ts'
 
-/** How a subject stands with a limit. */
+/** Status of a subject's quota under one limit. */
 export interface QuotaStatus {
   readonly class: RateClass
   readonly limit: number
   /** As far as this process knows: another may have taken more since it last looked. */
   readonly remaining: number
-  /** When the next window begins, in milliseconds since the epoch. */
+  /** Start of the next window, in milliseconds since the epoch. */
   readonly resetAt: number
-  /** Whether the request may go on. */
+  /** True where the request may go on. */
   readonly allowed: boolean
 }
 
-/** What of a window this process holds, and what it knows of the rest. */
+/** Units of a window that this process has leased, and what it knows of the rest. */
 interface Held extends Window {
   readonly class: RateClass
   readonly limit: number
@@ -52,12 +52,12 @@ export class Quotas {
     this.#blocks = options.blocks
   }
 
-  /** Whether a class has a limit. */
+  /** Tells whether a class has a limit. */
   limits(name: RateClass): boolean {
     return this.#limits.has(name)
   }
 
-  /** How a subject stands, without taking anything. Null for a class that is not limited. */
+  /** Reads a subject's quota without taking a unit. Null for a class that is not limited. */
   async peek(name: RateClass, subject: string): Promise<QuotaStatus | null> {
     const held = this.#of(name, subject)
     if (held === null) return null
@@ -110,7 +110,7 @@ export class Quotas {
     held.left += lease?.granted ?? 0
   }
 
-  /** What is held of the present window; those before it are forgotten. */
+  /** Finds or creates the record of the present window and drops earlier windows. Null for a class that is not limited. */
   #of(name: RateClass, subject: string): Held | null {
     const limit = this.#limits.get(name)
     if (limit === undefined) return null

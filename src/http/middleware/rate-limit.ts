@@ -53,7 +53,7 @@ async function limitCreation(
   })
 }
 
-/** Whether the key of a creation is known, so that it may be one that was answered before. */
+/** Tells whether the idempotency key of a creation is known, so that the request may be a repeat of one that was answered before. */
 async function isSentAgain(c: Context<Env>, db: Database, owner: string): Promise<boolean> {
   const key = c.req.header('Idempotency-Key')?.replace(/^"(.*)"$/, '$1')
   if (key === undefined) return false

@@ -1,4 +1,4 @@
-/** How large a request may be and how long its answer may take, for the surfaces that answer at once. */
+/** Limits on the size of a request and the time until its answer, for the surfaces that answer at once. */
 import type { MiddlewareHandler } from 'hono'
 import { every } from 'hono/combine'
 import { HTTPException } from 'hono/http-exception'

@@ -1,7 +1,7 @@
-/** How a route is described to those who call it. The document at `/openapi.json` is made of these. */
+/** Description of a route for its callers. The document at `/openapi.json` is made of these. */
 import type * as z from 'zod'
 
-/** What a body may be sent as, or an answer come as. */
+/** Schema and examples of one content type of a request body or an answer. */
 export interface Content {
   readonly schema: z.ZodType
   /** Requests that a server takes as they stand here; a test sends each. A text stands for itself, anything else for its JSON. */
@@ -26,9 +26,9 @@ export interface Endpoint {
   readonly id: string
   readonly summary: string
   readonly description?: string
-  /** Who may call. Default: callers with a key. `link`: also by the token that a signed link carries. */
+  /** Callers that are allowed. Default: callers with a key. `link`: also by the token that a signed link carries. */
   readonly access?: 'public' | 'link'
-  /** What each parameter of the path is. */
+  /** Description of each parameter of the path. */
   readonly path?: Readonly<Record<string, string>>
   readonly query?: z.ZodObject
   readonly headers?: readonly RequestHeader[]

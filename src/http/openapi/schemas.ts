@@ -5,7 +5,7 @@ import * as z from 'zod'
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 const COMPONENTS = '#/components/schemas/'
-/** Where zod puts schemas that have an id but were not asked for by themselves. */
+/** Location where zod puts schemas that have an id but were not requested themselves. */
 const SHARED = `${COMPONENTS}__shared#/$defs/`
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Where a request came from. `X-Forwarded-For` is believed only as far as it was written by proxies that are trusted: anyone can send one.
+ * Determines the client address of a request. `X-Forwarded-For` is trusted only as far as trusted proxies wrote it: anyone can send one.
  */
 import ipaddr from 'ipaddr.js'
 
-/** How many proxies stand in front of the server, or the addresses and networks (CIDR) that they have. */
+/** Number of proxies in front of the server, or their addresses and networks (CIDR). */
 export type TrustProxy = number | readonly string[]
 
 /**
@@ -17,7 +17,7 @@ export function clientAddress(peer: string | null, forwarded: string | undefined
   const hops = [...(forwarded?.split(',') ?? []), peer ?? ''].map(parse).reverse()
   let client = hops[0] ?? null
   for (const [at, hop] of hops.entries()) {
-    // What stands before something unreadable was written by nobody that is known.
+    // Stops at an unreadable entry: no known proxy wrote the entries before it.
     if (hop === null) break
     client = hop
     if (!(typeof trust === 'number' ? at < trust : isAmong(hop, trust))) break

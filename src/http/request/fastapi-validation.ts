@@ -83,7 +83,7 @@ export function checkFields<T>(place: string, value: unknown, schema: z.ZodType<
   throw unprocessable([place], value, parsed.error)
 }
 
-/** What is wrong with a value that stands at `path`. */
+/** Makes the error that lists what is wrong with the value at `path`. */
 function unprocessable(path: readonly (string | number)[], value: unknown, error: z.ZodError): MillraceError {
   const issues = error.issues.slice(0, MAX_ISSUES).map((issue): FieldIssue => {
     const loc = [...path, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]

@@ -12,7 +12,7 @@ const SMALL_BYTES = 65_536
 /** Bytes that are read between two turns of everything else. */
 const TURN_BYTES = 131_072
 
-/** How much a JSON body may hold, whatever its bytes: values and names of members are counted. docs/api.md states these. */
+/** Bounds of a JSON body, whatever its size in bytes: values and names of members are counted. docs/api.md states these. */
 export const JSON_BOUNDS: JsonBodyBounds = {
   nodes: 2_000_000,
   valueNodes: 50_000,
@@ -24,7 +24,7 @@ export const JSON_BOUNDS: JsonBodyBounds = {
 /** A body that was read. */
 export interface JsonBody {
   readonly value: unknown
-  /** Where a number stands that no double holds (`items.0.amount`); null where there is none. */
+  /** Path of a number that no double can hold (`items.0.amount`); null where there is none. */
   readonly infinity: string | null
   /** Bytes of the largest element of an array of the outermost object, at least. */
   readonly largest: (name: string) => number
@@ -105,7 +105,7 @@ function tooMany(field: string, limit: number, what: string): MillraceError {
   return new MillraceError('INVALID_REQUEST', message, { details: { field, limit } })
 }
 
-/** What a step threw; null where it threw nothing. */
+/** Runs a step and returns what it threw; null where it threw nothing. */
 function faultOf(step: () => void): unknown {
   try {
     step()

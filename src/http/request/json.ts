@@ -24,9 +24,9 @@ function isDeeper(value: unknown, levels: number): boolean {
 const LARGE_NUMBER = /[eE]\+?\d|\d{309}/
 
 /**
- * Where a number stands that JSON can write but a double can't hold, such as 1e999: reading makes it infinite, and writing it again null.
- * @param value what the text was parsed to
- * @returns the way there (`items.0.amount`); null where there is none
+ * Finds a number that JSON can write but a double can't hold, such as 1e999: parsing makes it infinite, and writing it again null.
+ * @param value the parsed text
+ * @returns its path (`items.0.amount`); null where there is none
  */
 export function findTooLarge(text: string, value: unknown): string | null {
   return LARGE_NUMBER.test(text) ? (pathToInfinity(value)?.join('.') ?? null) : null

@@ -7,7 +7,7 @@
 import { type Config, type MultipartError, make } from 'multipasta'
 import { MillraceError } from '../../errors.ts'
 
-/** What a part says of itself before its bytes. */
+/** Headers of a part, which come before its bytes. */
 export interface PartHead {
   readonly name: string
   /** As the sender wrote it, path and all; null for a plain field. */
@@ -66,7 +66,7 @@ export function createStepParser(contentType: string | null): StepParser {
     },
   } satisfies Config)
 
-  /** What follows the closing boundary is no part of the form, so a fault there is none. */
+  /** Runs the parser and returns the steps it made. Bytes after the closing boundary belong to no part, so a fault there is ignored. */
   function advance(move: () => void): Step[] {
     try {
       move()

@@ -6,7 +6,7 @@
 import { MillraceError } from '../../errors.ts'
 import { createStepParser, type PartHead, type Step } from './multipart-steps.ts'
 
-/** How much a form may hold. Bytes count content alone, but for `maxTotalBytes`, which counts the body. */
+/** Bounds of a form. Bytes count content alone, except in `maxTotalBytes`, which counts the body. */
 export interface MultipartLimits {
   readonly maxFieldBytes: number
   readonly maxFileBytes: number
@@ -27,7 +27,7 @@ export interface MultipartFile {
   readonly body: ReadableStream<Uint8Array>
 }
 
-/** Who takes the parts. What a handler throws ends the reading and is thrown by readMultipart. */
+/** Handlers of the parts. An error that a handler throws ends the reading and is thrown by readMultipart. */
 export interface MultipartHandlers {
   onField(name: string, value: string): void | Promise<void>
   /** The body may be read until the promise settles; what is left of it then is skipped. */
@@ -44,7 +44,7 @@ interface Part {
 
 /** The most that is parsed at once, and so the most that waits in memory. */
 const PIECE_BYTES = 64 * 1024
-/** What may follow the closing boundary; it is read, for some servers can't answer before, and dropped. */
+/** Bytes allowed after the closing boundary; they are read, because some servers can't answer before that, and dropped. */
 const EPILOGUE_BYTES = 64 * 1024
 
 /**
@@ -102,7 +102,7 @@ function checkTotal({ maxTotalBytes: limit = Number.POSITIVE_INFINITY }: Multipa
   if (bytes > limit) throw tooLarge('The request', limit, {})
 }
 
-/** Where the reading of one form stands. */
+/** State of the reading of one form. */
 class Form {
   done = false
   readonly #limits: MultipartLimits

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { list } from './fields.ts'
 
-/** What a webhook may be told of. */
+/** Events that a webhook can subscribe to. */
 export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed'] as const
 /** Names of events in one request, doubles included. */
 const MAX_EVENTS = 10
@@ -15,7 +15,7 @@ const ReceiverUrl = z
   .max(2_048)
   .refine(hasNoPassword, 'Expected an address without a user name or password: the signature proves who sends')
 
-/** Who is to be told what becomes of a batch. */
+/** Schema of the receiver that is notified of the events of a batch. */
 export const WebhookRequest = z
   .strictObject({
     url: ReceiverUrl.describe('Gets a POST for every event.'),

@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import type { Env } from '../context.ts'
 
-/** Whether the caller's `If-None-Match` names this tag, by weak comparison: `W/` makes no difference. */
+/** Tells whether the caller's `If-None-Match` names this tag, by weak comparison: `W/` makes no difference. */
 export function matchesIfNoneMatch(c: Context<Env>, etag: string): boolean {
   const header = c.req.header('If-None-Match')
   if (header === undefined) return false

@@ -22,7 +22,7 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
   if (thrown instanceof HTTPException && thrown.status < 500) {
     return new MillraceError(thrown.status === 413 ? 'TOO_LARGE' : 'INVALID_REQUEST', thrown.message)
   }
-  // What hono/timeout throws.
+  // Thrown by hono/timeout.
   if (thrown instanceof HTTPException && thrown.status === 504) return new MillraceError('TIMEOUT', thrown.message)
   if (isCutOff(thrown)) return new MillraceError('INVALID_REQUEST', 'The request was cut off before its end.')
   log.error({ err: thrown, requestId }, 'a request failed in a way nobody foresaw')
@@ -31,8 +31,8 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
 }
 
 /**
- * How Node and workerd tell that a client left while it sent. Nobody reads the answer, but the log should not call it a fault. A connection
- * to a database or a blob that is lost has another message: it names what was asked.
+ * Recognizes the errors by which Node and workerd report that a client disconnected while it sent. Nobody reads the answer, but the log should
+ * not call it a fault. A lost connection to a database or a blob store has another message: it names what was asked.
  */
 function isCutOff(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false

@@ -10,18 +10,18 @@ import type { Clock } from '../../ports.ts'
  */
 const MAX_GUESSES = 10
 const WINDOW_MS = 1_000
-/** How long a look-up waits for its turn, how often it looks, and how many of an address wait. */
+/** Longest wait of a look-up for its turn, mean pause between its tries, and the most that wait for one address. */
 const MAX_WAIT_MS = 15_000
 const RETRY_MS = 100
 const MAX_WAITING = 200
 /** Addresses that are remembered; of more, those that came first are forgotten. */
 const MAX_ADDRESSES = 10_000
 
-/** What is known of an address. Everything ends by its time: where a runtime drops a request, nobody takes anything back. */
+/** Look-ups of an address. Every entry expires by itself: where a runtime drops a request, nothing takes its entry back. */
 interface Pace {
-  /** When each guess stops counting, in milliseconds since the epoch. */
+  /** Times at which each guess stops counting, in milliseconds since the epoch. */
   guesses: number[]
-  /** When each that waits gives up. */
+  /** Times at which each waiting look-up gives up, in milliseconds since the epoch. */
   waiting: number[]
 }
 

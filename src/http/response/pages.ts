@@ -14,7 +14,7 @@ h1{line-height:1.2}main p{white-space:pre-wrap;overflow-wrap:anywhere}footer,.fa
 
 const POLICY = `default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
-/** What was written by `html`: text that came from elsewhere is escaped in it. */
+/** Markup made by the tag `html`: text that came from elsewhere is escaped in it. */
 export type Markup = ReturnType<typeof html>
 
 /** A page. */
@@ -37,9 +37,9 @@ const pace = new GuessPace()
 export function publicPages(deps: Deps, quotas: Quotas) {
   return async (c: Context<Env>, find: () => Promise<Page | null>): Promise<Response> => {
     c.header('Content-Security-Policy', POLICY)
-    // Who has the address may read it; nobody need find it.
+    // Keeps search engines away: whoever has the address may read the page, but nobody needs to find it.
     c.header('X-Robots-Tag', 'noindex')
-    // What was deleted, or made private, must not live on in caches.
+    // Makes caches revalidate: a page that was deleted, or made private, must not live on in them.
     c.header('Cache-Control', 'no-cache')
     const address = addressOf(c, deps)
     const takeBack = quotas.limits('pages.miss') ? await pace.enter(address, deps.clock) : () => {}

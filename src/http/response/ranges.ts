@@ -1,6 +1,6 @@
 /** Parts of a whole: the `Range` header of RFC 9110, section 14, for one range of bytes. */
 
-/** What to answer with: the whole, a part, or that there is no such part. */
+/** Part to answer with: some bytes, the whole, or `unsatisfiable` where there is no such part. */
 export type Part = { readonly offset: number; readonly length: number } | 'whole' | 'unsatisfiable'
 
 /**

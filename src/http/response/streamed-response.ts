@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import type { AppDeps, Env } from '../context.ts'
 
-/** What is known of a body before it is read. */
+/** Facts about a body that are known before it is read. */
 export interface Sending {
   /** Default 200. */
   readonly status?: 200 | 206
@@ -21,7 +21,7 @@ export function sendStream(
   { status = 200, length }: Sending = {},
 ): Response {
   if (length !== undefined) c.header('Content-Length', String(length))
-  // Where nothing else breaks a connection off the platform does it, and a length is kept only for bodies of its own making.
+  // Leaves the body unwrapped where the platform itself breaks connections off: it keeps a length only for bodies of its own making.
   if (deps.abortResponse === undefined && length !== undefined) return c.body(body, status)
   return c.body(guarded(c, deps, body, length), status)
 }

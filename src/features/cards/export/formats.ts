@@ -1,4 +1,4 @@
-/** How exported cards look: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
+/** Formats of exported cards: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
 import { encodeCell, encodeField, encodeRecord } from '../../../formats/csv.ts'
 
 /** A card as forms that are not JSON show it; `metadata`, as JSON text, is there where it was asked for. */
@@ -42,7 +42,7 @@ export interface CardFormat {
   readonly contentType: string
   /** Of the file name. */
   readonly extension: string
-  /** Whether cards are handed over as arrays, `PackedCard`, which are quicker to take apart, or as the objects that JSON shows. */
+  /** True where cards are passed as arrays, `PackedCard`, which are quicker to take apart; false for the objects that JSON shows. */
   readonly packed: boolean
   begin(withMetadata: boolean): string
   /** @param json the card as JSON text; `first` for the first card */

@@ -13,12 +13,12 @@ export interface CardFilter {
   readonly publishedOnly: boolean
 }
 
-/** How they are shown. */
+/** Options for showing the cards. */
 export interface CardView {
   readonly withMetadata: boolean
-  /** What slugs are put behind: `https://example.com/cards/`. */
+  /** Prefix that slugs are appended to: `https://example.com/cards/`. */
   readonly pages: string
-  /** Whether as arrays; see `CardFormat`. */
+  /** True where they are arrays; see `CardFormat`. */
   readonly packed: boolean
 }
 
@@ -59,7 +59,7 @@ interface Sieve {
   readonly condition: SQL
   /** Of a card that may match, its `[privacy_level, category]`; else null. */
   readonly words: SQL
-  /** Whether a card that passed the condition matches, by its `words`. */
+  /** Tells whether a card that passed the condition matches, by its `words`. */
   takes(words: string | null): boolean
 }
 

@@ -2,7 +2,7 @@
 import { isShallow, type NewCard } from '../schemas.ts'
 
 /**
- * What the schema would make of a card, in a tenth of the time.
+ * Parses a card to what the schema would give, in a tenth of the time.
  * @param value as `parseLossless` gives it
  * @returns null where the schema must be asked: it may take the card all the same, or say what is wrong
  */

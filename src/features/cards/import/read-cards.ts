@@ -8,10 +8,10 @@ import { safeParse } from '../../../http/request/fields.ts'
 import { MAX_CARD_BYTES, MAX_CARD_VALUES, NewCard } from '../schemas.ts'
 import { plainCard } from './card-fast-path.ts'
 
-/** What a record came to. */
+/** Result of reading a record: the card, or the error that refuses it. */
 export type ReadCard = { readonly card: NewCard } | { readonly title: string; readonly error: string }
 
-/** How the records of a body are told apart: as elements of a JSON array, by line ends, or as CSV. */
+/** Form that separates the records of a body: elements of a JSON array, lines, or CSV. */
 export type CardsForm = 'json' | 'lines' | 'csv'
 
 /** Why a card of more bytes is refused. A function, because a digit group is a matter of Intl, which takes several milliseconds to load. */

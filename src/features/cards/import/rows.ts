@@ -12,7 +12,7 @@ import { type ImportError, MAX_ERRORS, type NewCard } from '../schemas.ts'
 import { UNITS_A_TOKEN } from '../tables.ts'
 import { shownTitle } from './read-cards.ts'
 
-/** What to do with a card that is there already; null: import it all the same. */
+/** Treatment of a card that is there already; null: import it all the same. */
 export type OnDuplicate = 'skip' | 'update' | 'fail' | null
 
 /** A card as it is to be written. */
@@ -135,7 +135,7 @@ function pay(db: Database, slice: ImportSlice, held: Guard): Statement {
   return db.run(sql`${LEDGER} ${wage(slice, sql`value`)} FROM json_each(${JSON.stringify(ids)}) WHERE ${held}`)
 }
 
-/** Where every row is written, its counts are known beforehand. */
+/** Writes the counts of a slice of which every row is written, so that they are known beforehand. */
 function count(db: Database, slice: ImportSlice, held: Guard): Statement {
   const published = slice.rows.filter(({ slug }) => slug !== null).length
   const counts = JSON.stringify({ imported: slice.rows.length, published, failed: slice.failed })

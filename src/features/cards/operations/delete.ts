@@ -7,14 +7,14 @@ import { forgetSlices } from '../slices.ts'
 
 const IDS_A_JOB = 500
 
-/** What is said of an id that names no card of the caller's. */
+/** Error text for an id that names no card of the caller's. */
 export const NOT_FOUND = 'Card not found or access denied'
 
 const Request = z.object({ ids: z.array(z.string()).min(1), soft: z.boolean() })
 const Task = Request.omit({ ids: true })
 const Ids = z.array(z.string())
 
-/** What happens to the cards that are found. */
+/** Change made to the cards that are found. */
 interface Change {
   /** Which of the owner's cards count as found. */
   readonly found: SQL
@@ -25,7 +25,7 @@ interface Change {
   readonly cards: SQL
 }
 
-/** Whether a card's own metadata has a member where a soft delete puts its marks. */
+/** True where a card's own metadata has a member in which a soft delete puts its marks. */
 const HAS_MARKS_OF_ITS_OWN = sql.raw(
   `json_type(metadata, '$.deleted') IS NOT NULL OR json_type(metadata, '$.deleted_at') IS NOT NULL`,
 )

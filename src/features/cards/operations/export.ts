@@ -16,7 +16,7 @@ import { NOT_FOUND } from './delete.ts'
 
 const words = z.array(z.string()).nullable()
 
-/** What the operation is asked. */
+/** Request that the operation gets. */
 const Task = z.object({
   /** Null for all. */
   ids: words,
@@ -26,7 +26,7 @@ const Task = z.object({
   format: z.enum(EXPORT_FORMATS),
   withMetadata: z.boolean(),
   gzip: z.boolean(),
-  /** What the slugs of published cards are put behind. */
+  /** Prefix that the slugs of published cards are appended to. */
   pages: z.string(),
   /** Of the file that is made, without its ending. */
   filename: z.string(),
@@ -35,7 +35,7 @@ const Task = z.object({
 })
 type Task = z.infer<typeof Task>
 
-/** Where an export stands after a run. */
+/** Progress of an export after a run. */
 const Place = z.object({
   /** Keys of what was written so far, in order, each as the whole would be: with `gzip`, packed for itself. */
   pieces: z.array(z.string()),
@@ -158,7 +158,7 @@ function done(
 
 /** Turns pages of cards into the text of a format, as it is asked for, for as long as a run may. */
 class Writer {
-  /** Whether the text is at its end, rather than at the end of what one run may write. */
+  /** True where the text is at its end, rather than at the end of what one run may write. */
   ended = false
   readonly place: Omit<Place, 'pieces'>
   readonly #ctx: RunContext

@@ -37,7 +37,7 @@ const Task = z.object({
 })
 type Task = z.infer<typeof Task>
 
-/** What the operation is asked: how to import, and where in the stored body the cards are. */
+/** Request that the operation gets: how to import, and where in the stored body the cards are. */
 const Request = Task.extend({ slices: z.array(Slice).min(1), totalCards: z.int() })
 
 export const importCards: Operation = {
@@ -156,7 +156,7 @@ function withoutRepeats(slice: ImportSlice): ImportSlice {
   }
 }
 
-/** What importing a slice would come to as things are. */
+/** Predicts the result of importing a slice, from the rows that are there now. */
 async function wouldBe(
   slice: ImportSlice,
   ctx: RunContext,

@@ -1,4 +1,4 @@
-/** What owners and readers see of cards: the tokens they earned, the page of a published one. */
+/** Reads what owners and readers see of cards: the tokens they earned, the page of a published one. */
 import { sql } from 'drizzle-orm'
 import { encodeSlug } from '../../../formats/slug.ts'
 import type { Database } from '../../../ports.ts'
@@ -18,7 +18,7 @@ function formatTokens(units: bigint | number): string {
   return `${sign}${digits.slice(0, -DECIMALS)}.${digits.slice(-DECIMALS)}`
 }
 
-/** What so many published cards earn. */
+/** Computes the tokens that this many published cards earn. */
 export function earned(cards: number): string {
   return formatTokens(BigInt(cards) * BigInt(UNITS_A_TOKEN))
 }
@@ -52,7 +52,7 @@ export async function readTokens(
   }
 }
 
-/** What the public sees of a card. */
+/** Fields of a card that the public sees. */
 export interface PublishedCard {
   readonly title: string
   readonly body: string

@@ -1,14 +1,14 @@
-/** How long a bulk task on cards will take on this server, by what the last ones of its kind took. */
+/** Estimates how long a bulk task on cards will take on this server, by what the last ones of its kind took. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../../ports.ts'
 
-/** What a task took. */
+/** Measured run of a task: its cards and its milliseconds. */
 export interface Measured {
   readonly cards: number
   readonly ms: number
 }
 
-/** How long tasks take: so many milliseconds each, and so many a card. */
+/** Pace of tasks: milliseconds for each task, and milliseconds for each card. */
 export interface Pace {
   readonly task: number
   readonly card: number
@@ -18,7 +18,7 @@ export interface Pace {
 const LOOKED_AT = 200
 const MEASURED = 50
 
-/** What was seen on a small machine. */
+/** Pace measured on a small machine. */
 const FIRST_GUESS: Readonly<Record<string, Pace>> = {
   'cards.import': { task: 20, card: 0.1 },
   'cards.export': { task: 20, card: 0.02 },
@@ -27,7 +27,7 @@ const FIRST_GUESS: Readonly<Record<string, Pace>> = {
 }
 
 /**
- * How long a task will run. Left out are tasks that were stopped, lay paused, ran in parts or wrote nothing.
+ * Estimates how long a task will run. Left out are tasks that were stopped, lay paused, ran in parts or wrote nothing.
  * @returns whole seconds, at least 1
  */
 export async function estimateSeconds(db: Database, operation: string, cards: number): Promise<number> {
@@ -41,7 +41,7 @@ export async function estimateSeconds(db: Database, operation: string, cards: nu
   return Math.max(1, Math.ceil((pace.task + pace.card * cards) / 1_000))
 }
 
-/** How far from the truth a measured time may be, and the guess of each part, in multiples of themselves. What a card costs differs less. */
+/** Relative errors of a measured time and of the guess of each part, in multiples of themselves. The cost of a card differs less. */
 const ERROR = 0.3
 const TASK_ERROR = 100
 const CARD_ERROR = 10

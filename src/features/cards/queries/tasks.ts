@@ -1,4 +1,4 @@
-/** Where a bulk task on cards stands, and what it came to. */
+/** Reads the state of a bulk task on cards, and its result. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Clock, Database } from '../../../ports.ts'
 import { MAX_ERRORS, type TaskStatus } from '../schemas.ts'
@@ -21,7 +21,7 @@ export interface CardTask {
   readonly finishedAt: number | null
 }
 
-/** What a task that has ended came to. */
+/** Result of a task that has ended. */
 export interface CardTaskResult {
   /** Sums over its slices, by name. */
   readonly counts: Readonly<Record<string, number>>
@@ -30,9 +30,9 @@ export interface CardTaskResult {
   /** Slices that failed for good or were never run, the first of them; `cards` says of how many cards. */
   readonly lost: readonly { readonly input: unknown; readonly error: string }[]
   readonly lostCards: number
-  /** What the first job gave, for an export. */
+  /** Result of the first job, for an export. */
   readonly first: unknown
-  /** How far it came where it gave nothing, if it said so. */
+  /** Checkpoint of the first job where it gave no result, if it stored one. */
   readonly checkpoint: unknown
 }
 
@@ -49,7 +49,7 @@ interface TaskRow {
   idle_ms: number | null
 }
 
-/** How many cards a job's input names. */
+/** Number of cards that a job's input names. */
 const CARDS_OF = sql.raw(`CASE json_type(input) WHEN 'array' THEN json_array_length(input) ELSE input ->> 'count' END`)
 
 /** Reads an owner's task by its id, or by the caller's own name for it; null when there is none. */
@@ -140,7 +140,7 @@ export async function readCardTaskResult(db: Database, id: string): Promise<Card
   }
 }
 
-/** How many cards an owner has that are not deleted. */
+/** Reads the number of cards of an owner that are not deleted. */
 export async function countCards(db: Database, owner: string): Promise<number> {
   const [row] = await db.all<{ cards: number }>(sql`SELECT cards FROM card_accounts WHERE owner = ${owner}`)
   return row?.cards ?? 0

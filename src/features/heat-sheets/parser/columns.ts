@@ -1,10 +1,10 @@
-/** How many columns a page is printed in, found by where headings and numbered rows begin, and its lines in reading order. */
+/** Finds the columns that a page is printed in, by where headings and numbered rows begin, and reads its lines column by column. */
 import type { TextItem, TextPage } from '../../../formats/pdf-text.ts'
 import { groupsOf, type Line, textOf, toLines, type Word } from './lines.ts'
 
 /** Columns closer than this, in points, are one: no printed row is narrower. */
 const NARROWEST = 110
-/** What begins a column stands this far left of its edge at most. */
+/** Points that the first word of a column may stand left of its edge. */
 const OVERHANG = 4
 /** A numbered list this long is believed to be a column of rows. */
 const SHORTEST_LIST = 4
@@ -61,14 +61,14 @@ function stepsOf(list: readonly Numbered[]): { up: number; down: number }[] {
     .map(({ value, y }, i) => ({ up: value - (sorted[i]?.value ?? 0), down: y - (sorted[i]?.y ?? 0) }))
 }
 
-/** How far apart the numbers of a list stand, mostly. */
+/** Computes the median distance between the numbers of a list, downwards. */
 function pitchOf(list: readonly Numbered[]): number {
   const gaps = stepsOf(list).map(({ down }) => down)
   return gaps.toSorted((a, b) => a - b)[gaps.length >> 1] ?? Number.POSITIVE_INFINITY
 }
 
 /**
- * Whether numbers mostly count up by one from row to row, as lanes and ranks do. Ages do so only now and then, and where few are
+ * Tells whether numbers mostly count up by one from row to row, as lanes and ranks do. Ages do so only now and then, and where few are
  * printed, those that do stand far apart.
  */
 function countsUp(list: readonly Numbered[], pitch: number): boolean {
@@ -104,7 +104,7 @@ function ownEdges(starts: readonly Start[]): number[] {
   return apart([...headings, ...fromLists])
 }
 
-/** Whether a page could be printed in these columns: nothing runs across an edge, and something begins a column's line. */
+/** Tells whether a page could be printed in these columns: nothing runs across an edge, and something begins a column's line. */
 function fits(items: readonly TextItem[], starts: readonly Start[], edges: readonly number[]): boolean {
   const inner = edges.slice(1).map((edge) => edge - OVERHANG)
   const crossed = items.some((item) => inner.some((edge) => item.x < edge - 2 && item.x + item.width > edge + 2))

@@ -54,7 +54,7 @@ function numericDay(text: string, dayFirst: boolean): string | null {
 }
 
 /**
- * Whether slashed days among these texts put the day first: some first part is beyond 12 and no second part is, or a range
+ * Tells whether slashed days among these texts put the day first: some first part is beyond 12 and no second part is, or a range
  * of them would be longer than any meet otherwise.
  */
 export function putsDayFirst(texts: readonly string[]): boolean {

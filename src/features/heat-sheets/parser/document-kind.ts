@@ -18,7 +18,7 @@ function notASheet(is: string): MillraceError {
   return new MillraceError('NOT_A_HEAT_SHEET', `This document is ${is}, not a heat or psych sheet.`)
 }
 
-/** Whether a text speaks of heats and lanes, or of entries in order of seed, at all. */
+/** Tells whether a text speaks of heats and lanes, or of entries in order of seed, at all. */
 function speaksOfHeats(pages: readonly TextPage[]): boolean {
   const text = pages
     .slice(0, 5)

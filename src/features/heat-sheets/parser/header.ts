@@ -20,7 +20,7 @@ const DOCUMENT =
   /^(meet program|psych sheet|heat sheet|program|start ?list|entry list|session|results|session report)\b/i
 const TITLE = /\b(?:meet program|psych sheet|heat sheet|start list|results|session report|performance list)\b/i
 
-/** Whether a line belongs to the table below rather than to the head. */
+/** Tells whether a line belongs to the table below rather than to the head. */
 function beginsBody(line: Line): boolean {
   return (
     readEventHeading(line.text) !== null ||
@@ -58,7 +58,7 @@ export function splitPage(page: TextPage): SplitPage {
   return { page, head: head.map((line) => line.text), body }
 }
 
-/** What the head of one page says. */
+/** Facts that the head of one page states. */
 interface Head {
   readonly meet: string
   readonly dates: DateRange | null
@@ -108,7 +108,7 @@ function siteIn(printed: string): string | null {
   return /^(.{3,80}?) - Site License\b/i.exec(printed)?.[1] ?? null
 }
 
-/** What the heads of all pages say together: the meet, its sessions, and which of them each page belongs to. */
+/** Facts that the heads of all pages state together: the meet, its sessions, and which of them each page belongs to. */
 export interface Heads {
   readonly meet: Sheet['meet']
   readonly sessions: readonly SheetSession[]

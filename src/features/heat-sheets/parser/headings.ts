@@ -10,7 +10,7 @@ export interface EventHeading {
 
 export interface HeatHeading {
   readonly heat: number
-  /** How many heats the event has, where that is printed. */
+  /** Number of heats that the event has, where that is printed. */
   readonly of?: number
   readonly round?: string
   /** `HH:MM`. */
@@ -89,7 +89,7 @@ export function readClockLine(text: string): string | null {
   return CLOCK_LINE.test(text) ? (takeClock(text).start ?? null) : null
 }
 
-/** Whether the rows below are alternates. */
+/** Tells whether a text is the heading of alternates, so that the rows below are such. */
 export function isAlternatesHeading(text: string): boolean {
   return /^(?:alternates?|reserves?)\b:?(?: \(.{0,60}\))?$/i.test(text)
 }

@@ -10,7 +10,7 @@ export interface Word {
   readonly run: number
 }
 
-/** What stands on one baseline, left to right. */
+/** Words that stand on one baseline, left to right. */
 export interface Line {
   readonly page: number
   /** Which column of the page, from 0. */
@@ -71,7 +71,7 @@ function joinRuns(items: readonly TextItem[]): TextItem[] {
   return runs
 }
 
-/** Where lines stand: the page, the column of it, that column's edges. */
+/** Position of lines: the page, the column of it, that column's edges. */
 type Place = Pick<Line, 'page' | 'column' | 'left' | 'end'>
 
 function toLine(items: readonly TextItem[], place: Place): Line | null {

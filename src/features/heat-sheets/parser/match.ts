@@ -38,7 +38,7 @@ function namesLike(asked: readonly Name[], printed: Iterable<string>, as = (name
   return found
 }
 
-/** Whether a cut-off name is how the name asked for begins, in the order the sheet prints names. */
+/** Tells whether a cut-off name is the beginning of the name asked for, in the order the sheet prints names. */
 function isBeginning(cut: string, asked: readonly Name[]): boolean {
   const form = printedForm(cut)
   if (form.length < SHORTEST_BEGINNING) return false

@@ -136,7 +136,7 @@ export function withoutSuffix({ given, last }: Name): Name {
   return { given: plain(given), last: plain(last) }
 }
 
-/** Whether two names are the same person's as far as names tell. */
+/** Tells whether two names are the same person's, as far as names can show it. */
 export function sameName(a: Name, b: Name): boolean {
   return a.last.join('') === b.last.join('') && sameGiven(a.given, b.given)
 }

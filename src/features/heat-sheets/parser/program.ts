@@ -1,4 +1,4 @@
-/** Where in the meet's program the reader is: which session, event and heat the next row belongs to. */
+/** Tracks the reader's position in the meet's program: which session, event and heat the next row belongs to. */
 import type { EventHeading, HeatHeading } from './headings.ts'
 import type { Row } from './rows.ts'
 import type { SheetEntry, SheetEvent } from './sheet.ts'
@@ -9,7 +9,7 @@ interface Heat {
   round?: string
 }
 
-/** What rows are: places in a list, lanes of a heat, or alternates. */
+/** Kind of the rows being read: places in a list, lanes of a heat, or alternates. */
 type Mode = 'list' | 'heats' | 'alternates'
 
 /** Follows the headings of one sheet. */
@@ -25,7 +25,7 @@ export class Program {
   readonly #known = new Map<string, number>()
   /** Heats by event and number, so that one that goes on over a break keeps its start and round. */
   readonly #heats = new Map<string, Heat>()
-  /** How many heats an event has been seen to have, and how many it says it has. */
+  /** Number of heats seen of an event, and the number that its heading states. */
   readonly #counts = new Map<number, { seen: number; said?: number }>()
 
   /** The event that rows belong to, or undefined before the first. */
@@ -79,7 +79,7 @@ export class Program {
     return true
   }
 
-  /** What an entry says of its place, for a row that stands here. */
+  /** Returns the fields of an entry that state its place, for a row that stands here. */
   place(row: Row): Omit<SheetEntry, 'name'> {
     const seed = row.seed === undefined ? {} : { seed: row.seed }
     return { event: this.#at ?? 0, ...this.#where(row.lead), ...seed }

@@ -15,7 +15,7 @@ import { find, findSeed, isRelayTable, readTable, type Table } from './table.ts'
 interface Team {
   readonly place: Omit<SheetEntry, 'name'>
   readonly row: Row
-  /** How many legs lines without numbers have taken. */
+  /** Number of legs that lines without numbers have taken. */
   legs: number
   /** The last line of numbered legs and the entries they became. */
   last?: { readonly line: Line; readonly legs: readonly Leg[]; readonly entries: readonly SheetEntry[] }
@@ -34,7 +34,7 @@ export interface Leftover {
   readonly text: string
 }
 
-/** What has been read, and how. */
+/** Events and entries that have been read, with counts of the lines they were read from. */
 export interface Reading {
   readonly events: readonly SheetEvent[]
   readonly entries: readonly SheetEntry[]
@@ -66,7 +66,7 @@ export class SheetReader implements Reading {
   #firstTable: Table | null = null
   #relays = false
   #team: Team | null = null
-  /** Where the second column of legs without numbers was last seen to begin. */
+  /** Left edge of the second column of legs without numbers, as last seen. */
   #second: number | null = null
   /** The entry that a line below may carry on, and the line it stands on. */
   #last: { entry: SheetEntry; line: Line } | null = null
@@ -221,7 +221,7 @@ export class SheetReader implements Reading {
     return true
   }
 
-  /** What stands below a relay team without a number: legs, or the end of a leg that was wrapped. */
+  /** Reads a line without a number below a relay team: legs, or the end of a leg that was wrapped. */
   #readMoreLegs(line: Line): boolean {
     const team = this.#team
     const table = this.#tables.relays
@@ -276,7 +276,7 @@ export class SheetReader implements Reading {
   }
 }
 
-/** Whether a line stands right below another in the same column. */
+/** Tells whether a line stands right below another in the same column. */
 function follows(line: Line, above: Line): boolean {
   return line.page === above.page && line.column === above.column && line.y - above.y < 1.9 * above.size
 }
@@ -285,7 +285,7 @@ function isFragment(text: string): boolean {
   return /^[\p{L}'’-]+[.,]?$/u.test(text)
 }
 
-/** Whether a row has a time under a result's heading: on sheets that column is left blank. */
+/** Tells whether a row has a time under a result's heading: on sheets that column is left blank. */
 function isResult(line: Line, table: Table | null): boolean {
   const finals = find(table, 'finals')
   if (!finals) return false

@@ -4,10 +4,10 @@ import { isName, isTime, written } from './rows.ts'
 
 export interface Leg {
   readonly leg: number
-  /** Where it begins on its line. */
+  /** Left edge of it on its line. */
   readonly x: number
   readonly name: string
-  /** What stands behind the name: an age or a school year. */
+  /** Text behind the name: an age or a school year. */
   readonly mark?: string
 }
 
@@ -25,7 +25,7 @@ function toLeg(leg: number, x: number, text: string): Leg | null {
   return marked ? { leg, x, name, mark: last.replace(/^[A-Z](?=\d)/, '') } : { leg, x, name }
 }
 
-/** Whether a line is one of numbered legs. */
+/** Tells whether a line is one of numbered legs. */
 export function isNumberedLegs(line: Line): boolean {
   return /^[1-8]\)/.test(line.text)
 }
@@ -66,7 +66,7 @@ function namesOn(line: Line): Word[][] {
   return names
 }
 
-/** Where a second name may begin in a word: at the word itself, or at a capital after a small letter. */
+/** Positions in a word at which a second name may begin: at the word itself, or at a capital after a small letter. */
 function beginnings(word: Word): { at: number; x: number }[] {
   const unit = (word.right - word.x) / word.text.length
   const inside = [...word.text.slice(0, 80).matchAll(/(?<=\p{Ll})\p{Lu}/gu)].map(({ index }) => index)

@@ -3,7 +3,7 @@ import type { Line, Word } from './lines.ts'
 import { textOf } from './lines.ts'
 import { find, findSeed, type Heading, isUnder, type Table } from './table.ts'
 
-/** What a numbered line holds besides its lane or rank. */
+/** Fields of a numbered line: its lane or rank, and what it holds besides. */
 export interface Row {
   /** Lane, or rank in a list. */
   readonly lead: number
@@ -38,7 +38,7 @@ const GRADE_WORD = /^(?:FR|SO|JR|SR|GR|[5-9]Y)$/i
 /** Longer words are no team that touches a time. */
 const LONGEST_WORD = 60
 
-/** Whether text is a seed: a time or score, or a word that stands for one. */
+/** Tells whether text is a seed: a time or score, or a word that stands for one. */
 export function isTime(text: string): boolean {
   return TIME.test(text)
 }
@@ -81,7 +81,7 @@ function splitTouchingAge(words: readonly Word[], left: number, heading: Heading
   })
 }
 
-/** Where the seed stands among a row's words: the time nearest its heading, else the first time; -1 when there is none. */
+/** Finds the index of the seed among a row's words: the time nearest its heading, else the first time; -1 when there is none. */
 function seedAt(words: readonly Word[], left: number, table: Table | null): number {
   const heading = findSeed(table)
   let best = -1
@@ -124,7 +124,7 @@ function splitByMark(words: readonly Word[], left: number, table: Table): Split 
   if (heading.kind === 'grade' && at < 0) at = last(GRADE)
   const mark = words[at]
   if (!mark) return undefined
-  // What is printed over the mark is the end of a long name.
+  // Words printed over the mark are the end of a long name.
   const rest = words.slice(at + 1)
   const over = rest.findIndex((word) => word.x >= mark.right - 1)
   const end = over < 0 ? rest.length : over
@@ -217,7 +217,7 @@ export function readRow(line: Line, table: Table | null): Row | null {
   }
 }
 
-/** Whether text could be a person's name: letters first, no figures but a para class's, nothing that labels have. */
+/** Tells whether text could be a person's name: letters first, no figures but a para class's, nothing that labels have. */
 export function isName(text: string): boolean {
   return /^[\p{L}'‘’`"(]/u.test(text) && !/[:%=&]/.test(text) && !/\d{3}/.test(text)
 }

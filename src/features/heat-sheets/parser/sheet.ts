@@ -15,7 +15,7 @@ export const SheetSession = z.object({
   name: z.string(),
   /** Null when the sheet prints no dates. */
   date: Day.nullable(),
-  /** Whether `date` is the meet's first day for want of a weekday. */
+  /** True where `date` is the meet's first day for want of a weekday. */
   guessed: z.boolean(),
 })
 export type SheetSession = z.infer<typeof SheetSession>

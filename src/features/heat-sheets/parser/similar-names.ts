@@ -1,7 +1,7 @@
 /** Names that are almost the one asked for, so that a typing error gets an answer. */
 import { type Name, readingsOf } from './names.ts'
 
-/** How many letters must be put in, left out, replaced or swapped with their neighbour to get from one text to another; more than `most` is `most + 1`. */
+/** Counts the letters to insert, delete, replace or swap with their neighbour to get from one text to another; above `most`, it is `most + 1`. */
 export function editDistance(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return most + 1
   let before: number[] = []
@@ -33,13 +33,13 @@ function edits(one: string, other: string): number {
   return count <= most ? count : 9
 }
 
-/** Whether one list of given names begins with all of the other: a middle name is missing. */
+/** Tells whether one list of given names begins with all of the other: a middle name is missing. */
 function begins(a: readonly string[], b: readonly string[]): boolean {
   const [short, long] = a.length <= b.length ? [a, b] : [b, a]
   return short.length > 0 && short.every((word, i) => word === long[i])
 }
 
-/** How far apart two readings are; above 3 is not close. */
+/** Computes the distance between two readings of names; above 3 is not close. */
 function distance(asked: Name, printed: Name): number {
   const sameLast = asked.last.join('') === printed.last.join('')
   if (sameLast && begins(asked.given, printed.given)) return 0.5

@@ -100,7 +100,7 @@ export function readTable(line: Line): Table | null {
   return named && headings.length >= 2 ? { headings } : null
 }
 
-/** Whether the rows below are relay teams. */
+/** Tells whether the rows below are relay teams. */
 export function isRelayTable(table: Table): boolean {
   return find(table, 'relay') !== undefined && find(table, 'name') === undefined
 }
@@ -115,7 +115,7 @@ export function findSeed(table: Table | null): Heading | undefined {
   return find(table, 'seed') ?? find(table, 'prelims')
 }
 
-/** Whether a word stands under a heading, give or take `slack` points. */
+/** Tells whether a word stands under a heading, give or take `slack` points. */
 export function isUnder(word: Word, left: number, heading: Heading, slack: number): boolean {
   return word.x - left <= heading.right + slack && word.right - left >= heading.x - slack
 }

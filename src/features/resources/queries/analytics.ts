@@ -1,4 +1,4 @@
-/** How often children took part, by activity, by child and by week, from counts kept as participations come in. */
+/** Reads how often children took part, by activity, by child and by week, from counts kept as participations come in. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../../ports.ts'
 import type { Row } from '../../../rows/owned-rows.ts'

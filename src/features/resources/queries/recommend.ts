@@ -18,7 +18,7 @@ import {
 } from '../scoring.ts'
 import { TABLE_RESOURCES } from '../tables.ts'
 
-/** What is asked for. */
+/** Request for recommendations. */
 export interface Question {
   readonly childIds: readonly string[]
   /** Most activities a child. */
@@ -38,7 +38,7 @@ interface Choice extends Scored {
   readonly history: History | undefined
 }
 
-/** What a child did: id of the activity, how often, when last. */
+/** Participations of a child in one activity: its id, their number, the time of the last. */
 type Tally = readonly [activityId: string, times: number, lastAt: number]
 
 /** The best activities for each child, best first. Children without any participation are answered like all others. */
@@ -72,7 +72,7 @@ export async function recommend(
   )
 }
 
-/** What an owner may be recommended; its own activity hides a shared one of the same id, also when it is not active. */
+/** Selects what an owner may be recommended; its own activity hides a shared one of the same id, also when it is not active. */
 function selectCandidates(db: Database, owner: string) {
   return db
     .select({
