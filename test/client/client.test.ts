@@ -200,7 +200,7 @@ describe('what is sent twice', () => {
     const again = await client.create({ operation: 'echo', items: values(1), idempotencyKey })
     expect(again).toMatchObject({ batchId: first.batchId, created: false })
     expect(await errorOf(client.create({ operation: 'echo', items: values(2), idempotencyKey }))).toMatchObject({
-      code: 'CONFLICT',
+      code: 'IDEMPOTENCY_KEY_REUSED',
     })
     expect((await client.status(idempotencyKey)).batch.id).toBe(first.batchId)
   })

@@ -272,7 +272,7 @@ describe('creating under a key', () => {
 
   it('refuses other content, and keeps owners apart', async () => {
     const mine = await create('k', [{ value: 1 }])
-    await expect(create('k', [{ value: 2 }])).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(create('k', [{ value: 2 }])).rejects.toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' })
     const theirs = await create('k', [{ value: 2 }], 'them')
     expect(theirs.batchId).not.toBe(mine.batchId)
   })
