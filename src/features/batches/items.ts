@@ -8,7 +8,7 @@ import { demandNdjson, readNdjson, readOptionalJson, readQuery } from '../../htt
 import type { BatchPlan, JobPlan, Operation } from '../../ports.ts'
 import { findBatch } from './load-batch.ts'
 import { readBatchInput, readNextPlace } from './queries.ts'
-import { AppendItems, SealBatch } from './schemas.ts'
+import { AppendItems, type BatchSealed, type ItemsAppended, SealBatch } from './schemas.ts'
 
 /** Items of a stream that are added by one commit. */
 const ITEMS_A_COMMIT = 1_000
@@ -84,7 +84,7 @@ export async function sealItems(c: Context<Env, '/:id/seal'>, deps: AppDeps): Pr
   const totalJobs = await sealBatch(deps, batch.id, total === undefined ? {} : { total })
   // It may have ended with that, and its webhook is to be told.
   deps.dispatcher.wake()
-  return c.json({ success: true, batchId: batch.id, totalJobs })
+  return c.json({ success: true, batchId: batch.id, totalJobs } satisfies BatchSealed)
 }
 
 /** `POST /:id/items`: takes a slice of items line by line, adding them as they come in. */
@@ -131,7 +131,7 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
     // Items before a malformed line are added all the same: the answer says so.
     await flush()
   }
-  return c.json({ success: true, batchId: batch.id, received, added, next: from + received })
+  return c.json({ success: true, batchId: batch.id, received, added, next: from + received } satisfies ItemsAppended)
 }
 
 /** Returns the place of a slice that names none: in a batch without items it can only be the first. */

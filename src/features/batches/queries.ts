@@ -1,8 +1,12 @@
 /** Pages of an owner's batches, of a batch's jobs, and of what its jobs came to. */
 import { type SQL, sql } from 'drizzle-orm'
+import * as z from 'zod'
 import type { Database } from '../../ports.ts'
 import { batches, batchLabels } from '../../schema/batches.ts'
 import type { ItemResult } from './schemas.ts'
+
+/** Labels of a batch as SQLite groups them. */
+const Labels = z.array(z.string())
 
 /** Which batches to list, and from where. */
 export interface BatchFilter {
@@ -41,7 +45,7 @@ export async function listBatches(db: Database, owner: string, filter: BatchFilt
       finishedAt: batches.finishedAt,
       labels:
         sql<string>`(SELECT json_group_array(label) FROM batch_labels l WHERE l.batch_id = ${batches.id})`.mapWith(
-          (text: string): unknown => JSON.parse(text),
+          (text: string) => Labels.parse(JSON.parse(text)),
         ),
     })
     .from(batches)

@@ -14,7 +14,16 @@ import { readJobItems } from '../../live/state.ts'
 import { appendItems, checkItems, checkSize, findOperation, planItems, sealItems } from './items.ts'
 import { findBatch } from './load-batch.ts'
 import { listBatches } from './queries.ts'
-import { type BatchAccepted, CreateBatch, ListBatches, ListJobs } from './schemas.ts'
+import {
+  type BatchAccepted,
+  type BatchList,
+  type BatchRetried,
+  type BatchSteered,
+  CreateBatch,
+  type JobList,
+  ListBatches,
+  ListJobs,
+} from './schemas.ts'
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024
 const PAGE = 100
@@ -44,7 +53,7 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
     await act(deps, batch.id)
     // A batch that is sealed or cancelled may have ended with that, and its webhook is to be notified.
     deps.dispatcher.wake()
-    return c.json({ success: true, batchId: batch.id })
+    return c.json({ success: true, batchId: batch.id } satisfies BatchSteered)
   }
   return new Hono<Env>()
     .post('/', limitBody, (c) => create(c, deps))
@@ -60,7 +69,8 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
     .post('/:id/resume', steer(resumeBatch))
     .post('/:id/retry', async (c) => {
       const batch = await findBatch(c, deps)
-      return c.json({ success: true, batchId: batch.id, retriedJobs: await retryBatch(deps, batch.id) })
+      const retriedJobs = await retryBatch(deps, batch.id)
+      return c.json({ success: true, batchId: batch.id, retriedJobs } satisfies BatchRetried)
     })
     .delete('/:id', steer(deleteBatch))
 }
@@ -130,7 +140,8 @@ async function list(c: Context<Env>, deps: AppDeps): Promise<Response> {
       finishedAt: finishedAt === null ? null : new Date(finishedAt).toISOString(),
     }),
   )
-  return c.json({ success: true, batches, next: rows.length === limit ? rows.at(-1)?.id : null })
+  const next = rows.length === limit ? (rows.at(-1)?.id ?? null) : null
+  return c.json({ success: true, batches, next } satisfies BatchList)
 }
 
 async function listJobs(c: Context<Env, '/:id/jobs'>, deps: AppDeps): Promise<Response> {
@@ -139,10 +150,6 @@ async function listJobs(c: Context<Env, '/:id/jobs'>, deps: AppDeps): Promise<Re
   const operation = deps.operations[batch.operation]
   const items = await readJobItems(deps.db, operation, batch.id, { after: cursor, limit, status })
   const jobs = items.map(({ jobId, ...item }) => ({ id: jobId, ...item }))
-  return c.json({
-    success: true,
-    batchId: batch.id,
-    jobs,
-    next: items.length === limit ? items.at(-1)?.sequence : null,
-  })
+  const next = items.length === limit ? (items.at(-1)?.sequence ?? null) : null
+  return c.json({ success: true, batchId: batch.id, jobs, next } satisfies JobList)
 }

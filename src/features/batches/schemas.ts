@@ -169,6 +169,7 @@ export const BatchList = z
     next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'BatchList' })
+export type BatchList = z.infer<typeof BatchList>
 
 /** The answer to `GET /api/batch/:id/jobs`. A job also has what its operation sums up. */
 export const JobList = z
@@ -190,15 +191,19 @@ export const JobList = z
     next: z.int().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'JobList' })
+export type JobList = z.infer<typeof JobList>
 
 /** The answer to cancel, pause, resume and delete. */
 export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() }).meta({ id: 'BatchSteered' })
+export type BatchSteered = z.infer<typeof BatchSteered>
 
 /** The answer to seal. */
 export const BatchSealed = BatchSteered.extend({ totalJobs: z.int() }).meta({ id: 'BatchSealed' })
+export type BatchSealed = z.infer<typeof BatchSealed>
 
 /** The answer to retry. */
 export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() }).meta({ id: 'BatchRetried' })
+export type BatchRetried = z.infer<typeof BatchRetried>
 
 /** The answer to `POST /api/batch/:id/items`. */
 export const ItemsAppended = BatchSteered.extend({
@@ -206,6 +211,7 @@ export const ItemsAppended = BatchSteered.extend({
   added: z.int().describe('Those among them that were not there before.'),
   next: z.int().describe('Place of the item that comes next.'),
 }).meta({ id: 'ItemsAppended' })
+export type ItemsAppended = z.infer<typeof ItemsAppended>
 
 /** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
 export const ItemResult = z

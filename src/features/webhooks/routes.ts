@@ -6,7 +6,7 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { readQuery } from '../../http/request/body.ts'
 import { readBatch } from '../../live/state.ts'
 import { listDeliveries, readDelivery } from './queries.ts'
-import { type Delivery, ListDeliveries } from './schemas.ts'
+import { type Delivery, type DeliveryAnswer, type DeliveryList, ListDeliveries } from './schemas.ts'
 
 const PAGE = 100
 
@@ -14,11 +14,13 @@ const PAGE = 100
 export function webhookRoutes(deps: AppDeps): Hono<Env> {
   return new Hono<Env>()
     .get('/deliveries', (c) => list(c, deps))
-    .get('/deliveries/:id', async (c) => c.json({ success: true, delivery: await find(c, deps) }))
+    .get('/deliveries/:id', async (c) =>
+      c.json({ success: true, delivery: await find(c, deps) } satisfies DeliveryAnswer),
+    )
     .post('/deliveries/:id/redeliver', async (c) => {
       const { id } = await find(c, deps)
       await redeliver(deps, c.get('caller').owner, id)
-      return c.json({ success: true, delivery: await find(c, deps) }, 202)
+      return c.json({ success: true, delivery: await find(c, deps) } satisfies DeliveryAnswer, 202)
     })
 }
 
@@ -28,7 +30,8 @@ async function list(c: Context<Env>, deps: AppDeps): Promise<Response> {
   const batch = batchId === undefined ? undefined : await readBatch(deps.db, batchId, owner)
   if (batch === null) throw new MillraceError('NOT_FOUND', 'There is no batch with this id.')
   const deliveries = await listDeliveries(deps.db, owner, { batchId: batch?.id, status, before: cursor, limit })
-  return c.json({ success: true, deliveries, next: deliveries.length === limit ? deliveries.at(-1)?.id : null })
+  const next = deliveries.length === limit ? (deliveries.at(-1)?.id ?? null) : null
+  return c.json({ success: true, deliveries, next } satisfies DeliveryList)
 }
 
 async function find(c: Context<Env, '/:id'>, deps: AppDeps): Promise<Delivery> {

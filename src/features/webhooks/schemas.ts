@@ -42,9 +42,11 @@ export const DeliveryList = z
     next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'DeliveryList' })
+export type DeliveryList = z.infer<typeof DeliveryList>
 
 /** The answer to `GET /api/webhooks/deliveries/:id`, and to sending it again. */
 export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Delivery }).meta({ id: 'DeliveryAnswer' })
+export type DeliveryAnswer = z.infer<typeof DeliveryAnswer>
 
 /** `GET /api/webhooks/deliveries`. */
 export const ListDeliveries = z.object({
