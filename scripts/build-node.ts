@@ -69,7 +69,8 @@ export async function bundleNode(folder: string, root: string = ROOT): Promise<O
       sourcesContent: false,
       legalComments: 'none',
       // Native code that is looked up by platform, and large packages that few servers load: without them a build takes half as long.
-      external: ['libsql', '@libsql/client', 'undici', '@opentelemetry/*', '@hono/otel', 'unpdf'],
+      // Not @hono/otel: it reads what the app's own copy of hono keeps in a request under a symbol of that copy.
+      external: ['libsql', '@libsql/client', 'undici', '@opentelemetry/*', 'unpdf'],
       // CommonJS packages ask for Node's modules by require.
       banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
       plugins: [englishOnly, noClientOfDrizzle],
