@@ -74,19 +74,27 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
 }
 
-/** The server; `GET /requests` tells as JSON of all requests before it, POST bodies included, and forgets them. */
+/**
+ * The server. `GET /requests` lists as JSON all requests before it, POST bodies included, and forgets them. Suites that share the server at the
+ * same time ask with `?for=NAME`, and of each only those whose own query has the same: `GET /requests?for=NAME`.
+ */
 export async function startFetchServer(): Promise<{ origin: string; close(): Promise<void> }> {
-  let seen: unknown[] = []
+  const seen = new Map<string, unknown[]>()
   const listener: RequestListener = async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    const suite = searchParams.get('for') ?? ''
     if (pathname === '/requests') {
       response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify(seen.splice(0)))
+      response.end(JSON.stringify(seen.get(suite) ?? []))
+      seen.delete(suite)
       return
     }
     let body = ''
     for await (const part of request.setEncoding('utf8')) body += part
-    seen.push({ method: request.method, url: request.url, headers: request.headers, body })
+    seen.set(suite, [
+      ...(seen.get(suite) ?? []),
+      { method: request.method, url: request.url, headers: request.headers, body },
+    ])
     const [, name = '', ...rest] = pathname.split('/')
     const answer = ANSWERS[name] ?? ((to) => to.writeHead(404).end())
     await answer(response, decodeURIComponent(rest.join('/')), searchParams)
@@ -95,7 +103,6 @@ export async function startFetchServer(): Promise<{ origin: string; close(): Pro
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  seen = []
   return {
     origin: `http://127.0.0.1:${address.port}`,
     async close() {

@@ -7,7 +7,7 @@ const origin = inject('fetchOrigin')
 let engine: Awaited<ReturnType<typeof openEngine>>
 beforeEach(async () => {
   engine = await openEngine({ operations: [sender], allowPrivate: true })
-  await fetch(`${origin}/requests`)
+  await fetch(`${origin}/requests?for=webhooks`)
   await engine.work()
 })
 afterEach(() => engine.close())
@@ -17,11 +17,11 @@ interface Request {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
-const received = async (): Promise<Request[]> => (await fetch(`${origin}/requests`)).json()
+const received = async (): Promise<Request[]> => (await fetch(`${origin}/requests?for=webhooks`)).json()
 
 it('a webhook is told of each failed job and of the end of its batch, signed', async () => {
   await create(engine, [{}, { error: 'no good' }], {
-    url: `${origin}/status/204`,
+    url: `${origin}/status/204?for=webhooks`,
     events: ['job_failed', 'batch_completed'],
   })
   await delivery(engine, ({ event, status }) => event === 'batch_completed' && status === 'completed')
@@ -33,7 +33,7 @@ it('a webhook is told of each failed job and of the end of its batch, signed', a
 })
 
 it('one that answers 500 is tried again later', async () => {
-  await create(engine, [{}], { url: `${origin}/status/500` })
+  await create(engine, [{}], { url: `${origin}/status/500?for=webhooks` })
   const late = await delivery(engine, ({ attempts, status }) => attempts === 1 && status === 'pending')
   expect(late).toMatchObject({ responseStatus: 500 })
   expect(late.error).toContain('500')
