@@ -65,6 +65,13 @@ async function foundOpen(): Promise<string> {
   }
 }
 
+/** Moves the log that a stopped server leaves into the database file, so that damage done to the file is damage to the database. */
+function checkpoint(path: string): void {
+  const db = new DatabaseSync(path)
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  db.close()
+}
+
 /** Data folders that a start must refuse, each in a sentence. */
 const REFUSED: Readonly<Record<string, (folder: string) => void>> = {
   'a newer schema': (folder) => {
@@ -78,9 +85,11 @@ const REFUSED: Readonly<Record<string, (folder: string) => void>> = {
   'random bytes': (folder) => writeFileSync(join(folder, 'millrace.db'), Buffer.alloc(50_000, 'nonsense')),
   'a database cut short': (folder) => {
     const path = join(folder, 'millrace.db')
+    checkpoint(path)
     writeFileSync(path, readFileSync(path).subarray(0, 12_000))
   },
   'a database with damaged pages': (folder) => {
+    checkpoint(join(folder, 'millrace.db'))
     const bytes = readFileSync(join(folder, 'millrace.db'))
     for (let at = 4_096; at < bytes.length; at += 4_096) bytes.fill(0xee, at, at + 2_000)
     writeFileSync(join(folder, 'millrace.db'), bytes)
@@ -125,7 +134,8 @@ async function demandSentence(folder: string): Promise<string> {
   const told = `${code}: ${lines[0]?.slice(0, 130)}`
   demand(code === 1, told)
   demand(lines.length <= 4 && !/^\s+at /m.test(output), `a stack of ${lines.length} lines: ${told}`)
-  demand(/[.]$/.test(lines.at(-1) ?? '') && output.includes('DATA_DIR'), `no sentence that names DATA_DIR: ${told}`)
+  const names = /DATA_DIR|millrace\.db/.test(output)
+  demand(/[.]$/.test(lines.at(-1) ?? '') && names, `no sentence that names DATA_DIR or the file: ${told}`)
   return told
 }
 
