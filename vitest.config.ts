@@ -1,93 +1,48 @@
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { measureSlowness } from './test/support/machine-speed.ts'
 
-const SHARED = {
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
-  // Many tests watch real processes on a machine that others may be using; a second failure is no accident, and both are reported.
-  retry: process.env.CI === undefined ? 0 : 1,
+const SLOWNESS = measureSlowness()
+const LIMIT_MS = Math.round(60_000 * SLOWNESS)
+
+const SHARED = { testTimeout: LIMIT_MS, hookTimeout: LIMIT_MS, provide: { slowness: SLOWNESS } }
+/** Most suites of servers wait most of the time. */
+const WAITING = { ...SHARED, maxWorkers: 2 * availableParallelism(), sequence: { groupOrder: 1 } }
+/** Suites that load the machine, measure it, or look at what else runs, with no others beside them than the cores can bear. */
+const LOADING = { ...SHARED, maxWorkers: availableParallelism(), sequence: { groupOrder: 2 } }
+
+/**
+ * A file's name says where it runs, its folder which source it tests (CONTRIBUTING.md, "Tests"):
+ * `x.test.ts` in a process of Node, without servers; `x.runtime.test.ts` there and inside workerd; `x.workerd.test.ts` inside workerd;
+ * `x.node.test.ts` on Node with servers and processes; `x.http.test.ts` over HTTP against a server on Node and against the built Worker;
+ * `x.cloudflare.test.ts` against the built Worker; `slow` before `test` takes it to the slow tier.
+ */
+const files = (...kinds: readonly string[]) => kinds.map((kind) => `test/**/*.${kind}.test.ts`)
+const SLOW = files('slow')
+
+const SERVER_NODE = { globalSetup: ['test/support/node-build.ts', 'test/support/template-database.ts'] }
+/** Tests of a Worker run on Node and start it, a workerd of its own a file. */
+const SERVER_CLOUDFLARE = {
+  globalSetup: ['test/support/cloudflare/build.ts'],
+  env: { MILLRACE_TEST_RUNTIME: 'cloudflare' },
 }
-
-/** Suites that run on Node and inside workerd. */
-const BOTH = [
-  'engine/control',
-  'engine/steering',
-  'engine/staged',
-  'engine/engine',
-  'engine/running',
-  'engine/reserve',
-  'engine/drain',
-  'engine/storage',
-  'engine/storage-quota',
-  'engine/database-time',
-  'operations/heat-sheet/stretches',
-  'http/quotas',
-  'http/keys',
-  'cards/states',
-  'cards/bounds',
-  'cards/running',
-  'cards/time',
-  'drivers/wake-and-notify',
-  'live/channel',
-  'cards/stretches',
-  'webhooks/log',
-  'formats/records',
-  'formats/csv',
-  'formats/describe-error',
-  'formats/exact-json',
-  'formats/sse',
-  'formats/streams',
-  'reads/estimates',
-  'reads/scoring',
-].map((name) => `test/${name}.test.ts`)
-
-/** Suites that talk to a server over HTTP, and run against both homes. */
-const SERVED = [
-  ...[
-    'extract',
-    'shared',
-    'native',
-    'open-batches',
-    'results',
-    'refusals',
-    'early-refusals',
-    'hostile-bodies',
-    'stream',
-    'auth',
-    'scopes',
-    'scope-ways',
-    'public-pages',
-    'limits',
-    'job-codes',
-    'cache',
-  ].map((name) => `server/${name}`),
-  ...['order', 'owner', 'owner-shares', 'polling', 'lifecycle', 'browser'].map((name) => `live/${name}`),
-  ...['reads', 'chunks', 'writes'].map((name) => `routes/${name}`),
-  ...['import', 'intake', 'deadline', 'surface', 'export'].map((name) => `cards/${name}`),
-  'webhooks/server',
-  'client/follow',
-  'client/client',
-  'fuzz/http',
-  'openapi/walk',
-  'openapi/sweep',
-].map((name) => `test/${name}.test.ts`)
-
-/** Suites that talk to the Worker and to nothing else. */
-const OF_THE_EDGE = ['live/edge', 'server/edge-dev', 'server/edge-memory', 'server/edge-libsql'].map(
-  (name) => `test/${name}.test.ts`,
-)
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Of what runs in the test processes; servers, which are processes of their own, add nothing to it.
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
     projects: [
       {
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/edge/**', ...OF_THE_EDGE],
-          globalSetup: ['test/server/node-build.ts'],
+          exclude: [...files('node', 'http', 'workerd', 'cloudflare'), ...SLOW],
+          globalSetup: ['test/support/template-database.ts'],
+          // Suites without processes leave nothing behind: a worker loads the sources once for all of them.
+          isolate: false,
+          maxWorkers: availableParallelism(),
           ...SHARED,
         },
       },
@@ -111,30 +66,24 @@ export default defineConfig({
             },
           })),
         ],
-        // Suites that know no home take the edge's parts.
+        // Suites that name no runtime take workerd's parts.
         resolve: {
-          alias: ['home', 'fetch-origin'].map((name) => ({
-            find: new RegExp(`^(?:.*/engine|\\.)/${name}\\.ts$`),
-            replacement: resolve(`test/edge/${name}.ts`),
+          alias: ['platform', 'fetch-origin'].map((name) => ({
+            find: new RegExp(`^(?:.*/support|\\.)/${name}\\.ts$`),
+            replacement: resolve(`test/support/workerd/${name}.ts`),
           })),
         },
         test: {
           name: 'workerd',
-          include: ['test/edge/**/*.test.ts', ...BOTH],
-          globalSetup: ['test/edge/servers.ts'],
-          ...SHARED,
+          include: files('runtime', 'runtime.slow', 'workerd'),
+          globalSetup: ['test/support/workerd/servers.ts'],
+          ...WAITING,
         },
       },
-      {
-        // Suites run on Node and talk to a server that is the built Worker, a workerd of its own a file.
-        test: {
-          name: 'edge',
-          include: [...SERVED, ...OF_THE_EDGE],
-          globalSetup: ['test/server/edge-build.ts'],
-          env: { MILLRACE_TEST_HOME: 'edge' },
-          ...SHARED,
-        },
-      },
+      { test: { name: 'server-node', include: files('node', 'http'), ...SERVER_NODE, ...WAITING } },
+      { test: { name: 'server-cloudflare', include: files('http', 'cloudflare'), ...SERVER_CLOUDFLARE, ...WAITING } },
+      { test: { name: 'slow-node', include: SLOW, ...SERVER_NODE, ...LOADING } },
+      { test: { name: 'slow-cloudflare', include: files('http.slow'), ...SERVER_CLOUDFLARE, ...LOADING } },
     ],
   },
 })

@@ -7,10 +7,10 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ExportResult, TaskAccepted, TaskStatus } from '../src/features/cards/schemas.ts'
-import { type SeededCard, seedCards } from '../test/cards/seed.ts'
-import { edgeDatabaseFile, freshFolder } from '../test/server/harness.ts'
-import type { IsolateUse } from '../test/server/isolate-memory.ts'
-import { buildWatchedEdge, openWatchedEdge, type WatchedEdge } from '../test/server/watched-edge.ts'
+import { type SeededCard, seedCards } from '../test/features/cards/seed.ts'
+import type { IsolateUse } from '../test/support/cloudflare/isolate-memory.ts'
+import { buildWatchedWorker, openWatchedWorker, type WatchedWorker } from '../test/support/cloudflare/watched-worker.ts'
+import { d1DatabaseFile, freshFolder } from '../test/support/server.ts'
 import { expectedHash } from './parts/cards-expected.ts'
 import { card, check } from './parts/cards-server.ts'
 import { shown } from './parts/report.ts'
@@ -42,7 +42,7 @@ export async function run(): Promise<string> {
   const folder = await freshFolder()
   try {
     const build = join(folder, 'worker')
-    await buildWatchedEdge(build)
+    await buildWatchedWorker(build)
     return report(
       await exportRows({ build, dataDir: join(folder, 'data') }),
       await inlineRow({ build, dataDir: join(folder, 'inline') }),
@@ -79,14 +79,18 @@ async function exportRows(place: Place): Promise<string[]> {
 
 /** @returns the file of its database */
 async function prepared({ build, dataDir }: Place): Promise<string> {
-  await (await openWatchedEdge(build, dataDir)).close()
-  return edgeDatabaseFile(dataDir)
+  await (await openWatchedWorker(build, dataDir)).close()
+  return d1DatabaseFile(dataDir)
 }
 
 /** Measures the most memory a fresh isolate used without forced collection, doing the work so many `times`; and what one held after doing it once. */
-async function measured(place: Place, work: (edge: WatchedEdge) => Promise<void>, times: number): Promise<IsolateUse> {
+async function measured(
+  place: Place,
+  work: (edge: WatchedWorker) => Promise<void>,
+  times: number,
+): Promise<IsolateUse> {
   const inIsolate = async (count: number, collectEveryMs: number | null) => {
-    const edge = await openWatchedEdge(place.build, place.dataDir)
+    const edge = await openWatchedWorker(place.build, place.dataDir)
     const all = async () => {
       for (let done = 0; done < count; done++) await work(edge)
     }
@@ -106,7 +110,7 @@ const long = (number: number): SeededCard => ({
   body: `${number}`.padEnd(INLINE.bytesACard, ' so it says'),
 })
 
-async function exported({ url }: WatchedEdge, format: Format): Promise<{ result: ExportResult; taskId: string }> {
+async function exported({ url }: WatchedWorker, format: Format): Promise<{ result: ExportResult; taskId: string }> {
   const asked = await fetch(`${url}/bulk/export`, {
     method: 'POST',
     body: JSON.stringify({ format, include_metadata: false }),
@@ -122,7 +126,7 @@ async function exported({ url }: WatchedEdge, format: Format): Promise<{ result:
 }
 
 /** Exports and downloads. */
-async function exportFile(edge: WatchedEdge, format: Format, count: number): Promise<void> {
+async function exportFile(edge: WatchedWorker, format: Format, count: number): Promise<void> {
   const { result } = await exported(edge, format)
   const hash = createHash('sha256')
   const file = await fetch(new URL(result.download_url, edge.url))
@@ -135,7 +139,7 @@ const PAGES = 'https://mill.test/cards/'
 
 async function inlineRow(place: Place): Promise<string> {
   const file = await prepared(place)
-  const inline = (count: number) => async (edge: WatchedEdge) => {
+  const inline = (count: number) => async (edge: WatchedWorker) => {
     const { result } = await exported(edge, 'json')
     check('cards exported', result.cards_exported, count)
     const text = result.export_data ?? ''
@@ -153,7 +157,7 @@ function row(what: string, few: number, many: number): string {
 }
 
 function report(rows: readonly string[], inline: string): string {
-  return `### At the edge
+  return `### On Cloudflare
 
 Peak memory of the Worker's isolate alone, in MB, from the request until the file is downloaded: V8's heap, what the runtime's objects take beside it, and their buffers, as workerd's
 inspector counts them at every turn of the event loop; D1 and R2, which the same process plays, are not in it. V8 was told that a heap may have ${MAX_MB} MB, as on the platform. Held is what a

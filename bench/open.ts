@@ -1,6 +1,7 @@
 /** Items too many for one body: sent to an open batch in slices, through a real server whose memory is watched. */
-import { startServer } from '../test/server/harness.ts'
-import { type Passed, passThrough } from '../test/server/slices.ts'
+
+import { type Passed, passThrough } from '../test/features/batches/slices.ts'
+import { startServer } from '../test/support/server.ts'
 import { shown } from './parts/report.ts'
 
 const SIZES = [100_000, 1_000_000]

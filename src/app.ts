@@ -17,6 +17,9 @@ import { errorHandler, notFoundHandler } from './http/response/errors.ts'
 import { rateLimits } from './rate-classes.ts'
 import { surfaces } from './surfaces.ts'
 
+/** Time for which browsers may cache a preflight, in seconds; Chromium caps it at this. */
+const PREFLIGHT_SECONDS = 7_200
+
 /**
  * Makes the app of what an entry chose.
  * @param only the one request it is for, so that only what can answer this is loaded; absent: it serves any
@@ -34,7 +37,7 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
     c.set('reservedIds', surfaces.reservedIds)
     await next()
   })
-  app.use(logRequests(deps.log, deps.clock, surfaces))
+  app.use(logRequests(deps.log, deps.meter, surfaces))
   app.use(applyHeadersEarly(secureHeaders()))
   const methods = methodsOf(app)
   app.use(answerOptions(methods))
@@ -43,6 +46,7 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
       cors({
         origin: (origin) => (isAllowedOrigin(deps.auth, origin) ? origin : null),
         allowMethods: (_, c) => [...(methods(c.req.path) ?? [])],
+        maxAge: PREFLIGHT_SECONDS,
         exposeHeaders: [
           'X-Request-Id',
           'X-RateLimit-Limit',
@@ -53,6 +57,7 @@ export async function createApp(deps: AppDeps, only?: Request): Promise<Hono<Env
           'Retry-After',
           'ETag',
           'Content-Disposition',
+          'Content-Range',
           'Location',
         ],
       }),

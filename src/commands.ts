@@ -2,14 +2,14 @@
 import { ConfigError } from './config.ts'
 import { createKey, type KeyFacts, listKeys, type NewKey, revokeKey, rotateKey } from './http/auth/keys.ts'
 import type { Clock, Database } from './ports.ts'
-import { isScope, SCOPES, type Scope } from './scopes.ts'
+import { isScope, SCOPES, type Scope, WORK_SCOPES } from './scopes.ts'
 
 const usage = (called: string) => `Usage:
   ${called} create OWNER [NAME] [--scopes SCOPE,SCOPE] [--days N]   makes a key; it is shown once
   ${called} list
   ${called} rotate ID [--grace HOURS]   makes another in its place; the old one works for so many hours more
   ${called} revoke ID
-Scopes: ${SCOPES.join(', ')}. Without --scopes a key may do everything (*).`
+Scopes: ${[...SCOPES, ...WORK_SCOPES].join(', ')}. Without --scopes a key may do everything (*).`
 
 const HOUR_MS = 60 * 60 * 1_000
 const DAY_MS = 24 * HOUR_MS

@@ -1,8 +1,8 @@
 /** CPU-heavy work of the operations, loaded when first asked for; on Node in processes of their own. */
-import type { ComputeTasks } from './ports.ts'
+import type { ComputeTasks, TaskFiles } from './ports.ts'
 
-/** Every task by the name that operations call it by. */
-export const computeTasks: ComputeTasks = {
+/** Makes every task, by the name that operations call it by. */
+export const createComputeTasks = (files: TaskFiles): ComputeTasks => ({
   'heat-sheet.parse': async () => {
     const [{ default: task }, { preloadPdf }] = await Promise.all([
       import('./features/heat-sheets/parse-task.ts'),
@@ -12,4 +12,8 @@ export const computeTasks: ComputeTasks = {
     return task
   },
   'heat-sheet.parse-pages': async () => (await import('./features/heat-sheets/parse-pages-task.ts')).default,
-}
+  'cards.read-workbook': async () => (await import('./features/cards/import/workbook-task.ts')).default,
+  'rag.read': async () => (await import('./features/rag/read-task.ts')).default,
+  'rag.chunk': async () => (await import('./features/rag/embed/tasks.ts')).chunkTask(files),
+  'rag.embed': async () => (await import('./features/rag/embed/tasks.ts')).embedTask(files),
+})

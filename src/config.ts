@@ -1,4 +1,4 @@
-/** Configuration: read and checked in one place. A wrong value stops the start with a sentence. */
+/** Reads and checks the configuration. A wrong value stops the start with a sentence that names it. */
 import ipaddr from 'ipaddr.js'
 import * as z from 'zod'
 import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './rate-classes.ts'
@@ -69,6 +69,7 @@ const CONNECTIONS = 'a whole number from 1'
 const KEEP_ALIVE = 'a number of seconds from 1 to 3600'
 const QUERIES = 'a whole number from 50 to 1000'
 const LEEWAY = 'a whole number of seconds from 0 to 600'
+const FORM_BYTES = 'a whole number of bytes from 1, such as 1073741824'
 const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
@@ -102,6 +103,11 @@ const Variables = z.object({
     .min(1, CPU_SECONDS)
     .max(3600, CPU_SECONDS)
     .default(60),
+  MAX_UPLOAD_BYTES: z.coerce
+    .number(FORM_BYTES)
+    .int(FORM_BYTES)
+    .min(1, FORM_BYTES)
+    .default(1024 * 1024 * 1024),
   MAX_BYTES_PER_OWNER: z.coerce.number(BYTES).int(BYTES).min(0, BYTES).optional(),
   MILLRACE_AUTH: z.enum(['open', 'keys'], 'open or keys').optional(),
   // Limited to characters that an `Authorization` header can carry.
@@ -110,6 +116,7 @@ const Variables = z.object({
     .regex(/^[\x21-\x7e]{8,}$/, 'at least 8 characters, of ASCII and without blanks')
     .optional(),
   MILLRACE_ALLOW_PRIVATE_URLS: flag.default(false),
+  ALLOW_CLEANUP: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
   JWT_SECRET: z.string().min(32, 'at least 32 characters').optional(),
   JWKS_URL: z
@@ -120,12 +127,22 @@ const Variables = z.object({
   JWT_AUDIENCE: z.string().optional(),
   JWT_LEEWAY_SECONDS: z.coerce.number(LEEWAY).int(LEEWAY).min(0, LEEWAY).max(600, LEEWAY).default(60),
   RATE_LIMITS: limits.default([]),
+  OPERATIONS: z.string().optional(),
   TRUST_PROXY: proxies.default(0),
   CHUNK_PREFIXES: prefixes.default([]),
   CHUNKS_UPSTREAM_URL: z
     .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
     .refine(hasNoUser, NO_USER)
     .optional(),
+  TRANSCRIBE_BASE_URL: z
+    .url({ protocol: /^https?$/, error: 'an address such as https://api.openai.com/v1' })
+    .refine(hasNoUser, NO_USER)
+    .optional(),
+  TRANSCRIBE_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'a key of ASCII characters without blanks')
+    .optional(),
+  TRANSCRIBE_MODEL: z.string().min(1).default('whisper-1'),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   MAX_CONNECTIONS: z.coerce.number(CONNECTIONS).int(CONNECTIONS).min(1, CONNECTIONS).optional(),
@@ -169,23 +186,27 @@ export interface Config {
   /** Null for a file in the data folder. */
   readonly databaseUrl: string | null
   readonly databaseAuthToken: string | null
-  /** At the edge, queries that one invocation may make. */
+  /** On Cloudflare, queries that one invocation may make. */
   readonly d1Queries: number
-  /** Jobs run at once, whoever owns them. */
+  /** Jobs that run at once, over all owners. */
   readonly concurrency: number
-  /** Jobs run beyond that, for owners who run little while others' long jobs hold all places. */
+  /** Jobs that run beyond `concurrency`, for owners with few running jobs while long jobs of other owners occupy all slots. */
   readonly concurrencyReserve: number
   /** DNS servers that resolve host names in callers' URLs; empty for those that the system uses. */
   readonly dnsServers: readonly string[]
-  /** Downloads and deliveries that an owner has under way at once. */
+  /** Downloads and deliveries of an owner in flight at once. */
   readonly maxFetchesPerOwner: number
   /** CPU time that one document may take. */
   readonly maxDocumentCpuSeconds: number
-  /** Bytes that are kept for an owner; 0 for no quota. */
+  /** Bytes that one form of documents may have. */
+  readonly maxUploadBytes: number
+  /** Bytes stored for an owner; 0 for no quota. */
   readonly maxBytesPerOwner: number
   readonly auth: 'open' | 'keys'
   readonly apiKey: string | null
   readonly allowPrivateUrls: boolean
+  /** True where owners may remove their ended jobs early (`DELETE /api/public/bulk/cleanup`) under `keys` too. */
+  readonly allowCleanup: boolean
   readonly signingKey: string | null
   readonly jwtSecret: string | null
   /** URL of the keys (JWKS) that JWTs may be signed with. */
@@ -197,22 +218,26 @@ export interface Config {
   readonly jwtLeewaySeconds: number
   /** Requests per hour that an owner may make, by limited class. */
   readonly rateLimits: RateLimits
+  /** Operations for workers over HTTP, as JSON; null for none. */
+  readonly operations: string | null
   /** Number of proxies in front of the server, or their addresses. */
   readonly trustProxy: number | readonly string[]
   /** Prefixes of chunk ids beside the built-in ones, with the kind of source each stands for. */
   readonly chunkPrefixes: readonly (readonly [prefix: string, sourceType: string])[]
-  /** URL that chunks are fetched from; null for chunks kept by this server. */
+  /** URL that chunks are fetched from; null for chunks stored by this server. */
   readonly chunksUpstreamUrl: string | null
-  /** Streams and waiting requests held at once; more are refused. */
+  /** Service that recognises speech; null where there is none. */
+  readonly transcription: { readonly baseUrl: string; readonly apiKey: string | null; readonly model: string } | null
+  /** Open streams and long polls at once; more are refused. */
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
   readonly maxStreamsPerOwner: number
-  /** Connections held at once by a process on Node; more are answered 503. */
+  /** Open connections at once of a process on Node; more are answered 503. */
   readonly maxConnections: number
-  /** Time that a connection without a request is kept for the next one, in milliseconds. */
+  /** Time-out of an idle connection, in milliseconds. */
   readonly keepAliveMs: number
   readonly corsOrigins: readonly string[]
-  /** Days that ended batches are kept. */
+  /** Days for which ended batches are stored. */
   readonly retentionDays: number
   /** Bytes of free disk space below which the server warns; 0 for never. */
   readonly lowDiskBytes: number
@@ -221,7 +246,7 @@ export interface Config {
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
-const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN'])
+const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN', 'TRANSCRIBE_API_KEY'])
 
 /** Names the setting that makes the server reachable from other machines, and what to set instead; null where none does. */
 function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof Variables>): string | null {
@@ -233,10 +258,27 @@ function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof 
   return null
 }
 
+/** Service of a key that names none. */
+const OPENAI_URL = 'https://api.openai.com/v1'
+
+function transcriptionOf(v: z.infer<typeof Variables>): Config['transcription'] {
+  const { TRANSCRIBE_BASE_URL: baseUrl, TRANSCRIBE_API_KEY: apiKey = null, TRANSCRIBE_MODEL: model } = v
+  if (baseUrl === undefined && apiKey === null) return null
+  return { baseUrl: baseUrl ?? OPENAI_URL, apiKey, model }
+}
+
+/**
+ * Reads the path under which the world reaches this server, which a proxy takes off: `/millrace` of `https://x.org/millrace/`.
+ * @returns the empty text where it is the root, or nothing is known of it
+ */
+export function basePathOf(publicUrl: string | null | undefined): string {
+  return publicUrl === null || publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '')
+}
+
 /** Connections that are taken beside one for every stream, so that streams alone never fill a server. */
 const CONNECTIONS_BESIDE_STREAMS = 2_000
 
-/** Bytes kept for an owner where nobody says it: so that a stranger with a key does not fill the disk alone. Under `open` there is one owner, whose disk it is. */
+/** Default storage quota of an owner under `keys`, in bytes, so that no single key fills the disk. Under `open` the only owner has no quota. */
 const DEFAULT_BYTES_PER_OWNER = 10_000_000_000
 
 /** The ports that the printed clients of the five surfaces call. */
@@ -272,14 +314,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     databaseAuthToken: v.DATABASE_AUTH_TOKEN ?? null,
     d1Queries: v.D1_QUERIES,
     concurrency: v.CONCURRENCY,
-    concurrencyReserve: v.CONCURRENCY_RESERVE ?? Math.floor(v.CONCURRENCY / 2),
+    concurrencyReserve: v.CONCURRENCY_RESERVE ?? (v.CONCURRENCY > 1 ? v.CONCURRENCY : 0),
     dnsServers: v.DNS_SERVERS,
     maxFetchesPerOwner: v.MAX_FETCHES_PER_OWNER,
     maxDocumentCpuSeconds: v.MAX_DOCUMENT_CPU_SECONDS,
+    maxUploadBytes: v.MAX_UPLOAD_BYTES,
     maxBytesPerOwner: v.MAX_BYTES_PER_OWNER ?? (auth === 'keys' ? DEFAULT_BYTES_PER_OWNER : 0),
     auth,
     apiKey: v.MILLRACE_API_KEY ?? null,
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
+    allowCleanup: v.ALLOW_CLEANUP,
     signingKey: v.SIGNING_KEY ?? null,
     jwtSecret: v.JWT_SECRET ?? null,
     jwksUrl: v.JWKS_URL ?? null,
@@ -287,9 +331,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     jwtAudience: v.JWT_AUDIENCE ?? null,
     jwtLeewaySeconds: v.JWT_LEEWAY_SECONDS,
     rateLimits: rateLimits(v.RATE_LIMITS),
+    operations: v.OPERATIONS ?? null,
     trustProxy: v.TRUST_PROXY,
     chunkPrefixes: v.CHUNK_PREFIXES,
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
+    transcription: transcriptionOf(v),
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,

@@ -1,12 +1,12 @@
 /**
  * The one error class of Millrace and the table of its codes. Every floor may throw it; only `http/` decides how a
- * surface words it, and only the engine decides, by `transient`, whether a job is tried again.
+ * surface words it, and only the engine decides, by `transient`, whether a job is retried.
  */
 
 interface CodeFacts {
   /** HTTP status when the error answers a request. */
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503 | 507
-  /** An error that may pass by itself: a job that fails with it is tried again. */
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 426 | 429 | 500 | 503 | 507
+  /** A transient error: a job that fails with it is retried. */
   readonly transient?: true
 }
 
@@ -27,11 +27,15 @@ const CODES = {
   /** More than an owner may keep: see `engine/storage-quota.ts`. */
   QUOTA_EXCEEDED: { status: 413 },
   UNSUPPORTED_MEDIA_TYPE: { status: 415 },
+  /** A path that is a WebSocket's, asked for without one. */
+  UPGRADE_REQUIRED: { status: 426 },
   /** Read, but its fields are not what they should be; `details.issues` lists them. */
   UNPROCESSABLE: { status: 422 },
   // Errors in a document.
+  UNREADABLE_DOCUMENT: { status: 422 },
   INVALID_PDF: { status: 422 },
   NO_TEXT: { status: 422 },
+  UNREADABLE_TEXT: { status: 422 },
   NOT_A_HEAT_SHEET: { status: 422 },
   UNRECOGNIZED_LAYOUT: { status: 422 },
   // Errors of the world outside: other servers, the network, the storage.
@@ -46,6 +50,8 @@ const CODES = {
   CANCELLED: { status: 409 },
   DEADLINE_EXCEEDED: { status: 409 },
   WORKER_LOST: { status: 500 },
+  /** Thrown by a custom operation; retried unless the error says otherwise. */
+  OPERATION_FAILED: { status: 500, transient: true },
   UNKNOWN: { status: 500 },
 } as const satisfies Record<string, CodeFacts>
 
@@ -59,12 +65,19 @@ export class MillraceError extends Error {
   readonly code: ErrorCode
   /** More facts for the reader: the field that was wrong, seconds to wait. Safe to send to a client. */
   readonly details: Readonly<Record<string, unknown>> | undefined
+  readonly #transient: boolean
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+  /** @param options.transient overrides the default of its code */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown>; transient?: boolean } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'MillraceError'
     this.code = code
     this.details = options.details
+    this.#transient = options.transient ?? facts[code].transient === true
   }
 
   /** HTTP status this error answers with. */
@@ -72,9 +85,9 @@ export class MillraceError extends Error {
     return facts[this.code].status
   }
 
-  /** True where trying again later may succeed. */
+  /** True where a later retry may succeed. */
   get transient(): boolean {
-    return facts[this.code].transient === true
+    return this.#transient
   }
 }
 

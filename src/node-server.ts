@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from './app.ts'
-import type { Config } from './config.ts'
+import { basePathOf, type Config } from './config.ts'
 import { createNodeAssets } from './drivers/assets-node.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
@@ -16,34 +16,43 @@ import { createLazyFetcher } from './drivers/fetch-lazy.ts'
 import { COMPUTE_CODE, COMPUTE_TASKS } from './drivers/files-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
-import { isProcessAlive, processHost } from './drivers/process-node.ts'
+import { judgeProcess, processHost } from './drivers/process-node.ts'
+import { createOpenAiTranscriber } from './drivers/transcribe-openai.ts'
+import { observeTime } from './engine/database-time.ts'
 import { watchDisk } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
 import { StorageQuota } from './engine/storage-quota.ts'
 import { type RecoveryDeps, recoverOrphanedJobs } from './engine/worker/recover-orphaned-jobs.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { WORKER_TIMES } from './engine/worker/worker-options.ts'
+import { watchSchedules } from './features/schedules/timer.ts'
+import { configuredOperations } from './features/workers/configured.ts'
 import type { Redactor } from './formats/redact.ts'
+import { hasKeyInForce } from './http/auth/keys.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
 import type { AppDeps } from './http/context.ts'
 import { Hub } from './live/hub.ts'
-import { operations } from './operations.ts'
-import type { Clock } from './ports.ts'
+import type { Operation } from './operation.ts'
+import { createOperations } from './operations.ts'
+import type { Clock, Database, Fetcher } from './ports.ts'
+import { createRunner } from './scheduler.ts'
 import { appSettings } from './settings.ts'
 
 const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
-/** Resident memory a process that reads documents may use: room for the largest upload, held twice while pdf.js opens it. */
+/** Resident memory a process that reads documents may use: room for two copies of the largest upload, as pdf.js needs while it opens one. */
 const COMPUTE_MEMORY_MB = 512
 /** Time that a trace collector has to take the last traces when the server is asked to stop, in milliseconds. */
 const TRACES_MS = 2_000
 
 /** A server that works. */
 export interface RunningServer {
+  /** Parts that its routes are made of. */
+  readonly deps: AppDeps
   readonly fetch: (request: Request, binding: unknown) => Response | Promise<Response>
   /**
-   * Ends streams, hands back what runs for longer than `ms`, and closes the database.
-   * @param drained resolves when no request is under way any more
+   * Ends streams, releases jobs that still run after `ms`, and closes the database.
+   * @param drained resolves when no request is in flight any more
    */
   stop(ms: number, drained: Promise<unknown>): Promise<void>
 }
@@ -51,7 +60,7 @@ export interface RunningServer {
 /** Takes back jobs of processes that were killed, without keeping the start waiting. @returns a function that ends it */
 function recoverInBackground(deps: RecoveryDeps, identity: { id: string; host: string }): () => Promise<void> {
   const ending = new AbortController()
-  const options = { ...identity, isAlive: isProcessAlive, signal: ending.signal }
+  const options = { ...identity, judge: judgeProcess, signal: ending.signal }
   const recovered = recoverOrphanedJobs(deps, options).catch((error: unknown) =>
     deps.log.error({ err: error }, 'taking back jobs of processes that are gone failed; their leases will run out'),
   )
@@ -71,20 +80,44 @@ const openCompute = (config: Config) =>
     cpuSeconds: config.maxDocumentCpuSeconds,
   })
 
-/** Dependencies that the HTTP listener gives the server. */
-export interface ServerDeps extends Required<Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'abortResponse'>> {
-  /** Learns the secrets that the database holds. */
-  readonly secrets: Redactor
+/** Logs how to make the first key where no key is in force, so that no caller could be authenticated. */
+async function warnOfNoKeys(config: Config, deps: Parameters<typeof hasKeyInForce>[0], log: ServerDeps['log']) {
+  const { auth, apiKey, jwtSecret, jwksUrl } = config
+  if (auth === 'open' || apiKey !== null || jwtSecret !== null || jwksUrl !== null) return
+  if (await hasKeyInForce(deps)) return
+  log.warn(
+    { event: 'keys.none', host: config.host },
+    'no key exists yet, so nobody can call this server: "npm run keys create OWNER" makes one',
+  )
 }
 
-/** Opens the database, takes over what processes that are gone held, and starts the worker. */
-export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
-  const { log, secrets, connections, openSink, abortResponse } = deps
-  const { db, close } = await openDatabase(config, nameBadText(log))
-  await warnOfSharedFiles(config, log)
-  const disk = openDisk(config)
-  const blobs = createFsBlobStore(join(config.dataDir, 'blobs'))
-  const fetcher = createLazyFetcher(async () => {
+/** Dependencies that the HTTP entry provides to the server. */
+export interface ServerDeps
+  extends Pick<AppDeps, 'log' | 'connections' | 'openSink' | 'openSocket' | 'abortResponse' | 'readProcess'> {
+  /** Learns the secrets that the database holds. */
+  readonly secrets: Redactor
+  /** Operations beside those that are built in. */
+  readonly operations?: readonly Operation[]
+}
+
+/** Opens the ports of a server on one machine, beside Compute and the log. */
+function openPorts(config: Config, db: Database) {
+  return {
+    db,
+    clock,
+    blobs: createFsBlobStore(join(config.dataDir, 'blobs')),
+    fetcher: openFetcher(config),
+    transcriber: config.transcription && createOpenAiTranscriber(config.transcription),
+    meter: new Meter(),
+    quota: new StorageQuota(db, config.maxBytesPerOwner),
+    dispatcher: createLocalDispatcher(),
+    notifier: createMemoryNotifier(),
+  }
+}
+
+/** Opens the guarded Fetcher, whose code is loaded at its first request. */
+function openFetcher(config: Config): Fetcher {
+  return createLazyFetcher(async () => {
     const { createNodeFetcher } = await import('./drivers/fetch-node.ts')
     return createNodeFetcher({
       allowPrivate: config.allowPrivateUrls,
@@ -92,61 +125,73 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
       perOwner: config.maxFetchesPerOwner,
     })
   })
-  // Loaded only where it is asked for.
+}
+
+/** Options of the worker that the operator configures. */
+const configuredWorker = (config: Config) => ({
+  concurrency: config.concurrency,
+  reserve: config.concurrencyReserve,
+  keepMs: config.retentionDays * DAY_MS,
+})
+
+/** Opens the database, recovers jobs leased by processes that have ended, and starts the worker. */
+export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
+  const { log, secrets, operations: own = [], ...http } = deps
+  const { db, close } = await openDatabase(config, nameBadText(log))
+  await warnOfSharedFiles(config, log)
+  const disk = openDisk(config)
+  // Loaded only where tracing is configured.
   const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
   const compute = openCompute(config)
-  const ports = {
-    db,
-    clock,
-    blobs,
-    fetcher,
-    compute,
-    log,
-    meter: new Meter(),
-    quota: new StorageQuota(db, config.maxBytesPerOwner),
-    dispatcher: createLocalDispatcher(),
-    notifier: createMemoryNotifier(),
-  }
+  const ports = { ...openPorts(config, db), compute, log }
+  const basePath = basePathOf(config.publicUrl)
+  const signingKey = config.signingKey ?? (await loadSigningKey(db))
+  secrets.add(signingKey)
+  const operations = createOperations(basePath, [...own, ...configuredOperations(config.operations)], {
+    signingKey: () => Promise.resolve(signingKey),
+    publicUrl: config.publicUrl,
+  })
   const identity = { id: randomUUID(), host: processHost(), pid: process.pid }
   const worker = new Worker(
     { ...ports, operations, ...(tracing === null ? {} : { onAttempt: tracing.onAttempt }) },
-    {
-      ...identity,
-      ...WORKER_TIMES,
-      concurrency: config.concurrency,
-      reserve: config.concurrencyReserve,
-      keepMs: config.retentionDays * DAY_MS,
-    },
+    { ...identity, ...WORKER_TIMES, ...configuredWorker(config) },
   )
   const hub = new Hub(
-    { ...ports, operations },
+    { ...ports, operations, basePath },
     { maxStreams: config.maxStreams, maxPerOwner: config.maxStreamsPerOwner },
   )
-  const signingKey = config.signingKey ?? (await loadSigningKey(db))
-  secrets.add(signingKey)
-  const app = await createApp({
+  const stopping = new AbortController()
+  const appDeps: AppDeps = {
     ...ports,
-    connections,
+    ...http,
     operations,
     hub,
-    openSink,
-    abortResponse,
     ...(tracing === null ? {} : { traceRequests: tracing.requests }),
     assets: createNodeAssets(),
     peerAddress: nodePeerAddress,
     disk,
+    stopping: stopping.signal,
     limits: { perHour: config.rateLimits, blocks: true },
-    ...appSettings(config, { db, clock, signingKey }),
-  })
+    ...appSettings(config, { db, clock, compute, signingKey }),
+  }
+  const app = await createApp(appDeps)
+  // Before anything is made by a clock that jumped while the server was off: the sweep that looks next comes a minute later.
+  await observeTime(ports, config.retentionDays * DAY_MS)
+  await warnOfNoKeys(config, { db, clock }, log)
   await worker.start()
   const endRecovery = recoverInBackground(ports, identity)
+  const stopSchedules = watchSchedules(
+    createRunner({ ...ports, operations }, { perHour: config.rateLimits, blocks: true }),
+  )
   const stopWatching = watchDisk(disk, config.lowDiskBytes, log)
   return {
+    deps: appDeps,
     fetch: (request, binding) => app.fetch(request, binding),
     async stop(ms, drained) {
       stopWatching()
       hub.close()
-      await Promise.all([worker.stop(ms), drained, endRecovery()])
+      stopping.abort()
+      await Promise.all([worker.stop(ms), drained, endRecovery(), stopSchedules()])
       await compute.close()
       await tracing?.close(TRACES_MS)
       close()

@@ -3,7 +3,7 @@
  * open, `/healthz` is answered and every other request waits.
  */
 import { randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { Hono } from 'hono'
 import { requestId } from 'hono/request-id'
@@ -15,7 +15,9 @@ import { prepareDataFolder } from './drivers/data-folder.ts'
 import { IS_BUILT } from './drivers/files-node.ts'
 import { listen } from './drivers/listen-node.ts'
 import { createPinoLog } from './drivers/log-pino.ts'
+import { watchProcess } from './drivers/process-node.ts'
 import { abortNodeResponse, openNodeSink } from './drivers/sink-node.ts'
+import { openNodeSocket } from './drivers/socket-node.ts'
 import { mapStackTraces } from './drivers/source-maps-node.ts'
 import type { MillraceError } from './errors.ts'
 import { livenessRoutes } from './features/server/liveness-routes.ts'
@@ -27,7 +29,7 @@ import type { RunningServer, ServerDeps } from './node-server.ts'
 import type { Log } from './ports.ts'
 import { surfaces } from './surfaces.ts'
 
-/** Time that running jobs have to end by themselves when the server is asked to stop, in milliseconds. */
+/** Time that running jobs have to end by themselves during a graceful shutdown, in milliseconds. */
 const GRACE_MS = 5_000
 /** Time that stopping may take in all, in milliseconds. Less than the ten seconds after which supervisors commonly kill a process. */
 const STOP_MS = 9_000
@@ -52,12 +54,25 @@ async function start(config: Config): Promise<void> {
   }, log)
   // First, so that a start that fails at a port has claimed nothing.
   const body = (error: MillraceError, path?: string) => refusal(log, error, path)
+  const isSocket = (path: string) => surfaces.isSocket(path)
   const asked = Promise.withResolvers<void>()
-  listening = await listen({ ...config, connections, fetch: answerFrom(opening.promise, asked.resolve), body })
+  listening = await listen({
+    ...config,
+    connections,
+    fetch: answerFrom(opening.promise, asked.resolve),
+    body,
+    isSocket,
+  })
   await Promise.race([asked.promise, sleep(FIRST_REQUEST_MS)])
-  // The sink is loaded by now: its module makes a Response, which must not be of the kind that @hono/node-server puts in place of Node's.
+  // The sink is loaded by now: its module makes a Response, which must not be of the class by which @hono/node-server replaces Node's.
   opening.resolve(
-    await openInParts(config, { log, secrets, connections, openSink: openNodeSink, abortResponse: abortNodeResponse }),
+    await openInParts(config, {
+      ...{ log, secrets, connections },
+      openSink: openNodeSink,
+      openSocket: openNodeSocket,
+      abortResponse: abortNodeResponse,
+      readProcess: watchProcess(),
+    }),
   )
   await opening.promise
 }
@@ -71,7 +86,7 @@ async function openInParts(config: Config, deps: ServerDeps): Promise<RunningSer
     () => import('./node-server.ts'),
   ]
   for (const load of parts) {
-    await nextTurn()
+    await yieldToEventLoop()
     await load()
   }
   const { openServer } = await import('./node-server.ts')
@@ -98,7 +113,7 @@ function answerFrom(opening: Promise<RunningServer>, onAsked: () => void): Runni
   }
 }
 
-/** Tells a monitor's question by its path; what a browser asks from elsewhere is for the server to judge. */
+/** Recognizes a liveness probe by its path. Cross-origin requests of browsers are left to the server to check. */
 function asksForLife(request: Request): boolean {
   return request.method === 'GET' && new URL(request.url).pathname === '/healthz' && !request.headers.has('Origin')
 }
@@ -155,8 +170,8 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
 
 if (IS_BUILT) mapStackTraces()
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const told =
+  const shown =
     error instanceof ConfigError ? error.message : inspect(error instanceof Error ? describeError(error) : error)
-  console.error(new Redactor().text(told))
+  console.error(new Redactor().text(shown))
   process.exit(1)
 })

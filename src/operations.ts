@@ -5,14 +5,53 @@ import { exportCards } from './features/cards/operations/export.ts'
 import { importCards } from './features/cards/operations/import.ts'
 import { echo } from './features/echo/operation.ts'
 import { heatSheet } from './features/heat-sheets/operation.ts'
+import { type HttpServices, httpCalls } from './features/http-calls/operation.ts'
+import { exportEmbeddings } from './features/rag/operations/export.ts'
+import { processDocuments } from './features/rag/operations/process.ts'
 import { resourceWrite } from './features/resources/operation.ts'
 import { webhook } from './features/webhooks/operation.ts'
-import type { Operation, Operations } from './ports.ts'
+import type { Operation, Operations } from './operation.ts'
+import { WEBHOOK_OPERATION } from './schema/webhooks.ts'
 
 const byName = (all: readonly Operation[]): Operations =>
   Object.fromEntries(all.map((operation) => [operation.name, operation]))
 
-const told: Operations = byName([echo, heatSheet, resourceWrite, importCards, exportCards, deleteCards, restoreCards])
+const builtIn: readonly Operation[] = [
+  echo,
+  heatSheet,
+  resourceWrite,
+  importCards,
+  exportCards,
+  deleteCards,
+  restoreCards,
+  processDocuments,
+  exportEmbeddings,
+]
 
-/** Every registered operation by name. */
-export const operations: Operations = { ...told, ...byName([webhook(told)]) }
+const NO_SERVICES: HttpServices = {
+  signingKey: () => Promise.reject(new Error('These operations know no signing key.')),
+  publicUrl: null,
+}
+
+/**
+ * Makes every registered operation, by name.
+ * @param basePath path prefix of the addresses in webhook deliveries
+ * @param own operations beside those that are built in
+ * @param services parts of the server that calls of URLs need; default: none, so that calls with secrets fail
+ * @throws TypeError where two have the same name
+ */
+export function createOperations(
+  basePath = '',
+  own: readonly Operation[] = [],
+  services: HttpServices = NO_SERVICES,
+): Operations {
+  const all = [...builtIn, httpCalls(services), ...own]
+  const names = new Set([WEBHOOK_OPERATION])
+  for (const { name } of all) {
+    if (names.has(name))
+      throw new TypeError(`operations: there is already an operation "${name}". Name yours otherwise.`)
+    names.add(name)
+  }
+  const notifying = byName(all)
+  return { ...notifying, ...byName([webhook(notifying, { basePath })]) }
+}

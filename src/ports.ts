@@ -1,16 +1,16 @@
 /** Ports: interfaces through which the engine and the operations use the world, as types. Drivers implement them; nothing else may. */
 
-import type { SQL } from 'drizzle-orm'
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
-import type { MillraceError } from './errors.ts'
-import type { Scope } from './scopes.ts'
 
 /** Source of the current time, so that tests can set it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
 }
+
+/** Judgement of whether the process of an earlier worker still runs. */
+export type ProcessVerdict = 'alive' | 'gone' | 'unsure'
 
 /** Size and hashes of a stored blob, measured while it streamed in. */
 export interface BlobInfo {
@@ -22,7 +22,7 @@ export interface BlobInfo {
   readonly sha256: string
 }
 
-/** Bytes kept under a key. Keys are made per upload, of `[A-Za-z0-9._-]` segments joined by `/`, never from content. */
+/** Bytes stored under a key. Keys are made per upload, of `[A-Za-z0-9._-]` segments joined by `/`, never from content. */
 export interface BlobStore {
   /** Streams in; when it answers, the bytes are durable. A failed or aborted put leaves nothing under the key. */
   put(key: string, body: ReadableStream<Uint8Array> | Uint8Array): Promise<BlobInfo>
@@ -30,15 +30,15 @@ export interface BlobStore {
   get(key: string, range?: { offset: number; length?: number }): Promise<ReadableStream<Uint8Array> | null>
   /** Absent keys are no error. */
   delete(keys: readonly string[]): Promise<void>
-  /** Keys under a prefix with their age, for sweeping what no row names. */
+  /** Lists keys under a prefix with their age, for sweeping blobs without a row. */
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>
-  /** Removes what puts of processes that are gone left half-written, and gives how many; absent where the store does so by itself. */
+  /** Removes partial puts of processes that have ended. @returns how many; absent where the store does so by itself */
   sweep?(): Promise<number>
 }
 
-/** Scripts and styles of our own pages, by name. A home that serves them by itself needs none of this. */
+/** Scripts and styles of our own pages, by name. A runtime that serves them by itself needs none of this. */
 export interface Assets {
-  /** Reads a file; the same bytes each time where they are kept in memory. Null when there is no such file. */
+  /** Reads a file; the same array each time where it is cached in memory. Null when there is no such file. */
   read(name: string): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null>
 }
 
@@ -50,6 +50,8 @@ export interface Fetched {
   readonly contentType: string
   /** File name from Content-Disposition, else the last path segment, else null. Never a path. */
   readonly filename: string | null
+  /** Bytes that the server said the body has; null where it did not say, or packed it. */
+  readonly size: number | null
   readonly body: ReadableStream<Uint8Array>
 }
 
@@ -60,9 +62,56 @@ export interface Sent {
   readonly retryAfterSeconds: number | null
 }
 
+/** Methods that a guarded request may have. */
+export const REQUEST_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+export type RequestMethod = (typeof REQUEST_METHODS)[number]
+
+/** A guarded request. */
+export interface GuardedRequest {
+  readonly method: RequestMethod
+  /** By name. None that belongs to the connection, such as `Host`. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** None with GET and HEAD. */
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined
+  /** Headers, and whether the body, that no other origin is given at a redirect; `Authorization` and `Cookie` never are. */
+  readonly confidential?: { readonly headers?: readonly string[]; readonly body?: boolean }
+  /** Bounds the answer's body (decoded). */
+  readonly maxBytes: number
+  /** Bounds the whole exchange, in milliseconds. */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+  readonly owner?: string
+}
+
+/** Answer to a guarded request, whatever its status. */
+export interface GuardedAnswer {
+  /** The address that answered, after redirects. */
+  readonly url: string
+  readonly status: number
+  /** By name in lower case. Of a header that came several times, the first. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Seconds from Retry-After, never negative; null where it said nothing. */
+  readonly retryAfterSeconds: number | null
+  /** Without its content coding. */
+  readonly body: Uint8Array<ArrayBuffer>
+}
+
+/** Ways in which the network between us and a foreign server fails; `lost` where a runtime does not distinguish `refused` from `reset`. */
+export const NETWORK_FAULTS = [
+  'unknown name',
+  'name service',
+  'refused',
+  'certificate',
+  'reset',
+  'lost',
+  'garbled',
+  'unreachable',
+] as const
+export type NetworkFault = (typeof NETWORK_FAULTS)[number]
+
 /**
- * Fetches URLs that a caller named. Refuses private, link-local and metadata addresses in any spelling, at any redirect. An owner has only
- * so many requests under way at once, of both kinds together; what is beyond waits, and its `timeoutMs` begins when its turn comes.
+ * Fetches URLs that a caller named. Refuses private, link-local and metadata addresses in any spelling, at any redirect. The number of
+ * requests in flight is limited per owner, over all kinds; more wait for a slot, and their `timeoutMs` begins when they get one.
  */
 export interface Fetcher {
   /**
@@ -75,9 +124,9 @@ export interface Fetcher {
     options: { maxBytes: number; timeoutMs: number; signal?: AbortSignal; owner?: string },
   ): Promise<Fetched>
   /**
-   * POSTs `body` to `url` and hands back the answer's status, whatever it is. Redirects are not followed: they are an answer. What the
-   * answer says is read up to a bound and dropped. `timeoutMs` bounds the whole exchange.
-   * @throws MillraceError URL_NOT_ALLOWED, NETWORK_ERROR, TIMEOUT when there is no answer
+   * POSTs `body` to `url` and returns the answer's status, whatever it is. Redirects are not followed: they are an answer. The body of the
+   * answer is read up to a bound and dropped. `timeoutMs` bounds the whole exchange.
+   * @throws MillraceError URL_NOT_ALLOWED, NETWORK_ERROR (with a NetworkFault as `details.fault`), TIMEOUT when there is no answer
    */
   send(
     url: string,
@@ -89,23 +138,59 @@ export interface Fetcher {
       owner?: string
     },
   ): Promise<Sent>
+  /**
+   * Sends a request of any method and returns the answer, whatever its status. Redirects are followed: 307 and 308 keep method and body,
+   * 303 becomes a GET, as does a POST at 301 and 302; another origin is given no credential.
+   * @throws MillraceError INVALID_REQUEST naming a header that cannot be sent, URL_NOT_ALLOWED, TOO_LARGE, TIMEOUT, NETWORK_ERROR (with a
+   * NetworkFault as `details.fault`)
+   */
+  request(url: string, request: GuardedRequest): Promise<GuardedAnswer>
+}
+
+/** The words of a recording, and their language (BCP 47; null where unknown). Times are seconds from its beginning. */
+export interface Transcription {
+  readonly language: string | null
+  readonly segments: readonly { readonly start: number; readonly end: number; readonly text: string }[]
+}
+
+/** Recognises speech. */
+export interface Transcriber {
+  /** Bytes that a recording may have. */
+  readonly maxBytes: number
+  /**
+   * Transcribes a recording of any common format. Silence gives no segment.
+   * @throws MillraceError RATE_LIMIT and SERVICE_UNAVAILABLE (with `details.retryAfterSeconds` where the service said when), NETWORK_ERROR,
+   * TIMEOUT, TOO_LARGE, UNREADABLE_DOCUMENT; what `signal` was aborted with
+   */
+  transcribe(
+    recording: { readonly bytes: Uint8Array<ArrayBuffer>; readonly filename: string; readonly contentType: string },
+    options: { readonly signal: AbortSignal },
+  ): Promise<Transcription>
 }
 
 /** CPU-heavy functions by name. On Node they run in processes of their own, so that the event loop stays free. */
 export type ComputeTask = (input: unknown, ctx: { progress(value: unknown): void }) => Promise<unknown>
+
+/** Files beside their code that tasks of Compute need: weights of models, and WebAssembly. */
+export interface TaskFiles {
+  /** Reads a file whole. @throws Error when there is none of that name */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>
+  /** Compiles a WebAssembly module, or finds it compiled. @throws Error when there is none of that name */
+  wasm(name: string): Promise<WebAssembly.Module>
+}
 
 /** Loads each task's code when it is first asked for. */
 export type ComputeTasks = Readonly<Record<string, () => Promise<ComputeTask>>>
 
 /** Runs CPU-heavy tasks by name. Inputs and outputs are structured-cloned; ArrayBuffers in `transfer` are moved. */
 export interface Compute {
-  /** True where tasks run in the server's own memory: one that takes more than there is then ends the server, and nobody tells. */
+  /** True where tasks run in the server's own memory: one that runs out of memory then ends the server without an error. */
   readonly sharesServerMemory?: boolean
-  /** CPU time, in milliseconds, that all tasks about one document may take together. Whoever cuts a document into several tasks keeps count. */
+  /** CPU time, in milliseconds, that all tasks about one document may take together. Code that splits a document into several tasks keeps the sum. */
   readonly documentCpuMs: number
   /**
-   * Runs a task. `owner`: whose turn it takes. `maxCpuMs`: CPU time it may take, where that is less than `documentCpuMs`. `onCpuTime`: told
-   * once, before `run` settles, how much it took in milliseconds, failed or not; where tasks run in place, time that went by.
+   * Runs a task. `owner`: whose fair share it counts to. `maxCpuMs`: CPU time it may take, where that is less than `documentCpuMs`. `onCpuTime`:
+   * called once, before `run` settles, with the milliseconds it took, failed or not; elapsed time where tasks run in the server's own thread.
    * @throws MillraceError as the task threw it (code and message cross over), TOO_LARGE when the task took too much memory or time,
    * UNKNOWN when what it ran in died, SERVICE_UNAVAILABLE when that was none of its doing, CANCELLED when `signal` aborts (the task is
    * ended)
@@ -123,15 +208,14 @@ export interface Compute {
     },
   ): Promise<unknown>
   /**
-   * Does `work`, which loads what a task needs and runs it, when it is its turn: as many at once as tasks run at once, so that what waits
-   * holds nothing in memory. Owners take turns: what one of them waits for does not depend on how much another has waiting. Not to be called
-   * from inside itself.
-   * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before its turn
+   * Runs `work`, which loads the input of a task and runs it, once it gets a slot. There are as many slots as tasks run at once, so waiting
+   * work occupies no memory. Slots are fair between owners: the wait of one does not depend on how much another has queued. Not reentrant.
+   * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before it gets a slot
    */
   withSlot<T>(work: () => Promise<T>, options?: { signal?: AbortSignal; owner?: string }): Promise<T>
 }
 
-/** The disk or the database service that everything is kept on. */
+/** State of the disk or the database service that stores all data. */
 export interface Disk {
   /** Returns the space left for the server to write, and the space in all, in bytes. */
   space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
@@ -156,15 +240,32 @@ export type Database = Pick<
   batch<U extends Statement, T extends Readonly<[U, ...U[]]>>(statements: T): Promise<BatchResponse<T>>
 }
 
-/** Tells workers that there may be something to claim. Carries no job ids; a lost wake-up costs delay only. */
+/** Wakes workers when there may be something to claim. Carries no job ids; a lost wake-up costs delay only. */
 export interface Dispatcher {
   wake(): void
   /** Calls back at each wake-up until the returned function is called. */
   onWake(listener: () => void): () => void
 }
 
+/** Facts about a job, whatever its operation. Times are milliseconds since the epoch. */
+export interface JobFacts {
+  /** The caller's own id for its item; null for none. */
+  readonly itemId: string | null
+  /** Name of its file, or of its slice; null for none. */
+  readonly filename: string | null
+  /** Link that its document is behind, as the caller sent it; null for none. */
+  readonly url: string | null
+  /** Number of attempts, the running one included; 0 before the first. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  /** When its first attempt began; null before. */
+  readonly startedAt: number | null
+  /** When it ended; null before. */
+  readonly finishedAt: number | null
+}
+
 /** Progress of a running job. State, not history. */
-export interface Progress {
+export interface Progress extends Omit<JobFacts, 'finishedAt'> {
   readonly jobId: string
   readonly sequence: number
   /** 0–100. */
@@ -177,19 +278,25 @@ export interface Progress {
 /** Notice about a batch that a process sends to the others. */
 export type Notice =
   /**
-   * Its log now reaches `seq`; 0 tells that the batch is gone. Where somebody has read the log for all who follow, `page` is what was
-   * read, as plain JSON.
+   * Its log now reaches `seq`; 0 means that the batch was deleted. Where the publisher has read the log for all followers, `page` is that
+   * page, as plain JSON.
    */
   | { readonly seq: number; readonly page?: unknown }
   /** Some of its jobs moved on. */
   | { readonly progress: readonly Progress[] }
 
-/** Spreads notices. They may be lost, doubled or out of order; whoever follows reads the log. */
+/** Publishes notices. They may be lost, duplicated or reordered; followers read the log. */
 export interface Notifier {
   publish(batchId: string, notice: Notice): void
   /** Calls back for each notice about the batch until the returned function is called. */
   subscribe(batchId: string, listener: (notice: Notice) => void): () => void
 }
+
+/**
+ * Why a stream ends. `finished`: nothing comes after it. `restart`: it continues on another server, or later here. `full`: the server has no capacity for it now.
+ * `unknown`: there is nothing to follow. `revoked`: its credential is no longer valid. Transports without a word for it just end.
+ */
+export type EndReason = 'finished' | 'restart' | 'full' | 'unknown' | 'revoked'
 
 /** Destination of the bytes of a live stream. One per connection. */
 export interface Sink {
@@ -198,130 +305,12 @@ export interface Sink {
   onDrain(listener: () => void): void
   /** Called once, when the client went away or the stream ended. */
   onClose(listener: () => void): void
-  /** Ends the stream cleanly. */
-  end(): void
-}
-
-/** A job as its operation plans it. */
-export interface JobPlan {
-  /** JSON, the operation's own shape. */
-  readonly input: unknown
-  /** Name that people know it by: a file's name, a URL. */
-  readonly label?: string
-}
-
-/** A batch as its operation plans it. */
-export interface BatchPlan {
-  /** JSON that every job may need, the operation's own shape. */
-  readonly input: unknown
-  /** Fields that `batch_started` and status answers carry beside the common ones. */
-  readonly facts: Readonly<Record<string, unknown>>
-  readonly jobs: readonly JobPlan[]
-}
-
-/** A claimed job, as its operation sees it. */
-export interface Attempt {
-  readonly jobId: string
-  readonly batchId: string
-  readonly owner: string
-  /** Place in its batch, from 1. */
-  readonly sequence: number
-  /** 1 for the first try. */
-  readonly attempt: number
-  readonly input: unknown
-  readonly batchInput: unknown
-  /** State that an earlier run of this job kept; null for none. */
-  readonly checkpoint: unknown
-}
-
-/** Ports and services that a running job may use. */
-export interface RunContext {
-  /** Aborts when the lease is lost, the time limit is over, the batch was cancelled or the process stops. */
-  readonly signal: AbortSignal
-  /** Latest value counts; sent on at most some ten times a second. */
-  progress(percent: number, message: string, stage?: string): void
-  /** Keeps JSON from which the next run of this job starts, should this one not end. Durable when it resolves. */
-  checkpoint(state: unknown): Promise<void>
   /**
-   * Returns true once this run has used up the budget of its runtime for one run (queries, time): it should keep a checkpoint and end with
-   * `continue`. Called after each stretch of work that made progress. Never true where nothing is bounded.
+   * Ends the stream cleanly.
+   * @default `restart`
    */
-  spent(): boolean
-  /** Lets everything else of the process have its turn: for long work that awaits nothing. */
-  yield(): Promise<void>
-  readonly clock: Clock
-  readonly db: Database
-  readonly blobs: BlobStore
-  readonly fetcher: Fetcher
-  readonly compute: Compute
+  end(reason?: EndReason): void
 }
-
-/** Result that a finished run hands back; written in one commit with its counters and its event. */
-export interface RunResult {
-  /** JSON, kept with the job. At most 1 MB; larger things are artifacts. */
-  readonly result: unknown
-  /** The few fields that `job_completed` and lists carry. */
-  readonly summary: Readonly<Record<string, unknown>>
-  /** Numbers summed over the batch. */
-  readonly tallies: Readonly<Record<string, number>>
-  /** Rows of its own, part of the same commit. `held` is true only while the lease is: every statement must be guarded by it. */
-  readonly writes?: (held: SQL<boolean>) => readonly Statement[]
-}
-
-/** A completed job, for merging. */
-export interface CompletedJob {
-  readonly jobId: string
-  readonly sequence: number
-  readonly label: string | null
-  readonly result: unknown
-  readonly summary: Readonly<Record<string, unknown>>
-}
-
-/** A kind of work. Everything that makes Millrace useful for one field is an operation; the rest does not know it. */
-export interface Operation {
-  /** `heat-sheet`, `cards.import`. */
-  readonly name: string
-  /** Concurrency limit: number of a batch's jobs that may be ready or running at once; null for no limit. */
-  readonly concurrency: number | null
-  readonly maxAttempts: number
-  /** Milliseconds to wait after so many tries, the last of which failed with `error`; absent: exponential, up to a minute. */
-  backoff?(attempt: number, error: MillraceError): number
-  /** An attempt is ended after this long. */
-  readonly timeLimitMs: number
-  /** The fields of a summary where a job has none, so that lists have one shape. */
-  readonly summaryDefaults: Readonly<Record<string, unknown>>
-  /**
-   * Checks a request and cuts it into jobs.
-   * @throws MillraceError naming the field and what would be right
-   */
-  plan(request: unknown): BatchPlan
-  /**
-   * Makes the request of what the native surface was sent; null where this operation has only its own surface.
-   * @param input what holds for the whole batch: as a caller sent it, or as an earlier plan of the same batch kept it
-   * @param whole whether these are all items of the batch, so that equal ones may become one; else each has a place of its own
-   * @throws MillraceError naming the field and what would be right
-   */
-  readonly fromItems: ((input: unknown, items: readonly unknown[], whole?: boolean) => unknown) | null
-  /** Most jobs that a batch made of items may have; absent: as many as anybody sends. */
-  readonly maxJobs?: number
-  /** The scope that its items and results take beside `batch:read`, where another surface has them too; absent: none. */
-  readonly contentScope?: Scope
-  /** Statements that delete what the operation keeps of these batches; `ids` is a JSON array. */
-  deleteOwnedRows?(db: Database, ids: string): readonly Statement[]
-  /**
-   * Does the work. `continue` goes on in a fresh run from the last checkpoint, which is not another attempt: for work that is longer
-   * than one run should be.
-   * @throws MillraceError; one that is transient is tried again
-   */
-  run(job: Attempt, ctx: RunContext): Promise<RunResult | 'continue'>
-  /** Makes the fields that `batch_completed` carries beside the common ones. */
-  batchTotals(tallies: Readonly<Record<string, number>>): Readonly<Record<string, unknown>>
-  /** The merged answer of `GET …/results`; null where what each job gave is listed as it is. */
-  readonly merge: ((batchInput: unknown, jobs: readonly CompletedJob[]) => Readonly<Record<string, unknown>>) | null
-}
-
-/** The operations of a server, by name. */
-export type Operations = Readonly<Record<string, Operation>>
 
 /** An attempt at a job, once it is over. Times are milliseconds since the epoch. */
 export interface EndedAttempt {
@@ -343,31 +332,4 @@ export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
   error(fields: Readonly<Record<string, unknown>>, message: string): void
-}
-
-/** Prefixes of references, and the kind of source that each stands for. */
-export type ChunkPrefixes = ReadonlyMap<string, string>
-
-/** Why a reference has no chunk, with the HTTP status that says so. */
-export interface ChunkError {
-  readonly error: string
-  readonly status: 400 | 404 | 503
-}
-
-/** Result of looking up a reference: its chunk, or why it has none. */
-export type ChunkFound = { readonly chunk: Readonly<Record<string, unknown>> } | ChunkError
-
-/** Source that chunks are read from. */
-export interface ChunkSource {
-  /**
-   * Looks chunks up. References that do not exist are left out; one that could not be looked up has the reason.
-   * @param signal aborts when nobody waits for the answer any more
-   */
-  find(owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>>
-}
-
-/** Source of chunks, and the meaning of the prefixes of their ids. */
-export interface Chunks {
-  readonly source: ChunkSource
-  readonly prefixes: ChunkPrefixes
 }

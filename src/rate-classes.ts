@@ -18,14 +18,25 @@ export const RATE_CLASSES = {
   'chunks.write': null,
   /** Downloads. */
   'exports.read': null,
+  'operations.read': null,
+  /** Operations declared for workers over HTTP, or taken back. */
+  'operations.write': null,
   'resources.read': null,
   'resources.write': null,
+  'secrets.read': null,
+  'secrets.write': null,
   'webhooks.read': null,
   'webhooks.write': null,
+  /** Claims, heartbeats and outcomes of workers over HTTP. A claim that waits counts once. */
+  work: null,
   'rag.process': 20,
   'rag.export': 10,
   'rag.status': 1_000,
-  /** Public pages asked for that are not there; by address, since nobody says who they are. */
+  /** Searches, documents and followers. */
+  'rag.read': null,
+  /** Uploads, and what is deleted. */
+  'rag.write': null,
+  /** Requests of public pages that do not exist; counted by address, since they are not authenticated. */
   'pages.miss': 100,
 } as const satisfies Readonly<Record<string, number | null>>
 

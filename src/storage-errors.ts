@@ -1,17 +1,17 @@
 /**
  * Classification of errors of the database and the file system. A storage fault says nothing about the data: the disk is full, another
- * process holds the lock, the device or the server does not answer. It passes or is repaired, so whatever met it waits and tries again.
- * A refusal says that the data itself can't be stored, so trying again is of no use.
+ * process holds the lock, the device or the server does not answer. It is temporary or can be repaired, so the request or job is retried later.
+ * A refusal says that the data itself can't be stored, so a retry is of no use.
  *
  * Drivers throw what their libraries throw, and drizzle wraps that, so both functions look through the chain of causes.
  */
 import { MillraceError } from './errors.ts'
 
-/** Kinds of storage faults: no space, a lock that is held, a device or file that fails, a server that does not answer. */
+/** Kinds of storage faults: no space, a lock held by another process, a device or file that fails, a server that does not answer. */
 export const STORAGE_FAULTS = ['full', 'locked', 'io', 'unreachable'] as const
 export type StorageFault = (typeof STORAGE_FAULTS)[number]
 
-/** Seconds after which a request that met a storage fault may be sent again. */
+/** `Retry-After` of a request that failed by a storage fault, in seconds. */
 const RETRY_AFTER_SECONDS: Readonly<Record<StorageFault, number>> = { full: 30, locked: 2, io: 30, unreachable: 5 }
 
 const MESSAGES: Readonly<Record<StorageFault, string>> = {
@@ -21,7 +21,7 @@ const MESSAGES: Readonly<Record<StorageFault, string>> = {
   unreachable: 'The database does not answer just now. Send it again.',
 }
 
-/** A storage fault as requests and jobs are told of it: INSUFFICIENT_STORAGE (507) for `full`, else SERVICE_UNAVAILABLE (503). */
+/** A storage fault as reported to requests and jobs: INSUFFICIENT_STORAGE (507) for `full`, else SERVICE_UNAVAILABLE (503). */
 export class StorageError extends MillraceError {
   readonly fault: StorageFault
 
@@ -83,7 +83,7 @@ const REFUSALS = /^SQLITE_(CONSTRAINT|TOOBIG|MISMATCH|RANGE)/
 const REFUSED_VALUES =
   /malformed JSON|JSON (path|cannot hold)|bad JSON|(string or )?blob too big|integer overflow|datatype mismatch|D1_TYPE_ERROR/i
 
-/** Tells of which kind a storage fault is; null for every other error. */
+/** Returns the kind of a storage fault; null for every other error. */
 export function findStorageFault(thrown: unknown): StorageFault | null {
   for (const error of causes(thrown)) {
     if (error instanceof StorageError) return error.fault
@@ -93,13 +93,13 @@ export function findStorageFault(thrown: unknown): StorageFault | null {
     const sqlite = /^SQLITE_(\w+)/.exec(code)?.[1]
     const known = sqlite === undefined ? OTHER_FAULTS[code] : sqliteFault(sqlite)
     if (known !== undefined) return known
-    const told = error.message.startsWith('D1_') ? d1Fault(error.message) : undefined
-    if (told !== undefined) return told
+    const fault = error.message.startsWith('D1_') ? d1Fault(error.message) : undefined
+    if (fault !== undefined) return fault
   }
   return null
 }
 
-/** Tells whether an error says that the data itself is refused: a constraint, a value that is too large or malformed. */
+/** Checks if an error says that the data itself is refused: a constraint, a value that is too large or malformed. */
 export function isRefusal(thrown: unknown): boolean {
   return causes(thrown).some((error) => {
     if (error instanceof MillraceError) return !error.transient
@@ -107,7 +107,7 @@ export function isRefusal(thrown: unknown): boolean {
   })
 }
 
-/** Turns a storage fault into what is told of it; null for every other error. */
+/** Converts a storage fault into a StorageError; null for every other error. */
 export function asStorageError(thrown: unknown): StorageError | null {
   if (thrown instanceof StorageError) return thrown
   const fault = findStorageFault(thrown)

@@ -18,6 +18,26 @@ function faults(source: string): string[] {
   })
 }
 
+/** Words with a private meaning, which standard terms replaced: notified, published, due, leased, virtual time. */
+const PRIVATE =
+  /\b(?:un)?told\b|\btell(?:s|ing)?\b|\bfalls? due\b|\b(?:whoever|nobody|somebody|anybody|everybody|foresaw)\b|\bas one who\b|\b(?:takes?|gets?|has|have) (?:its|their) turns?\b|\bjobs? (?:that )?(?:is|are) held\b/i
+/** Files whose comments are free of them. */
+const PLAIN = 'src/**/*.{ts,tsx}'
+
+/** Lines of comments that hold such words. */
+function privateWords(source: string): string[] {
+  return source.split('\n').filter((line) => /^\s*(?:\/\*\*|\*|\/\/)/.test(line) && PRIVATE.test(line))
+}
+
+it('use standard terms', async () => {
+  const found: string[] = []
+  for await (const file of glob(PLAIN, { cwd: ROOT })) {
+    for (const fault of privateWords(await readFile(join(ROOT, file), 'utf8'))) found.push(`${file}: ${fault}`)
+  }
+  expect(found).toEqual([])
+  expect(privateWords('// Readers are told.\n/** Wakes it when a job falls due. */\nconst told = 1')).toHaveLength(2)
+})
+
 it('open with what the thing does', async () => {
   const found: string[] = []
   for await (const file of glob(['src/**/*.ts', 'scripts/*.ts'], { cwd: ROOT })) {

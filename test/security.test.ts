@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..')
-const IS_TEST = /^test\/(?:[\w-]+\/)*[\w-]+\.test\.ts$|^test\/hostile\/points\/[\w-]+\.ts$/
+const IS_TEST = /^test\/(?:[\w-]+\/)*[\w.-]+\.test\.ts$|^test\/hostile\/points\/[\w-]+\.ts$/
 
 /** The rows of the tables of promises: what is promised, and the files named beside it. */
 function promises(markdown: string): { promise: string; files: string[] }[] {

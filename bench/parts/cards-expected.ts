@@ -1,6 +1,6 @@
 /** Computes the hash of the file that an export of seeded cards must give, without our own code for exports. */
 import { createHash } from 'node:crypto'
-import { SEEDED_AT, type SeededCard, seededIds } from '../../test/cards/seed.ts'
+import { SEEDED_AT, type SeededCard, seededIds } from '../../test/features/cards/seed.ts'
 
 const TIME = new Date(SEEDED_AT).toISOString()
 

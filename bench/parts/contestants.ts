@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { find, Nginx } from '../../test/live/programs.ts'
+import { find, Nginx } from '../../test/support/programs.ts'
 
 /** A server under measurement. */
 export interface Contestant extends AsyncDisposable {

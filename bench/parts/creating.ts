@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import Connection from 'libsql'
-import { freshFolder, startServer } from '../../test/server/harness.ts'
+import { freshFolder, startServer } from '../../test/support/server.ts'
 import { median, shown } from './report.ts'
 
 const JOBS = 10_000

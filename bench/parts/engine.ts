@@ -14,7 +14,7 @@ import { submit } from '../../src/engine/transitions/submit.ts'
 import { Worker } from '../../src/engine/worker/worker.ts'
 import { WORKER_TIMES } from '../../src/engine/worker/worker-options.ts'
 import { echo } from '../../src/features/echo/operation.ts'
-import type { Operation } from '../../src/ports.ts'
+import type { Operation } from '../../src/operation.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
 

@@ -5,7 +5,7 @@ import { createChannel, createSession } from 'better-sse'
 import { Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import { z } from 'zod'
-import { openLive } from '../../test/live/rig.ts'
+import { openLive } from '../../test/support/live-app.ts'
 
 /** Interface of each server: gives the URL at which it is followed, and sends events numbered on from the last. */
 interface Fan {
@@ -38,11 +38,11 @@ async function millrace(): Promise<Fan> {
       },
     }),
   })
-  const batchId = await live.pen.begin()
+  const batchId = await live.writer.begin()
   return {
     url: live.streamUrl(batchId),
     async emit(count) {
-      await live.pen.write(batchId, count)
+      await live.writer.write(batchId, count)
       return told
     },
   }

@@ -35,7 +35,7 @@ for (; performance.now() < end; batches++) {
 delay.disable()
 const seen: Sharer = {
   batches,
-  jobsRun: engine.meter.rows.reduce((sum, { count }) => sum + count, 0),
+  jobsRun: engine.meter.rows.reduce((sum, { durations }) => sum + durations.count, 0),
   loopP99: delay.percentile(99) / 1e6,
   loopMax: delay.max / 1e6,
   waits: waits.length,

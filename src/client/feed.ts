@@ -1,15 +1,17 @@
-/** One follower's own way to a batch's events: by stream, or by long polls where streams do not come through. */
+/** Reads a batch's events for one follower: by stream, or by long polls where streams are blocked. */
+
+import { sleep } from '../backoff.ts'
 import { ApiError } from './errors.ts'
 import type { Http } from './http.ts'
 import type { Item, Position, Target } from './items.ts'
 import { pollBatch } from './poll.ts'
+import { throwIfAborted } from './signals.ts'
 import { Blocked, readStream } from './stream.ts'
-import { sleep } from './timing.ts'
 
-/** Ways in a row that brought nothing, after which polls are tried between streams. */
+/** Consecutive attempts without an event after which polls are tried between streams. */
 const STREAM_FAILURES = 3
 
-/** Feeds of one client. What one learns of the way to the server holds for all. */
+/** Feeds of one client, which share what one finds out about the connection to the server. */
 export class Feeds {
   readonly #http: Http
   #blockedUntil = 0
@@ -31,7 +33,7 @@ export class Feeds {
       try {
         if (yield* this.#next(target, at, signal)) return
       } catch (error) {
-        signal.throwIfAborted()
+        throwIfAborted(signal)
         if (error instanceof Blocked) {
           this.#blockedUntil = Date.now() + timing.blockedMs
           continue
@@ -41,7 +43,7 @@ export class Feeds {
       }
       const pause = at.retryMs * 2 ** Math.max(0, at.failures - 1)
       const least = retryAfter === undefined ? Math.min(timing.mostRetryMs, pause) : retryAfter * 1_000
-      // Those that were cut off together should not come back together.
+      // Jitter: clients that were cut off together must not reconnect together.
       await sleep(least * (1 + Math.random() / 2), signal)
     }
   }
@@ -52,7 +54,7 @@ export class Feeds {
     const failures = ++at.failures
     if (!blocked() && failures <= STREAM_FAILURES) return yield* readStream(this.#http, target, at, signal)
     const over = yield* pollBatch(this.#http, target, at, signal, blocked)
-    // The server answers, so a stream is due; if it fails too, another poll.
+    // The server answers, so a stream is tried next; if that fails too, another poll.
     at.failures = STREAM_FAILURES - 1
     return over
   }

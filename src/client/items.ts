@@ -1,23 +1,33 @@
 /** Items on their way from the server's log to a follower, and the position of a follower. */
 import type { BatchEvent, BatchStatus } from '../features/batches/follow-schemas.ts'
 
-/** The state of a batch, told instead of events to a follower whose last event number the server can't go on from. */
+/** The state of a batch, sent instead of events to a follower whose cursor the server cannot resume from. */
 export type Resync = BatchStatus & { type: 'resync' }
 
 /** Event that a follower receives. */
 export type FollowEvent = BatchEvent | Resync
 
+type JobCompleted = Extract<BatchEvent, { type: 'job_completed' }>
+type BatchCompleted = Extract<BatchEvent, { type: 'batch_completed' }>
+
+/** Event of a batch whose operation adds facts to `job_completed` and to `batch_completed`. */
+export type EventWith<JobFacts, BatchFacts> =
+  | Exclude<BatchEvent, JobCompleted | BatchCompleted>
+  | (JobCompleted & JobFacts)
+  | (BatchCompleted & BatchFacts)
+  | Resync
+
 /** An event on its way to a follower. */
-export interface Item {
+export interface Item<Event = FollowEvent> {
   /** Its number; absent for progress, which is state and not history. */
   readonly id?: number
-  readonly event: FollowEvent
+  readonly event: Event
 }
 
 /** A batch as followers name it. */
 export interface Target {
   readonly batchId: string
-  /** Opens the reads of this batch where the client has no key of its own. */
+  /** Token that permits reads of this batch where the client has no key. */
   readonly token: string | undefined
 }
 
@@ -27,7 +37,7 @@ export interface Position {
   cursor: number
   /** Ways tried in a row that brought nothing. */
   failures: number
-  /** Pause before the next try, as the server wants it. */
+  /** Pause before the next attempt, as the server asks. */
   retryMs: number
 }
 
@@ -47,7 +57,7 @@ export function resynced(at: Position, state: BatchStatus, lastEventId: number):
   return { id: at.cursor, event: { ...state, type: 'resync' } }
 }
 
-/** Tells whether nothing more comes of a batch, as long as nobody runs it again. */
+/** Checks if a batch has ended, so that no event follows unless it is rerun. */
 export function isEnded({ batch }: BatchStatus): boolean {
   return batch.status !== 'pending' && batch.status !== 'processing'
 }

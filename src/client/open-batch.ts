@@ -1,11 +1,11 @@
-/** A batch too large for one request: its items go in slices, each safe to send again because it names its place. */
+/** A batch too large for one request: its items go in slices, each safe to retry because it names its offset. */
 import type { BatchAccepted } from '../features/batches/schemas.ts'
 import { ApiError } from './errors.ts'
 import { type Http, json } from './http.ts'
 import type { CallOptions } from './types.ts'
 
 const MAX_ITEMS = 1_000
-/** Characters; a slice goes on until it has as many. */
+/** Characters at which a slice is full. */
 const ENOUGH_TEXT = 1_000_000
 
 interface Slice {
@@ -19,7 +19,7 @@ export class OpenBatch {
   readonly streamUrl: string
   readonly #http: Http
   #size: number
-  /** A slice of which nobody knows whether it arrived. It must go first, or others would be taken for it. */
+  /** A slice that may or may not have arrived. It must be sent first, or the next one would be taken for it. */
   #unsure: Slice | null = null
   #last: Promise<unknown> = Promise.resolve()
 
@@ -36,9 +36,9 @@ export class OpenBatch {
   }
 
   /**
-   * Adds items; calls are served in turn. Slices that fail in a way that may pass are sent again.
+   * Adds items; concurrent calls are serialized. Slices are retried after transient failures.
    * @returns `size` after it
-   * @throws ApiError; of these items, those below `size` are added or will be by the next call, so that it can go on from there
+   * @throws ApiError; of these items, those below `size` are added or will be by the next call, so that it can continue from there
    */
   add(items: Iterable<unknown> | AsyncIterable<unknown>, { signal }: CallOptions = {}): Promise<number> {
     return this.#oneAtATime(async () => {
@@ -52,7 +52,7 @@ export class OpenBatch {
   }
 
   /**
-   * Says that all items are there. Jobs run from the first slice on; the batch ends with the last of them.
+   * Declares the batch complete. Jobs run from the first slice on; the batch ends with the last of them.
    * @throws ApiError CONFLICT when the server has another number of items than `size`
    */
   seal({ signal }: CallOptions = {}): Promise<void> {
@@ -67,11 +67,11 @@ export class OpenBatch {
   }
 
   #oneAtATime<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(act, act)
-    this.#last = turn
-    // Whoever asked gets the error; that others wait for the turn must not make it an unhandled one.
-    turn.catch(() => {})
-    return turn
+    const call = this.#last.then(act, act)
+    this.#last = call
+    // The caller gets the error; this copy of the promise, which only orders calls, must not report it as unhandled.
+    call.catch(() => {})
+    return call
   }
 
   async #settle(signal: AbortSignal | undefined): Promise<void> {

@@ -1,4 +1,4 @@
-/** Lists come in pages; iterating one goes on through the pages that follow. */
+/** A page of a list; iterating it continues through the pages that follow. */
 export class Page<T, C extends string | number> {
   readonly items: readonly T[]
   /** Value of `cursor` that reads the next page; null on the last. */

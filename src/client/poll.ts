@@ -1,8 +1,10 @@
-/** Following a batch by long polls: the server holds each until something has changed. */
+/** Follows a batch by long polls, each of which the server answers once the state has changed. */
+
+import { sleep } from '../backoff.ts'
 import type { BatchEvent, BatchStatus, PolledEvents } from '../features/batches/follow-schemas.ts'
-import { failure, type Http } from './http.ts'
+import { type Http, readJson } from './http.ts'
 import { type Item, isEnded, logged, type Position, resynced, type Target } from './items.ts'
-import { sleep } from './timing.ts'
+import { linkSignals } from './signals.ts'
 
 /** Statuses of a job that does not run; every other is its operation's word for what it does. */
 const AT_REST = new Set(['pending', 'completed', 'failed', 'cancelled'])
@@ -21,33 +23,41 @@ export async function* pollBatch(
 ): AsyncGenerator<Item, boolean, void> {
   const { pollMs, answerMs, betweenPollsMs } = http.timing
   let etag: string | null = null
-  let told = new Map<string, string>()
+  let sent = new Map<string, string>()
   for (;;) {
     const earliest = Date.now() + betweenPollsMs
-    const limit = AbortSignal.timeout(pollMs + answerMs)
-    const response = await http.send(`/${encodeURIComponent(batchId)}`, {
-      query: { wait: Math.round(pollMs / 1_000), after: at.cursor, token },
-      headers: etag === null ? {} : { 'If-None-Match': etag },
-      signal: AbortSignal.any([signal, limit]),
-    })
+    const { answer, tag } = await poll(etag)
     at.failures = 0
-    if (response.status !== 304) {
-      const answer: BatchStatus & PolledEvents = await response.json().catch((error: unknown) => {
-        throw failure(error)
-      })
+    if (answer !== null) {
       yield* itemsOf(answer, at)
-      // A tag stands for all that was known; before the next change is waited for, the follower must have all of it.
+      // A tag stands for a whole state; before the next poll waits for a change, the follower must have all events of that state.
       if (at.cursor < answer.batch.lastEventId) continue
       if (isEnded(answer)) return true
-      etag = response.headers.get('ETag')
+      etag = tag
       const progress = new Map(progressOf(answer).map((event) => [event.jobId, event]))
       for (const [jobId, event] of progress) {
-        if (told.get(jobId) !== JSON.stringify(event)) yield { event }
+        if (sent.get(jobId) !== JSON.stringify(event)) yield { event }
       }
-      told = new Map([...progress].map(([jobId, event]) => [jobId, JSON.stringify(event)]))
+      sent = new Map([...progress].map(([jobId, event]) => [jobId, JSON.stringify(event)]))
     }
     if (!more()) return false
     await sleep(Math.max(0, earliest - Date.now()), signal)
+  }
+
+  /** The state, and its tag; null where it is still the one of `known`. */
+  async function poll(known: string | null) {
+    const either = linkSignals([signal], pollMs + answerMs)
+    try {
+      const response = await http.send(`/${encodeURIComponent(batchId)}`, {
+        query: { wait: Math.round(pollMs / 1_000), after: at.cursor, token },
+        headers: known === null ? {} : { 'If-None-Match': known },
+        signal: either.signal,
+      })
+      const answer = response.status === 304 ? null : await readJson<BatchStatus & PolledEvents>(response)
+      return { answer, tag: response.headers.get('ETag') }
+    } finally {
+      either.release()
+    }
   }
 }
 
@@ -61,7 +71,7 @@ function* itemsOf(answer: BatchStatus & PolledEvents, at: Position): Generator<I
     const item = logged(at, id, data)
     if (item !== null) yield item
   }
-  // Events that a later run of the batch replaced are passed over.
+  // Skips events that a later run of the batch superseded.
   at.cursor = Math.max(at.cursor, eventsTo)
 }
 

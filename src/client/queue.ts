@@ -1,4 +1,4 @@
-/** Values that come when they come, taken one by one. */
+/** Async queue: values are pushed at any time and taken one by one. */
 export class Queue<T> {
   #values: T[] = []
   #ended = false
@@ -21,7 +21,7 @@ export class Queue<T> {
     this.#wake()
   }
 
-  /** Nothing comes any more, because of this; whoever takes gets it after what came before. */
+  /** Ends the queue with an error, which the reader gets after the values pushed before. */
   fail(reason: unknown): void {
     this.#error ??= { reason }
     this.end()

@@ -1,10 +1,12 @@
-/** Following a batch by server-sent events, read by `fetch`: it sends headers, which `EventSource` can't. */
+/** Follows a batch by server-sent events, read by `fetch`, which sends headers; `EventSource` cannot. */
 import type { BatchEvent, BatchStatus } from '../features/batches/follow-schemas.ts'
-import { failure, type Http } from './http.ts'
+import { ApiError } from './errors.ts'
+import { type Call, failure, type Http } from './http.ts'
 import { type Item, logged, type Position, resynced, type Target } from './items.ts'
+import { linkSignals } from './signals.ts'
 import { type Message, Parser } from './sse.ts'
 
-/** Something on the way holds streams back, or answers in the server's place. */
+/** Thrown where an intermediary buffers streams, or answers instead of the server. */
 export class Blocked extends Error {
   constructor() {
     super('Streams do not come through.')
@@ -24,14 +26,16 @@ export async function* readStream(
 ): AsyncGenerator<Item, boolean, void> {
   const { firstByteMs, silenceMs } = http.timing
   const watch = new Watch(firstByteMs)
+  const either = linkSignals([signal, watch.signal])
   try {
-    const response = await http.send(`/${encodeURIComponent(batchId)}/stream`, {
+    const response = await sendOrBlocked(http, `/${encodeURIComponent(batchId)}/stream`, {
       query: { token },
       headers: { Accept: 'text/event-stream', ...(at.cursor > 0 ? { 'Last-Event-ID': String(at.cursor) } : {}) },
-      signal: AbortSignal.any([signal, watch.signal]),
+      signal: either.signal,
     })
     if (response.status === 204) return true
-    if (response.body === null || !/^text\/event-stream\b/.test(response.headers.get('Content-Type') ?? '')) {
+    // React Native has no `body`; a proxy may answer with an error page of its own.
+    if (!response.body || !/^text\/event-stream\b/.test(response.headers.get('Content-Type') ?? '')) {
       throw new Blocked()
     }
     const parser = new Parser()
@@ -49,10 +53,20 @@ export async function* readStream(
     throw watch.ranOutAtFirst ? new Blocked() : error
   } finally {
     watch.end()
+    either.release()
   }
 }
 
-/** Ends what it watches when nothing comes for too long. */
+/** @throws Blocked for an error that does not pass and is not the server's own; ApiError for others */
+async function sendOrBlocked(http: Http, path: string, call: Call): Promise<Response> {
+  try {
+    return await http.send(path, call)
+  } catch (error) {
+    throw error instanceof ApiError && error.isForeign && !error.transient ? new Blocked() : error
+  }
+}
+
+/** Watchdog: aborts what it watches when nothing arrives for too long. */
 class Watch {
   readonly #controller = new AbortController()
   #timer: ReturnType<typeof setTimeout>

@@ -1,18 +1,20 @@
 /**
  * Tabs that follow the same batch share one connection, because a browser opens few to a server. The tab that holds a Web Lock leads:
- * it follows the batch and tells the others by BroadcastChannel. Every tab has a cursor of its own, and every message says after which
- * event it comes, so a tab that finds a gap asks for what it lacks, and gets it from the leader's memory or by a short connection of its
- * own. When the leader is gone the lock passes on, and the next goes on from its own cursor.
+ * it follows the batch and publishes events to the others by BroadcastChannel. Every tab has a cursor of its own, and every message says after which
+ * event it comes, so a tab that finds a gap requests the missing events, and gets it from the leader's memory or by a short connection of its
+ * own. When the leader is closed, the next tab gets the lock and continues from its own cursor.
  */
+
+import { sleep } from '../backoff.ts'
 import type { Item } from './items.ts'
 import { Queue } from './queue.ts'
-import { sleep } from './timing.ts'
+import { throwIfAborted } from './signals.ts'
 
-/** Events that a tab remembers for others that come late. */
+/** Events that a tab buffers for tabs that join later. */
 const REMEMBERED = 1_000
-/** Beats of its own in which a tab may hear nothing of a leader: pages that are frozen keep their locks. */
+/** Heartbeats without a message of the leader after which it counts as frozen: a frozen page keeps its lock. */
 const MISSED_BEATS = 3
-/** A lock passes on sooner than the last words of whoever held it arrive. */
+/** Wait for the last messages of a leader, which may arrive after its lock was released. */
 const LAST_WORDS_MS = 100
 
 /** Events after a number, as long as the signal lets them come. */
@@ -20,12 +22,12 @@ export type Source = (cursor: number, signal: AbortSignal) => AsyncIterable<Item
 
 /** Message between tabs. */
 type Word =
-  /** A tab that has come so far asks for the rest. */
+  /** Request of a tab for the events after its cursor. */
   | { readonly has: number }
-  /** Events that follow `after`; `answer` when they were requested, so that asking again is of no use. */
+  /** Events that follow `after`; `answer` when they were requested, so that a repeated request is of no use. */
   | { readonly after: number; readonly items: readonly Item[]; readonly answer: boolean }
 
-/** Tells whether this page can share a connection; Node, Workers and insecure pages follow each for themselves. */
+/** Checks if this page can share a connection; on Node, Workers and insecure pages each follower has its own. */
 export function canShare(): boolean {
   return typeof document === 'object' && typeof BroadcastChannel === 'function' && navigator.locks !== undefined
 }
@@ -45,7 +47,7 @@ export async function* shareItems(
   const onAbort = () => tab.items.fail(signal.reason)
   signal.addEventListener('abort', onAbort)
   try {
-    signal.throwIfAborted()
+    throwIfAborted(signal)
     yield* tab.items
   } finally {
     signal.removeEventListener('abort', onAbort)
@@ -60,7 +62,7 @@ class Tab {
   readonly #channel: BroadcastChannel
   readonly #beat: ReturnType<typeof setInterval>
   readonly #closed = new AbortController()
-  /** Number of the last event it has, or passed over. */
+  /** Number of the last event it has, or skipped. */
   #reached: number
   /** The last events, in order; all after `#rememberedFrom`. */
   #remembered: Item[] = []
@@ -70,13 +72,13 @@ class Tab {
   /** Its own connection: always when it leads, otherwise to fill a gap. */
   #connection: AbortController | null = null
   #leading = false
-  /** Grows with each beginning and each loss of leadership. */
+  /** Incremented with each gain and each loss of leadership. */
   #term = 0
-  /** Its place in the line for the lock. */
+  /** Aborts its request for the lock. */
   #candidacy = new AbortController()
-  /** True where another tab has led, whose last messages may still be on their way. */
+  /** True where another tab has led, whose last messages may still arrive. */
   #hasFollowed = false
-  /** Its own beats since a leader last spoke. Not a time: a page that was frozen itself has missed nothing. */
+  /** Its own heartbeats since the leader's last message. Not a time, since a page that was frozen itself has missed none. */
   #unheard = 0
 
   constructor(name: string, cursor: number, source: Source, beatMs: number) {
@@ -103,7 +105,7 @@ class Tab {
     if (!this.#closed.signal.aborted) this.#channel.postMessage(word)
   }
 
-  /** Stands in line for the lock, or takes it from a leader that has fallen silent. Resolves when there is nothing more to lead. */
+  /** Requests the lock, or steals it from a leader that has fallen silent. Resolves when the batch needs no leader any more. */
   async #stand(steal = false): Promise<void> {
     this.#candidacy.abort()
     this.#candidacy = new AbortController()
@@ -116,7 +118,7 @@ class Tab {
       this.#connection?.abort()
       this.#leading = false
       this.#term++
-      // Pages of opaque origin have no locks: they follow for themselves.
+      // Pages of opaque origin have no locks: each has its own connection.
       await (stolen ? this.#stand() : this.#lead())
     }
   }
@@ -126,7 +128,7 @@ class Tab {
     if (this.#hasFollowed) await sleep(LAST_WORDS_MS)
     if (this.#closed.signal.aborted || this.items.ended || term !== this.#term) return
     this.#leading = true
-    // Tells the others who leads now, and how far it is.
+    // Announces the new leader and its cursor to the others.
     this.#say({ after: this.#reached, items: [], answer: false })
     await this.#connect(() => false)
   }
@@ -140,7 +142,7 @@ class Tab {
       for await (const item of this.#source(this.#reached, connection.signal)) {
         const after = this.#reached
         const isNews = this.#take(item)
-        // That this tab came with a number of no use is no one else's concern.
+        // An unusable cursor of this tab does not concern the others.
         if (isNews && this.#leading && item.event.type !== 'resync') this.#say({ after, items: [item], answer: false })
         if (enough()) return
       }

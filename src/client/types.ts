@@ -1,6 +1,7 @@
 /** Shapes that the client takes and gives, where they are not those of the wire. */
 import type { JobResult } from '../features/batches/follow-schemas.ts'
 import type { CreateBatch, ItemResult } from '../features/batches/schemas.ts'
+import type { InputOf, TypedOperation } from './operations.ts'
 
 /** Passed to every call. */
 export interface CallOptions {
@@ -21,12 +22,25 @@ export interface NewBatch {
   readonly idempotencyKey?: string | undefined
 }
 
+/** Options of a batch of a custom operation. */
+export interface CreateOptions<Op extends TypedOperation>
+  extends CallOptions,
+    Pick<NewBatch, 'options' | 'idempotencyKey'> {
+  /** Input that holds for the whole batch. */
+  readonly input?: InputOf<Op>
+}
+
 /** A document to be read. */
 export type Document = Blob | { readonly name: string; readonly bytes: Uint8Array | ArrayBuffer | string }
 
-/** Swimmer whose events are looked for, and the documents to search. */
+/** A file, whole or as it comes. */
+export type Upload = Blob | Uint8Array | ArrayBuffer | string | ReadableStream<Uint8Array>
+
+/** Swimmers, or the team, whose events are looked for, and the documents to search. */
 export interface ExtractRequest {
-  readonly swimmer: string
+  readonly swimmer?: string | readonly string[]
+  /** Name or code of a team, instead of swimmers: all its swimmers. */
+  readonly team?: string
   /** PDFs; a `File` brings its name. */
   readonly pdfs?: readonly Document[]
   /** Links to PDFs. */
@@ -51,6 +65,8 @@ export interface BatchSummary {
   /** ISO 8601. */
   readonly createdAt: string
   readonly finishedAt: string | null
+  /** The caller's own data, as it was sent in `options.metadata`. */
+  readonly metadata?: unknown
   /** Facts that its operation adds. */
   readonly [fact: string]: unknown
 }
@@ -58,6 +74,7 @@ export interface BatchSummary {
 /** A job in a list. */
 export type JobItem = Omit<JobResult, 'jobId'> & {
   readonly id: string
+  /** Position in the batch, from 1. */
   readonly sequence: number
   readonly filename: string | null
   readonly status: string

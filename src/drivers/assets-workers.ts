@@ -6,7 +6,7 @@ export interface AssetsBinding {
   fetch(url: string): Promise<Response>
 }
 
-/** Reads files of the folder that `wrangler.toml` names. Nobody else gets at them, so that they have the headers of all answers. */
+/** Reads files of the folder that `wrangler.toml` names. Requests reach them only through the app, so that they get the headers of all answers. */
 export function createBoundAssets(binding: AssetsBinding): Assets {
   return {
     async read(name) {

@@ -1,4 +1,4 @@
-/** Backup and restore of the embedded home: the database file and the folder of blobs. */
+/** Backup and restore of the embedded database: the database file and the folder of blobs. */
 import { chmod, constants, copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sql } from 'drizzle-orm'
@@ -38,8 +38,8 @@ export async function backUp(db: Database, dataDir: string, target: string): Pro
 }
 
 /**
- * Makes a data folder of a backup. Start a server on it and what was under way goes on.
- * @param dataDir must not hold a database, or what is left of one
+ * Makes a data folder from a backup. A server started on it continues the jobs that were running.
+ * @param dataDir must not contain a database, or remains of one
  * @throws BackupError
  */
 export async function restore(source: string, dataDir: string): Promise<void> {
@@ -58,7 +58,7 @@ export async function restore(source: string, dataDir: string): Promise<void> {
   await rename(join(dataDir, `${DATABASE}.restoring`), join(dataDir, DATABASE))
 }
 
-/** Tells whether a folder holds a database. */
+/** Checks if a folder contains a database. */
 export const holdsDatabase = (dataDir: string) => exists(join(dataDir, DATABASE))
 
 /** @param under path of a folder of blobs, from `BLOBS` on */

@@ -194,7 +194,7 @@ async function* walk(
   }
 }
 
-/** Removes what nobody wrote to for `ABANDONED_AFTER_MS`. @returns how many */
+/** Removes files without a write for `ABANDONED_AFTER_MS`. @returns how many */
 function cleanIncoming(incoming: string): number {
   let removed = 0
   for (const name of readdirSync(incoming)) {

@@ -2,7 +2,7 @@
 
 const SEGMENT = /^[A-Za-z0-9._-]+$/
 
-/** Tells whether a text may stand between the slashes of a key. */
+/** Checks if a text may be a segment of a key. */
 export function isSegment(segment: string): boolean {
   return SEGMENT.test(segment) && segment !== '.' && segment !== '..'
 }

@@ -1,8 +1,9 @@
 /**
- * Blobs in a Cloudflare R2 bucket. R2 wants to know how long a stream is, and nobody does: so a body is gathered into parts of one size, of
+ * Blobs in a Cloudflare R2 bucket. R2 requires the length of a stream, which is unknown here: so a body is buffered into parts of one size, of
  * which one is in memory. What fits into one part is put whole; longer bodies are multipart uploads, seen under their key when complete.
  */
 import type { DigestStream, R2Bucket, R2MultipartUpload, R2ObjectBody, R2UploadedPart } from '@cloudflare/workers-types'
+import { backoff, sleep } from '../backoff.ts'
 import type { BlobInfo, BlobStore } from '../ports.ts'
 import { StorageError } from '../storage-errors.ts'
 import { checkRange, prefixOf, segmentsOf } from './blob-key.ts'
@@ -16,14 +17,14 @@ const FIRST_BYTES = 64 * 1024
 /** Keys that R2 deletes, or lists, in one call. */
 const KEYS_A_CALL = 1_000
 const TRIES = 4
-const FIRST_PAUSE_MS = 100
+const BACKOFF = { firstMs: 150 }
 
 /** R2's codes for what may pass: InternalError, ServiceUnavailable, ClientDisconnect, TooManyRequests (developers.cloudflare.com/r2/api/error-codes). */
 const PASSING = /\((?:10001|10043|10054|10058)\)/
 /** R2's code for a range that begins behind the last byte. */
 const NO_SUCH_RANGE = '(10039)'
 
-/** Makes the store of a bucket. Calls that R2 fails at in passing are tried again, then throw MillraceError SERVICE_UNAVAILABLE. */
+/** Makes the store of a bucket. Calls that fail transiently are retried, then throw MillraceError SERVICE_UNAVAILABLE. */
 export function createR2BlobStore(bucket: R2Bucket): BlobStore {
   return {
     async put(key, body) {
@@ -70,7 +71,7 @@ async function putStream(bucket: R2Bucket, key: string, body: ReadableStream<Uin
     await upload.end(part.empty())
     return await hashes.end()
   } catch (error) {
-    // Whoever sends the body must not wait for a reader that is gone. A body that failed has nobody to tell.
+    // Cancels the body, so that its sender does not wait for a reader that has ended. Errors of a body that failed already are ignored.
     await reader.cancel(error).catch(() => {})
     await upload.abort()
     throw error
@@ -136,7 +137,7 @@ class Upload {
     await multipart.complete(this.#parts)
   }
 
-  /** Gives up what was uploaded. Where R2 does not answer, its own lifecycle rule ends the upload after seven days. */
+  /** Aborts the upload. Where R2 does not answer, its own lifecycle rule ends the upload after seven days. */
   async abort(): Promise<void> {
     await this.#multipart?.abort().catch(() => {})
   }
@@ -224,7 +225,7 @@ async function* list(bucket: R2Bucket, prefix: string): AsyncGenerator<{ key: st
   } while (cursor !== undefined)
 }
 
-/** Calls again what R2 failed at in passing. Everything called this way may be done twice. */
+/** Retries a call that failed transiently. Only for idempotent calls. */
 async function patiently<T>(call: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
@@ -234,7 +235,7 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
       if (tries === TRIES) {
         throw new StorageError('unreachable', { cause: error, message: 'The file store does not answer just now.' })
       }
-      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random())))
+      await sleep(backoff(tries, BACKOFF))
     }
   }
 }

@@ -1,30 +1,30 @@
 /**
- * CPU-heavy tasks where there is nowhere else to run them: Compute in a Worker, which has one thread. A task runs in place, so it must hand
- * over between its steps by itself, and can be stopped only there; its memory is the Worker's.
+ * Compute in a Worker, which has one thread. A task runs in the invocation's own thread, so it must yield between its steps, and can be
+ * stopped only there; its memory is the Worker's.
  */
 import { MillraceError } from '../errors.ts'
+import { FairSemaphore } from '../fair-semaphore.ts'
 import type { Compute, ComputeTasks } from '../ports.ts'
 import { IsolateMutex } from './compute-isolate-mutex.ts'
-import { FairSemaphore } from './fair-semaphore.ts'
 
 /** Of all invocations that run in this isolate: they share its memory. */
-const isolateTurn = new IsolateMutex()
+const isolateMutex = new IsolateMutex()
 
 /** Default time that all tasks of one document may take together, in milliseconds of elapsed time. */
 const DOCUMENT_CPU_MS = 60_000
 
 /**
  * Makes the Compute of an invocation. Each task's code is loaded when it is first asked for, which keeps it out of a Worker's start.
- * @param options `documentCpuMs`: see the port; default 60,000. Looked at between tasks: one that runs in place can't be ended within
+ * @param options `documentCpuMs`: see the port; default 60,000. Checked between tasks: one that runs in this thread can't be ended midway
  */
 export function createInlineCompute(tasks: ComputeTasks, options: { documentCpuMs?: number } = {}): Compute {
-  // One at a time: several would take turns on one thread and be no sooner done, but all of them in memory.
-  const turns = new FairSemaphore({ slots: 1 }, cancelled)
+  // One at a time: several would share one thread, be no sooner done, and all be in memory.
+  const semaphore = new FairSemaphore({ slots: 1 }, cancelled)
   return {
     sharesServerMemory: true,
     documentCpuMs: options.documentCpuMs ?? DOCUMENT_CPU_MS,
     withSlot: (work, { signal, owner = '' } = {}) =>
-      turns.withSlot(owner, () => isolateTurn.take(work, signal), signal),
+      semaphore.withSlot(owner, () => isolateMutex.take(work, signal), signal),
     async run(name, input, { signal, onProgress, transfer, onCpuTime } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined

@@ -1,33 +1,34 @@
 /**
- * One at a time among the invocations of a Worker that run in one isolate. They can wake each other for nothing that may be relied on, and one
- * that the platform ends runs no `finally`: so whoever waits looks again and again, and a turn that is not renewed is over.
+ * Mutex among the invocations of a Worker that run in one isolate. They have no reliable way to wake each other, and one that the platform
+ * ends runs no `finally`: so waiting invocations poll, and a lock that is not renewed expires.
  */
+import { sleep } from '../backoff.ts'
 import { MillraceError } from '../errors.ts'
 
 const LOOK_MS = 50
 const RENEW_MS = 1_000
-/** Nobody works so long without a pause, in which it is renewed. */
+/** Expiry of a lock. No task works so long without yielding, at which the lock is renewed. */
 const BELIEVED_MS = 20_000
 
-/** A turn that is taken by one after the other, in no order. */
+/** A lock with an expiry; waiters get it in no particular order. */
 export class IsolateMutex {
   readonly #believedMs: number
   #holder: object | null = null
   #until = 0
 
-  /** @param believedMs how long a turn is held that is not renewed */
+  /** @param believedMs time after which a lock that is not renewed expires */
   constructor(believedMs = BELIEVED_MS) {
     this.#believedMs = believedMs
   }
 
   /**
-   * Does `work` when nobody else does.
+   * Runs `work` under the lock.
    * @throws as `work` does; MillraceError CANCELLED when `signal` aborts before that
    */
   async take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     while (this.#holder !== null && Date.now() < this.#until) {
       if (signal?.aborted) throw new MillraceError('CANCELLED', 'The task was cancelled.', { cause: signal.reason })
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      await sleep(LOOK_MS)
     }
     const holder = {}
     this.#holder = holder

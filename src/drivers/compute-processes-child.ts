@@ -15,7 +15,7 @@ export interface ChildOptions {
   readonly code: readonly URL[]
   /** Resident memory of one process, Node's own some 80 MB included. */
   readonly memoryMb: number
-  /** CPU time of one task; where the system does not tell (other than Linux), time that goes by. */
+  /** CPU time of one task; where the system does not report it (other than Linux), elapsed time. */
   readonly cpuSeconds: number
 }
 
@@ -103,7 +103,7 @@ export class Child {
       this.#settle((failed) => failed.reject(error))
       return
     }
-    // They were copied; whoever handed them over must not go on using them, and their memory is free at once.
+    // They were copied; the caller must no longer use them, and their memory is freed at once.
     for (const buffer of job.options.transfer ?? []) buffer.transfer(0)
     this.#hold(true)
   }
@@ -134,7 +134,7 @@ export class Child {
       this.#gone = true
       this.#process.kill('SIGKILL')
       this.#settle((job) => job.reject(error))
-      // Its end is soon, and somebody may wait for it.
+      // It ends soon, and a caller may await its end.
       this.#process.ref()
       this.#process.channel?.unref()
       this.#on.onGone()
@@ -192,14 +192,14 @@ export class Child {
     this.#spentMs = Math.max(this.#spentMs, spentMs)
   }
 
-  /** Swapped-out pages included; 0 where the system does not tell. See proc_pid_status(5). */
+  /** Resident memory, swapped-out pages included; 0 where the system does not report it. See proc_pid_status(5). */
   #residentBytes(): number {
     const status = this.#proc('status')
     const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)?.[1] ?? 0)
     return (kilobytes('VmRSS') + kilobytes('VmSwap')) * 1024
   }
 
-  /** In user and kernel mode, by all threads; 0 where the system does not tell. See proc_pid_stat(5): fields 14 and 15, in 1/100 s. */
+  /** CPU time in user and kernel mode, by all threads; 0 where the system does not report it. See proc_pid_stat(5): fields 14 and 15, in 1/100 s. */
   #cpuMs(): number {
     const fields = this.#proc('stat').replace(/^.*\)/s, '').split(' ')
     return (Number(fields[12] ?? 0) + Number(fields[13] ?? 0)) * 10
@@ -209,7 +209,7 @@ export class Child {
     try {
       return readFileSync(`/proc/${this.#process.pid}/${file}`, 'utf8')
     } catch {
-      // No Linux, or the process is gone; its exit tells the rest.
+      // No Linux, or the process has ended; its exit event reports the rest.
       return ''
     }
   }

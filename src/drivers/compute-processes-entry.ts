@@ -4,7 +4,7 @@ import type { ComputeTasks } from '../ports.ts'
 import { IS_BUILT } from './files-node.ts'
 import { mapStackTraces } from './source-maps-node.ts'
 
-/** A task to run. `id` is said again in every message about it. */
+/** A task to run. Every message about it repeats `id`. */
 export interface Order {
   readonly id: number
   readonly task: string
@@ -74,6 +74,6 @@ process.on('disconnect', () => process.exit())
 // A task's answer is what it resolves to. What fails beside it unheard, as pdf.js does in damaged documents, is none; in a Worker it is none either.
 process.on('unhandledRejection', () => {})
 const loading = load()
-// Their code as well, before it is asked for: a process may be started ahead. What can't be loaded fails the task that asks for it.
+// Loads the code of tasks ahead, since a process may be started before it gets one. A load that fails is reported by the task that needs it.
 loading.then((tasks) => Promise.allSettled(Object.values(tasks).map((begin) => begin()))).catch(() => {})
 process.on('message', (order: Order) => void run(order))

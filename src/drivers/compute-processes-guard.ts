@@ -11,7 +11,7 @@ const SCRIPT = `trap '' INT TERM HUP
 while read -r line; do pids=$line; done
 [ -z "$pids" ] || kill -KILL $pids`
 
-/** Kills what it was last told of when this process ends, however it ends. */
+/** Kills the processes that it watches when this process ends, for any reason. */
 export class Guard {
   readonly #stdin: Socket | null
 
@@ -25,7 +25,7 @@ export class Guard {
     this.#stdin?.unref()
   }
 
-  /** Tells which processes there are, in place of those told of before. */
+  /** Sets the processes to watch; replaces those set before. */
   watch(pids: readonly number[]): void {
     this.#stdin?.write(`${pids.join(' ')}\n`)
   }

@@ -1,7 +1,7 @@
 /**
- * CPU-heavy tasks in a few child processes: Compute on Node. Processes start when they are first needed and are used again; each runs
- * one task at a time, the rest wait, and their owners take turns. A process is killed, and another started in its place, when its task is
- * aborted or takes too much memory or time.
+ * CPU-heavy tasks in a few child processes: Compute on Node. Processes start when they are first needed and are reused; each runs
+ * one task at a time, and queued tasks are scheduled fairly between owners. A process is killed and replaced when its task is aborted or
+ * takes too much memory or time.
  *
  * An owner's long tasks must not keep another's short one waiting for their end. So there are a few processes more than may be used by one
  * owner, and while they make for more tasks than processors, those owners that run several have some of theirs paused.
@@ -11,10 +11,10 @@
  * it. A process can be killed whatever it does. A sheet takes as long in one; 50 MB take 0.1 s to get there.
  */
 import { MillraceError } from '../errors.ts'
+import { FairQueue, FairSemaphore } from '../fair-semaphore.ts'
 import type { Compute } from '../ports.ts'
 import { Child, type ChildOptions, type Job } from './compute-processes-child.ts'
 import { Guard } from './compute-processes-guard.ts'
-import { FairQueue, FairSemaphore } from './fair-semaphore.ts'
 
 /** Number of processes that may run, the tasks that they run, and the resources that each may use. */
 export interface ProcessComputeOptions extends ChildOptions {
@@ -36,11 +36,11 @@ const SHRINK_MS = 60_000
  */
 export function createProcessCompute(options: ProcessComputeOptions): Compute & { close(): Promise<void> } {
   const pool = new Pool(options)
-  const turns = new FairSemaphore({ slots: options.processes, spare: SPARE_PROCESSES }, cancelled)
+  const semaphore = new FairSemaphore({ slots: options.processes, spare: SPARE_PROCESSES }, cancelled)
   return {
     documentCpuMs: options.cpuSeconds * 1_000,
     run: (task, input, runOptions = {}) => pool.run(task, input, runOptions),
-    withSlot: (work, { signal, owner = '' } = {}) => turns.withSlot(owner, work, signal),
+    withSlot: (work, { signal, owner = '' } = {}) => semaphore.withSlot(owner, work, signal),
     close: () => pool.close(),
   }
 }
@@ -96,7 +96,7 @@ class Pool {
     else for (const child of this.#children) if (child.job === job) void child.end(error)
   }
 
-  /** Hands jobs whose turn it is to idle processes, and to new ones while there may be more. There are never more jobs than processes. */
+  /** Assigns the next jobs to idle processes, and to new ones while there may be more. There are never more jobs than processes. */
   #advance(): void {
     for (let next = this.#queue.take(); next !== null; next = this.#queue.take()) {
       const job = next.item
@@ -165,17 +165,17 @@ class Pool {
   }
 
   /**
-   * Once all processes that one owner may use are at tasks that are not short, others find one that has started: a start takes longer than a
-   * short document.
+   * Once a task is not short, others find processes that have started beside it: a start takes longer than a short document.
    */
   #startSpare(): void {
     const { processes } = this.#options
-    const busy = [...this.#children].filter((child) => child.busyMs > LONG_TASK_MS).length
-    if (this.#closed || busy < processes || this.#children.size >= processes + SPARE_PROCESSES) return
+    const long = [...this.#children].filter((child) => child.busyMs > LONG_TASK_MS).length
+    const isEnough = long === 0 || this.#children.size >= Math.min(long, processes) + SPARE_PROCESSES
+    if (this.#closed || isEnough) return
     try {
       this.#start()
     } catch {
-      // The next look tries again; nobody waits for it yet.
+      // The next check retries; no caller waits for it yet.
     }
   }
 
@@ -183,7 +183,7 @@ class Pool {
     this.#shrink = undefined
     const idle = this.#idle()
     const busy = this.#children.size - idle.length
-    const kept = busy === 0 ? 1 : busy < this.#options.processes ? 0 : SPARE_PROCESSES
+    const kept = busy === 0 ? 1 : SPARE_PROCESSES
     for (const child of idle.slice(kept)) void child.end(closing())
   }
 }

@@ -1,12 +1,13 @@
 /**
- * One connection of an HTTP server on Node: a single request in flight, and an end that lets the last answer arrive.
+ * Serves one connection of an HTTP server on Node: a single request in flight, and a close that lets the last answer arrive.
  *
  * Node parses every request that a read brings and starts all of them at once, so a few hundred kilobytes of pipelined requests become
- * thousands of answers in memory that nobody reads. Here the bytes are handed to Node's parser head by head, and reading stops while an
+ * thousands of unread answers in memory. Here the bytes are handed to Node's parser head by head, and reading stops while an
  * earlier request is being answered.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { TurnQueue } from './turn-queue.ts'
 
 /** Time without a byte after which a connection that was answered for good is destroyed, in milliseconds. */
 const LINGER_IDLE_MS = 3_000
@@ -20,7 +21,7 @@ const MAX_LINGER_BYTES = 512 * 1024 * 1024
 const CHUNKED_PIECE_BYTES = 4 * 1024
 /** Fewer bytes than the shortest head of a request has; a run of empty lines is not taken apart. */
 const MIN_HEAD_BYTES = 16
-/** An unread body up to this size is waited for, so that the connection can be used again. */
+/** An unread body up to this size is drained, so that the connection can be reused. */
 const MAX_REUSABLE_BODY_BYTES = 64 * 1024
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1')
 
@@ -41,15 +42,17 @@ export class Connection {
   readonly #parse: Listener | undefined
   #current: Exchange | null = null
   readonly #waiting: Exchange[] = []
-  /** Answer to what could not be parsed, which goes out after the answer under way. */
+  readonly #take = (chunk: Buffer) => this.#onData(chunk)
+  /** Answer to bytes that could not be parsed, sent after the answer in progress. */
   #refusal: string | null = null
   #held = false
   #closing = false
+  #handedOver = false
   #draining = false
   #dropped = 0
   #deadline = 0
   #timer: NodeJS.Timeout | undefined
-  /** Bytes of the present request's body that have not come yet, where its head tells. */
+  /** Bytes of the present request's body that have not arrived yet, where its head declares a length. */
   #bodyLeft = 0
   /** The present request, where its body is chunked. */
   #chunked: IncomingMessage | null = null
@@ -57,7 +60,7 @@ export class Connection {
   constructor(socket: Socket, overLimit: boolean) {
     this.#socket = socket
     this.overLimit = overLimit
-    // Node takes its own listener away on `connect` and `upgrade`; an error nobody listens to ends the process.
+    // Node takes its own listener away on `connect` and `upgrade`; an error without a listener ends the process.
     socket.on('error', ignore)
     socket.on('close', () => this.#onClose())
     // Called by Node after the last answer, and by @hono/node-server when a request is not sent to its end.
@@ -66,7 +69,7 @@ export class Connection {
     this.#parse = isListener(parse) ? parse : undefined
     if (this.#parse === undefined) return
     socket.off('data', this.#parse)
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('data', this.#take)
   }
 
   /** True while a request is being answered. */
@@ -130,6 +133,16 @@ export class Connection {
     socket.resume()
   }
 
+  /**
+   * Gives the socket away to a protocol that is not HTTP, paused. Node's parser is done with it; what comes after the head waits in it.
+   * A socket whose request is refused in the end takes {@link refuse} all the same.
+   */
+  handOver(): void {
+    this.#handedOver = true
+    this.#socket.pause()
+    this.#socket.off('data', this.#take)
+  }
+
   /** From now on every answer is the last of the connection, and says so where its head is not sent yet. */
   drain(): void {
     this.#draining = true
@@ -137,7 +150,7 @@ export class Connection {
     for (const { outgoing } of this.#waiting) outgoing.shouldKeepAlive = false
   }
 
-  /** Gives up whatever is under way. */
+  /** Aborts the connection and the request in flight. */
   destroy(): void {
     this.#socket.destroy()
   }
@@ -160,17 +173,21 @@ export class Connection {
   #onAnswered(): void {
     this.#current = null
     if (this.#closing || (!this.#held && !this.#isBlocked())) return
-    // In a turn of its own: a connection with thousands of quick requests ahead would otherwise hold the event loop until they are all answered.
-    setImmediate(() => this.#continue())
+    pipelined.add(() => this.#continue())
   }
 
-  /** Goes on with the request that came next. */
-  #continue(): void {
-    if (this.#closing || this.#socket.destroyed) return
+  /**
+   * Continues with the next request.
+   * @returns false where the connection has closed meanwhile
+   */
+  #continue(): boolean {
+    if (this.#closing || this.#socket.destroyed) return false
     if (this.#current === null) this.#next()
-    if (!this.#held || this.#isBlocked()) return
-    this.#held = false
-    this.#socket.resume()
+    if (this.#held && !this.#isBlocked()) {
+      this.#held = false
+      this.#socket.resume()
+    }
+    return true
   }
 
   #onClose(): void {
@@ -199,6 +216,10 @@ export class Connection {
       const end = this.#endOfPiece(rest)
       const body = this.#bodyLeft
       this.#parse?.call(this.#socket, rest.subarray(0, end))
+      if (this.#handedOver) {
+        if (end < rest.length) this.#socket.unshift(rest.subarray(end))
+        return
+      }
       if (body > 0) this.#bodyLeft = body - end
       rest = rest.subarray(end)
     }
@@ -228,6 +249,12 @@ export function closeIfUnread(incoming: IncomingMessage, outgoing: ServerRespons
   if (encoding === undefined && Number(length ?? 0) <= MAX_REUSABLE_BODY_BYTES) return
   outgoing.shouldKeepAlive = false
 }
+
+/**
+ * Queue of pipelined requests of all connections. One begins in each iteration of the event loop, so that a client with many pipelining
+ * connections delays others by one request, not by one of each connection.
+ */
+const pipelined = new TurnQueue()
 
 const ignore = () => {}
 

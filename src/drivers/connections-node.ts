@@ -6,18 +6,18 @@ import { Connection } from './connection-node.ts'
 
 /** Bounds of connections. */
 export interface ConnectionLimits {
-  /** Connections held at once over all ports; more are answered 503. @default no limit */
+  /** Open connections at once over all ports; more are answered 503. @default no limit */
   readonly maxConnections?: number
-  /** Time that a connection without a request is kept for the next one, in milliseconds. @default 75,000 */
+  /** Time-out of an idle connection, in milliseconds. @default 75,000 */
   readonly keepAliveMs?: number
 }
 
 const KEEP_ALIVE_MS = 75_000
-/** Connections beyond the limit that are held to be answered 503; more are closed without an answer. */
+/** Connections beyond the limit that are answered 503 at once; more are closed without an answer. */
 const MAX_REFUSALS = 256
 /** Time that a connection beyond the limit has to send its request, in milliseconds. */
 const REFUSAL_MS = 5_000
-/** Time that idle connections are kept when the server stops, for a request that may be on its way, in milliseconds. */
+/** Time that idle connections stay open during shutdown, for a request that may be in transit, in milliseconds. */
 const NOTICE_MS = 1_000
 /** Interval between looks for connections that fell idle while a server stops, in milliseconds. */
 const IDLE_MS = 20
@@ -62,7 +62,7 @@ export class Connections {
    * not reset.
    */
   async drain(servers: readonly Server[], ms: number): Promise<void> {
-    // http.Server's own close() destroys idle connections, with what is on its way on them.
+    // http.Server's own close() destroys idle connections, with requests in transit on them.
     const closed = servers.map((server) => new Promise((resolve) => NetServer.prototype.close.call(server, resolve)))
     this.#draining = true
     for (const connection of this.#open.values()) connection.drain()

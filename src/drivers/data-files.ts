@@ -1,4 +1,4 @@
-/** The files of a server: where they are, how much room they have, who may read them, what is said where a start fails of them. */
+/** The files of a server: their paths, free space and permissions, and the errors of a start that they make fail. */
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -6,6 +6,7 @@ import { type Config, ConfigError } from '../config.ts'
 import type { Disk, Log } from '../ports.ts'
 import { findStorageFault } from '../storage-errors.ts'
 import { createFsDisk } from './disk-fs.ts'
+import { explainFileError } from './file-errors.ts'
 
 /** Settings that determine the paths of a server's files. */
 type Places = Pick<Config, 'dataDir' | 'databaseUrl'>
@@ -39,12 +40,12 @@ export function openDisk(config: Places): Disk {
   return createFsDisk([...new Set([folder, file === null ? folder : dirname(file)])])
 }
 
-/** Lets whatever this process and its children make be read by its owner alone. */
+/** Makes files of this process and its children accessible to their user alone. */
 export function makeFilesPrivate(): void {
   process.umask(0o077)
 }
 
-/** Warns of files that hold secrets and that others may use: made by an earlier release, or by whoever made the folder. */
+/** Warns of files with secrets that other users may access: made by an earlier release, or with the folder. */
 export async function warnOfSharedFiles(config: Places, log: Log): Promise<void> {
   const file = databaseFileOf(config)
   const files = file === null ? [] : ['', ...SIDE_FILES].map((suffix) => file + suffix)
@@ -68,11 +69,15 @@ async function findShared(paths: readonly string[]): Promise<readonly { path: st
   return found.flat()
 }
 
-/** Turns a storage fault at the start into a ConfigError that says what it is and what to do; gives back every other error. */
+/**
+ * Converts an error of the storage at the start into a ConfigError with its cause and remedy: a storage fault, or a path that can't
+ * be used. Returns every other error unchanged.
+ */
 export async function explainStorageFault(error: unknown, config: Places): Promise<unknown> {
+  if (error instanceof ConfigError) return error
   const fault = findStorageFault(error)
-  if (fault === null) return error
-  const where = config.databaseUrl === null ? `DATA_DIR=${config.dataDir}` : `DATABASE_URL=${config.databaseUrl}`
+  if (fault === null) return explainFileError(error) ?? error
+  const where = nameStorage(config)
   const space = await openDisk(config)
     .space()
     .catch(() => null)
@@ -83,5 +88,29 @@ export async function explainStorageFault(error: unknown, config: Places): Promi
     return new ConfigError(`${where} is locked by another process. End it, or start again when it is done.`)
   }
   if (fault === 'unreachable') return new ConfigError(`${where} does not answer. Start again when it does.`)
-  return new ConfigError(`The storage of ${where} does not work: ${error instanceof Error ? error.message : error}.`)
+  return explainFileError(error) ?? new ConfigError(`The storage of ${where} does not work: ${reasonOf(error)}.`)
+}
+
+/**
+ * Converts an error of opening the database into a ConfigError that names the database and the reason in one sentence. Storage faults are
+ * returned unchanged for `explainStorageFault`, which checks the disk.
+ */
+export function explainOpening(error: unknown, config: Places): unknown {
+  if (error instanceof ConfigError || findStorageFault(error) !== null) return error
+  const where = databaseFileOf(config) ?? nameStorage(config)
+  return (
+    explainFileError(error) ??
+    new ConfigError(`The database ${where} can't be opened: ${reasonOf(error)}.`, { cause: error })
+  )
+}
+
+const nameStorage = ({ databaseUrl, dataDir }: Places) =>
+  databaseUrl === null ? `DATA_DIR=${dataDir}` : `DATABASE_URL=${databaseUrl}`
+
+/** The innermost cause in one line: what wraps it repeats the statement. */
+function reasonOf(error: unknown): string {
+  let inner = error
+  for (let depth = 0; depth < 10 && inner instanceof Error && inner.cause instanceof Error; depth++) inner = inner.cause
+  const text = inner instanceof Error ? inner.message : String(inner)
+  return text.replace(/\s+/g, ' ').trim().replace(/\.$/, '')
 }

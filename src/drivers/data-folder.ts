@@ -1,9 +1,9 @@
-/** The database of a data folder, or of the libSQL server that is used in its place. */
+/** The database of a data folder, or of the libSQL server that replaces it. */
 import { access, constants, mkdir } from 'node:fs/promises'
 import { type Config, ConfigError } from '../config.ts'
 import type { Database } from '../ports.ts'
 import { findStorageFault } from '../storage-errors.ts'
-import { databaseUrlOf } from './data-files.ts'
+import { databaseUrlOf, explainOpening } from './data-files.ts'
 import type { OnBadText } from './db-libsql-text.ts'
 import { MIGRATIONS_FOLDER } from './files-node.ts'
 
@@ -18,13 +18,16 @@ export async function prepareDataFolder(dataDir: string): Promise<void> {
   } catch (error) {
     if (findStorageFault(error) !== null) throw error
     const reason = error instanceof Error ? error.message : String(error)
-    throw new ConfigError(`DATA_DIR=${dataDir} is no folder that can be written to: ${reason}.`)
+    throw new ConfigError(
+      `DATA_DIR=${dataDir} is no folder that can be written to: ${reason}. Make it one, or name another.`,
+    )
   }
 }
 
 /**
  * Opens the database and brings its schema up to date. The folder must be there.
  * @param onBadText learns of text in a file that is not UTF-8
+ * @throws ConfigError that says why in one sentence; a storage fault as the database throws it
  */
 export async function openDatabase(
   config: Pick<Config, 'dataDir' | 'databaseUrl' | 'databaseAuthToken'>,
@@ -32,9 +35,13 @@ export async function openDatabase(
 ): Promise<{ db: Database; close(): void }> {
   // Of what a server loads it is among the largest; a server that only just listens goes without it.
   const { openLibsql } = await import('./db-libsql.ts')
-  return openLibsql(databaseUrlOf(config), {
-    migrations: MIGRATIONS_FOLDER,
-    ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
-    ...(onBadText === undefined ? {} : { onBadText }),
-  })
+  try {
+    return await openLibsql(databaseUrlOf(config), {
+      migrations: MIGRATIONS_FOLDER,
+      ...(config.databaseAuthToken === null ? {} : { authToken: config.databaseAuthToken }),
+      ...(onBadText === undefined ? {} : { onBadText }),
+    })
+  } catch (error) {
+    throw explainOpening(error, config)
+  }
 }

@@ -4,7 +4,7 @@ import type { D1Client } from './db-d1.ts'
 
 /**
  * Compares the migrations that wrangler applied with those of this release.
- * @returns a sentence where the schema is newer, null where it is not, or where nobody noted what was applied
+ * @returns a sentence where the schema is newer, null where it is not, or where the applied migrations were not recorded
  */
 export async function describeNewerSchema(d1: D1Client): Promise<string | null> {
   const noted = await d1

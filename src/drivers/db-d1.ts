@@ -9,6 +9,7 @@ import { D1PreparedQuery, DrizzleD1Database, SQLiteD1Session } from 'drizzle-orm
 import { NoopLogger } from 'drizzle-orm/logger'
 import type { PreparedQuery } from 'drizzle-orm/session'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
+import { backoff, sleep } from '../backoff.ts'
 import { MillraceError } from '../errors.ts'
 import type { Database, Disk } from '../ports.ts'
 import { StorageError } from '../storage-errors.ts'
@@ -46,7 +47,7 @@ export interface D1Client<S extends D1Statement = D1Statement> {
   batch(statements: readonly S[]): Promise<D1Answer[]>
 }
 
-/** Bytes that one database may take (the same page): on Workers Paid, and on the free plan, which is told by its queries. */
+/** Bytes that one database may take (the same page): on Workers Paid, and on the free plan, which is recognized by its query limit. */
 const MAX_DATABASE_BYTES = 10_000_000_000
 const MAX_FREE_DATABASE_BYTES = 500_000_000
 const FREE_QUERIES = 50
@@ -73,10 +74,10 @@ export interface D1Options {
 }
 
 const TRIES = 5
-const FIRST_PAUSE_MS = 50
+const BACKOFF = { firstMs: 75 }
 
 /**
- * Errors that say that D1 never began: whatever was asked may be asked again. From the error list of
+ * Errors that D1 gives before it begins, after which every statement may be retried. From the error list of
  * developers.cloudflare.com/d1/observability/debug-d1.
  */
 const NEVER_BEGAN = [
@@ -86,7 +87,7 @@ const NEVER_BEGAN = [
   'D1 DB is overloaded. Too many requests queued',
 ]
 
-/** Errors of the same list that leave open whether a write was kept: only what reads may be asked again. */
+/** Errors of the same list after which a write may have been committed: only reads may be retried. */
 const CUT_OFF = [
   'Network connection lost',
   'reset because its code was updated',
@@ -99,7 +100,6 @@ const says = (error: unknown, messages: readonly string[]) =>
   messages.some((message) => String(error).includes(message))
 
 const utf8 = new TextEncoder()
-const pauseFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /**
  * Makes the port for one invocation of a Worker, since that is what D1's limit on statements is counted by. Costs nothing: it opens nothing.
@@ -170,7 +170,7 @@ class BoundedClient {
   #used = 0
   readonly meter: StatementMeter
 
-  constructor(d1: D1Client, { statements = D1_LIMITS.statements, pause = pauseFor }: D1Options) {
+  constructor(d1: D1Client, { statements = D1_LIMITS.statements, pause = sleep }: D1Options) {
     this.#d1 = d1
     this.#most = statements
     this.#pause = pause
@@ -193,7 +193,7 @@ class BoundedClient {
     return this.ask(statements, () => this.#d1.batch(statements.map(({ prepared }) => prepared)))
   }
 
-  /** Asks D1, again where that is safe. Of a write that may or may not have been kept, whoever asked hears at once. */
+  /** Queries D1, with retries where that is safe. The error of a write that may have been committed is thrown at once. */
   async ask<T>(statements: readonly BoundedStatement[], send: () => Promise<T>): Promise<T> {
     const readsOnly = statements.every(({ reads }) => reads)
     for (let tries = 1; ; tries++) {
@@ -207,7 +207,7 @@ class BoundedClient {
         if (!again) {
           throw new StorageError('unreachable', { cause: error })
         }
-        await this.#pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()))
+        await this.#pause(backoff(tries, BACKOFF))
       }
     }
   }
@@ -231,7 +231,7 @@ class BoundedStatement {
     this.#sql = sql
   }
 
-  /** Tells whether it changes nothing. A common table expression may belong to a write, so those do not count as reads. */
+  /** Checks if it changes nothing. A common table expression may belong to a write, so those do not count as reads. */
   get reads(): boolean {
     return /^\s*select\b/i.test(this.#sql)
   }
@@ -264,7 +264,7 @@ function checkSize(sql: string, values: readonly unknown[]): void {
   }
 }
 
-/** Tells whether a text or some bytes are longer than so many bytes. No character takes more than three: most texts need no counting. */
+/** Checks if a text or bytes are longer than a number of bytes. No character takes more than three: most texts need no counting. */
 function isLonger(value: unknown, bytes: number): boolean {
   if (typeof value === 'string') return value.length * 3 > bytes && utf8.encode(value).byteLength > bytes
   return value instanceof Uint8Array && value.byteLength > bytes

@@ -54,7 +54,7 @@ export class FileClient implements Client {
 
   /**
    * @param url `file:///absolute`, `file:relative`
-   * @param onBadText is told of text that is no UTF-8, which another program wrote
+   * @param onBadText called for text that is not UTF-8, which another program wrote
    */
   constructor(url: string, onBadText: OnBadText = () => {}) {
     this.#onBadText = onBadText
@@ -99,7 +99,7 @@ export class FileClient implements Client {
   }
 
   transaction(): never {
-    throw new Error('Interactive transactions do not exist on every home: use batch.')
+    throw new Error('Interactive transactions do not exist on every runtime: use batch.')
   }
 
   async sync(): Promise<Replicated> {
@@ -260,7 +260,7 @@ function partsOf(statement: InStatement | [string, InArgs?]): readonly [string, 
   return Array.isArray(statement) ? [statement[0], statement[1] ?? []] : [statement.sql, statement.args ?? []]
 }
 
-/** Base codes of SQLite that callers tell apart. https://www.sqlite.org/rescode.html */
+/** Base codes of SQLite that callers distinguish. https://www.sqlite.org/rescode.html */
 const BASE_CODES: Readonly<Record<number, string>> = {
   5: 'SQLITE_BUSY',
   6: 'SQLITE_LOCKED',

@@ -2,12 +2,17 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { LibsqlError } from '@libsql/client'
 
-/** Makes an empty file that its owner alone may read, unless one is there: SQLite itself gives its side files the same mode. */
+/**
+ * Makes an empty file that its owner alone may read, unless one is there: SQLite itself gives its side files the same mode. A file that is
+ * there is not opened: to close it would drop the locks that this process holds on it by other descriptors.
+ */
 export function makePrivateFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    // A link to a file that is to be made where it leads.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) closeSync(openSync(path, 'a', 0o600))
   }
 }
 

@@ -1,5 +1,6 @@
 /** A libSQL client that waits for a database that others write to, and whose batches never fail for having read before they wrote. */
 import type { Client, InArgs, InStatement, Replicated, ResultSet } from '@libsql/client'
+import { backoff, sleep } from '../backoff.ts'
 
 const GIVE_UP_AFTER_MS = 10_000
 
@@ -51,7 +52,7 @@ export class RetryingClient implements Client {
   }
 
   transaction(): never {
-    throw new Error('Interactive transactions do not exist on every home: use batch.')
+    throw new Error('Interactive transactions do not exist on every runtime: use batch.')
   }
 
   executeMultiple(sql: string): Promise<void> {
@@ -72,12 +73,12 @@ export class RetryingClient implements Client {
 
   async #whenFree<T>(run: () => Promise<T>): Promise<T> {
     const started = performance.now()
-    for (let pause = 1; ; pause = Math.min(pause * 2, this.#longestPauseMs)) {
+    for (let tries = 1; ; tries++) {
       try {
         return await run()
       } catch (error) {
         if (!isBusy(error) || performance.now() - started > GIVE_UP_AFTER_MS) throw error
-        await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())))
+        await sleep(backoff(tries, { firstMs: 1, mostMs: this.#longestPauseMs }))
       }
     }
   }

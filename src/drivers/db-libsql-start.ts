@@ -1,9 +1,11 @@
-/** Checks of a database before a server starts on it, each with a sentence for whoever starts it. Nothing is written before all are passed. */
+/** Checks a database before a server starts on it; each failure has a sentence for the operator. Writes nothing before all checks pass. */
+import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from '@libsql/client'
 import { ConfigError } from '../config.ts'
-import { pathOfUrl } from './data-files.ts'
+import { pathOfUrl, SIDE_FILES } from './data-files.ts'
+import { explainFileError } from './file-errors.ts'
 
 /** A database that can't be started on. The message is a sentence that says why, and what to do. */
 export class DatabaseStartError extends ConfigError {}
@@ -19,6 +21,40 @@ interface Migration {
   /** When it was made, in milliseconds since the epoch; what drizzle keeps of it. */
   readonly when: number
   readonly tag: string
+}
+
+/**
+ * Refuses paths that SQLite can't keep a database at, before it opens them: it would say no more than "unable to open database file", and
+ * of a database file that is empty or gone it deletes the log, with all that is in it.
+ * @param path the database file, which need not be there
+ * @throws DatabaseStartError
+ */
+export function checkFiles(path: string): void {
+  const main = checkFile(path)
+  for (const suffix of SIDE_FILES) {
+    const side = checkFile(path + suffix)
+    if (suffix !== '-wal' || side === null || side.size === 0 || (main !== null && main.size > 0)) continue
+    throw new DatabaseStartError(
+      `${path} is ${main === null ? 'missing' : 'empty'}, though ${path}${suffix} holds what was written to it. Put the database file back, or move its log away and restore a backup: npm run restore -- FOLDER.`,
+    )
+  }
+}
+
+/** @returns null where there is none, which is well */
+function checkFile(path: string): Stats | null {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined) return null
+    if (!found.isFile()) {
+      throw new DatabaseStartError(
+        `${path} is ${found.isDirectory() ? 'a folder' : 'no regular file'}, where a file of the database should be. Move it away, or name another DATA_DIR or DATABASE_URL.`,
+      )
+    }
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return found
+  } catch (error) {
+    throw explainFileError(error) ?? error
+  }
 }
 
 /**

@@ -1,17 +1,17 @@
 /**
  * Reads text that may be no UTF-8. SQLite keeps whatever bytes a program writes (`CAST(x'ff' AS TEXT)`), and the library panics at such text,
- * which ends the process before JavaScript hears of it. So text that is not plain ASCII is asked for as bytes and decoded here.
+ * which ends the process before JavaScript hears of it. So text that is not plain ASCII is selected as bytes and decoded here.
  */
 import { isUtf8 } from 'node:buffer'
 import type { Log } from '../ports.ts'
 
-/** Tells of text that is no UTF-8. `row` names where it is as far as its query shows that. */
+/** Reports text that is not UTF-8. `row` names its row as far as the query shows it. */
 export type OnBadText = (found: { readonly column: string; readonly row: string }) => void
 
-/** Places that are named once each; of more, none is remembered and all are named. */
+/** Maximum of locations that are logged only once; beyond it each read is logged. */
 const MAX_NAMED = 1_000
 
-/** Names each place in the log when it is first read. */
+/** Logs each location when it is first read. */
 export function nameBadText(log: Log): OnBadText {
   const named = new Set<string>()
   return ({ column, row }) => {
@@ -25,11 +25,11 @@ export function nameBadText(log: Log): OnBadText {
   }
 }
 
-/** Above it, bytes cost no more than a look at every character. */
-const MAX_LOOKED_AT_BYTES = 1_000
+/** Above it, handing over bytes costs no more than a look at every character: 1.3 µs, as 80 to 200 characters do. */
+const MAX_LOOKED_AT_BYTES = 200
 /** Begins what is a blob itself; no text begins so, because none that is UTF-8 can. */
 const BLOB_MARK = 'ff00fe'
-const MARK_BYTES = BLOB_MARK.length / 2
+const MARK = Buffer.from(BLOB_MARK, 'hex')
 
 /** A statement whose rows are all that it gives. */
 const SELECTS = /^\s*(?:select|with)\b/i
@@ -61,13 +61,13 @@ export function guardText(sql: string, columns: number): string | null {
   return `${sql.slice(0, list.index)}RETURNING ${names.map(guarded).join(', ')}`
 }
 
-/** A row of a guarded statement as the one it was made of gives it. Text that is no UTF-8 has U+FFFD in place of what is none, and is told of. */
+/** Converts a row of a guarded statement into that of the original one. Bytes that are not UTF-8 become U+FFFD, and are reported. */
 export function withText(cells: unknown[], columns: readonly string[], onBadText: OnBadText): unknown[] {
   let wrong: string | null = null
   for (const [index, cell] of cells.entries()) {
     if (!Buffer.isBuffer(cell)) continue
-    if (cell.length >= MARK_BYTES && cell.toString('hex', 0, MARK_BYTES) === BLOB_MARK) {
-      cells[index] = cell.subarray(MARK_BYTES)
+    if (cell[0] === MARK[0] && cell.subarray(0, MARK.length).equals(MARK)) {
+      cells[index] = cell.subarray(MARK.length)
       continue
     }
     if (!isUtf8(cell)) wrong ??= columns[index] ?? ''

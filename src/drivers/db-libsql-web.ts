@@ -1,4 +1,4 @@
-/** The Database port on a libSQL server over HTTP, for homes without sockets. Its schema is brought up to date by `DATABASE_URL=… npm start` or the server's own tools. */
+/** The Database port on a libSQL server over HTTP, for runtimes without sockets. Its schema is brought up to date by `DATABASE_URL=… npm start` or the server's own tools. */
 import { createClient } from '@libsql/client/web'
 import { drizzle } from 'drizzle-orm/libsql/web'
 import type { Database } from '../ports.ts'

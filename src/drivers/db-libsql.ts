@@ -6,7 +6,7 @@ import { pathOfUrl } from './data-files.ts'
 import { FileClient } from './db-libsql-file.ts'
 import { makePrivateFile } from './db-libsql-path.ts'
 import { RetryingClient } from './db-libsql-retry.ts'
-import { checkDatabase } from './db-libsql-start.ts'
+import { checkDatabase, checkFiles } from './db-libsql-start.ts'
 import type { OnBadText } from './db-libsql-text.ts'
 
 /**
@@ -26,11 +26,14 @@ export async function openLibsql(
   options: { migrations: string; authToken?: string; onBadText?: OnBadText },
 ): Promise<{ db: Database; close(): void }> {
   const { authToken } = options
-  if (url.startsWith('file:')) makePrivateFile(pathOfUrl(url))
+  if (url.startsWith('file:')) {
+    checkFiles(pathOfUrl(url))
+    makePrivateFile(pathOfUrl(url))
+  }
   const client = new RetryingClient(
     url.startsWith('file:')
       ? new FileClient(url, options.onBadText)
-      : // Loaded only where it is asked for: it brings clients for HTTP and WebSockets.
+      : // Loaded only where it is configured: it brings clients for HTTP and WebSockets.
         (await import('@libsql/client')).createClient({ url, ...(authToken === undefined ? {} : { authToken }) }),
     LONGEST_PAUSE_MS,
   )

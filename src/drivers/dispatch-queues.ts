@@ -1,5 +1,5 @@
 /**
- * The Dispatcher port on Cloudflare Queues. A message says nothing but that there may be work: whoever gets it claims by turn. Due times
+ * The Dispatcher port on Cloudflare Queues. A message says only that there may be work: its consumer claims the next jobs in fair order. Due times
  * are kept by the alarm of one Durable Object, of which there is only ever one: delayed messages would multiply, one a wake-up.
  */
 import type { DurableObjectNamespace, DurableObjectState, Queue } from '@cloudflare/workers-types'
@@ -26,7 +26,7 @@ export function createQueueDispatcher(
   let waking = false
   return {
     wake() {
-      // Of wake-ups within one turn of the event loop, one is enough.
+      // Of wake-ups within one iteration of the event loop, one is enough.
       if (waking) return
       waking = true
       const sent = Promise.resolve()
@@ -56,7 +56,7 @@ const TIMER = 'timer'
 
 /** Sees to it that workers are woken at a time. */
 export interface Timer {
-  /** @param at milliseconds since the epoch; takes the place of the time that was set before. Null for never */
+  /** @param at milliseconds since the epoch; replaces the time that was set before. Null for never */
   set(at: number | null): Promise<void>
 }
 
@@ -72,12 +72,12 @@ export function createTimer(namespace: DurableObjectNamespace): Timer {
   }
 }
 
-/** Implements the Durable Object of a timer. Its alarm is kept on disk, so it goes off whatever happens to the object. */
+/** Implements the Durable Object of a timer. Its alarm is durable, so it fires also after an eviction of the object. */
 export class TimerObject {
   readonly #state: DurableObjectState
   readonly #wake: () => Promise<unknown>
 
-  /** @param wake sends a wake-up; the platform tries again where it fails */
+  /** @param wake sends a wake-up; the platform retries it where it fails */
   constructor(state: DurableObjectState, wake: () => Promise<unknown>) {
     this.#state = state
     this.#wake = wake

@@ -18,7 +18,7 @@ export interface LookupOptions {
   readonly servers?: readonly string[]
   /** Longest time for one name, in milliseconds. @default 5000 */
   readonly timeoutMs?: number
-  /** File of names that are asked of nobody. @default the system's */
+  /** File of names that are resolved without a server. @default the system's */
   readonly hostsFile?: string
 }
 
@@ -85,7 +85,10 @@ async function askServers(
   }
 }
 
-/** That there is no such name is known once one server says so; that it has no address, once neither family has any. */
+/**
+ * Merges the failures of all queries for a name. One server that says the name is unknown decides; a name without an address is one without
+ * an address of either family.
+ */
 function failureOf(errors: readonly unknown[]): Error {
   const codes = errors.map(codeOf)
   const code = codes.some((one) => one === 'ENOTFOUND' || one === 'EBADNAME')
@@ -101,7 +104,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
-/** The system's own list of names, read again when it changes. */
+/** The system's hosts file, reread when it changes. */
 class HostsFile {
   readonly #path: string
   #version = ''

@@ -15,7 +15,7 @@ export interface UrlPolicy {
 /**
  * Names that mean this machine or this network, never the web, and the names clouds give to their metadata services.
  * RFC 6761 (localhost), RFC 6762 (local; its appendix G: intranet, private, corp, home, lan), RFC 8375 (home.arpa),
- * RFC 7686 (onion), ICANN's resolution 2024.07.29.06 (internal). Each stands for all names below it.
+ * RFC 7686 (onion), ICANN's resolution 2024.07.29.06 (internal). Each includes its subdomains.
  */
 const LOCAL_NAMES = [
   'localhost',
@@ -75,8 +75,8 @@ export function checkUrl(raw: string, policy: UrlPolicy = {}): URL {
 }
 
 /**
- * Applies the same rules to where a server wants to send us. From https to http is refused as well: whoever named an
- * https link was promised that nobody could change the file on its way; who is content with less can name the http link.
+ * Applies the same rules to the target of a redirect. From https to http is refused as well: an https link promises that the
+ * file cannot be changed in transit; a caller who accepts less can send the http link.
  * @param from the URL that answered with a redirect
  * @param location its Location header, relative or not
  * @throws MillraceError URL_NOT_ALLOWED
@@ -97,7 +97,7 @@ export function portOf(url: URL): number {
   return url.protocol === 'https:' ? 443 : 80
 }
 
-/** @returns whether anybody who can reach an address is meant to reach this port */
+/** @returns true for a port that is meant for all who can reach its address */
 export function isWebPort(port: number): boolean {
   return port === 80 || port === 443
 }
@@ -108,7 +108,7 @@ export function bareHost(url: URL): string {
 }
 
 /**
- * Tells whether an address is on the public internet. By exclusion for IPv4 (IANA IPv4 Special-Purpose Address Registry, kept
+ * Checks if an address is on the public internet. By exclusion for IPv4 (IANA IPv4 Special-Purpose Address Registry, kept
  * by ipaddr.js: private, loopback, link-local with the metadata services, shared, reserved, test, multicast …); for IPv6
  * only global unicast, without the blocks of the IANA IPv6 registry and without tunnels that carry an IPv4 address.
  * @param address an IPv4 or IPv6 address; anything else, a zone (`%eth0`) included, is not public
@@ -155,7 +155,7 @@ function checkParsed(url: URL, policy: UrlPolicy): URL {
 
 /**
  * The parser has already turned decimal, octal, hex, short, percent-encoded and full-width spellings of IPv4 into four
- * numbers, but a host with two dots at its end is a name to it, so addresses are looked for once more without them.
+ * numbers, but a host with two dots at its end is a name to it, so addresses are recognized again without them.
  */
 function isPrivateHost(host: string): boolean {
   const name = host.toLowerCase().replace(/\.+$/, '')

@@ -3,7 +3,7 @@
  * must be closed at its end, and the bound on its body. Runtime-free, so that every Fetcher keeps time and size alike.
  */
 import { MillraceError } from '../errors.ts'
-import { FairSemaphore } from './fair-semaphore.ts'
+import { FairSemaphore } from '../fair-semaphore.ts'
 import { tooLarge } from './fetch-response.ts'
 
 /** `User-Agent` header that Fetchers send. */
@@ -19,8 +19,10 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Waits for a promise no longer than the exchange lasts. */
   race<T>(promise: Promise<T>): Promise<T>
-  /** Tells that the head of the answer is here: from now on running out of time means a slow download. */
+  /** Notes that the head of the answer has arrived: from now on a time-out means a slow download. */
   answered(): void
+  /** Holds once `answered` was called. */
+  readonly hasAnswer: boolean
   /** Something to close at the end, or with the next `release`. */
   onRelease(close: () => void): void
   /** Closes what was opened so far: between two hops, and at the end. */
@@ -29,7 +31,7 @@ export interface Exchange {
   end(): void
 }
 
-/** Requests that an owner has under way at once, unless told. */
+/** Default of an owner's requests in flight. */
 const MAX_PER_OWNER = 16
 
 /** Makes what holds each owner to so many exchanges at once. @param perOwner default 16 */
@@ -38,9 +40,9 @@ export function createFetchSlots(perOwner = MAX_PER_OWNER): FairSemaphore {
 }
 
 /**
- * Waits for the owner's turn, then starts the clock. The turn is over with the exchange.
- * @param limits `timeoutMs` for everything from the turn until `end`; `signal` of the caller
- * @throws what the caller's signal stands for, when it is aborted before
+ * Waits for a slot of the owner, then starts the time-out. The slot is released at the end of the exchange.
+ * @param limits `timeoutMs` from the slot until `end`; `signal` of the caller
+ * @throws the error for the caller's signal, when it is aborted before
  */
 export async function openExchange(
   slots: FairSemaphore,
@@ -78,13 +80,16 @@ function startExchange(timeoutMs: number, signal: AbortSignal | undefined, onEnd
     release()
     onEnd()
   }
-  // Out of time or called off, connections go at once, whether or not anybody is reading.
+  // At a time-out or an abort connections close at once, also without a reader.
   stop.signal.addEventListener('abort', end, { once: true })
   return {
     signal: stop.signal,
     race: (promise) => raceAbort(promise, stop.signal),
     answered: () => {
       answered = true
+    },
+    get hasAnswer() {
+      return answered
     },
     onRelease: (close) => {
       closers.push(close)
@@ -147,6 +152,26 @@ export async function* limited(source: AsyncIterable<Uint8Array>, maxBytes: numb
     if (total > maxBytes) throw tooLarge(maxBytes)
     yield chunk
   }
+}
+
+/**
+ * Reads a body whole.
+ * @throws MillraceError TOO_LARGE beyond `maxBytes`
+ */
+export async function readWhole(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of limited(source, maxBytes)) {
+    chunks.push(chunk)
+    size += chunk.byteLength
+  }
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return whole
 }
 
 function cancellation(signal: AbortSignal | undefined): MillraceError {

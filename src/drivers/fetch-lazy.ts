@@ -14,5 +14,6 @@ export function createLazyFetcher(load: () => Promise<Fetcher>): Fetcher {
   return {
     fetch: async (url, limits) => (await loaded()).fetch(url, limits),
     send: async (url, message) => (await loaded()).send(url, message),
+    request: async (url, request) => (await loaded()).request(url, request),
   }
 }

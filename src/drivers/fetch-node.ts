@@ -1,27 +1,16 @@
 /**
- * The guarded Fetcher on Node. A caller names the URL, so the server behind it is nobody's friend: names are looked up
- * here, every address found is checked, and the socket may go to those addresses alone.
+ * The guarded Fetcher on Node. A caller names the URL, so its server is not trusted: names are looked up here,
+ * every address found is checked, and the socket connects to those addresses alone.
  */
-import type { LookupAddress } from 'node:dns'
-import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import { pipeline, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import { Client, type Dispatcher, Pool } from 'undici'
 import { MillraceError } from '../errors.ts'
-import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
-import { createLookup, type Lookup } from './dns-lookup.ts'
-import type { FairSemaphore } from './fair-semaphore.ts'
-import {
-  bareHost,
-  canonicalAddress,
-  checkUrl,
-  isPublicAddress,
-  isWebPort,
-  portOf,
-  privateRefusal,
-  type UrlPolicy,
-} from './fetch-address.ts'
+import { filenameOf } from '../formats/file-name.ts'
+import type { Fetched, Fetcher, GuardedAnswer, GuardedRequest, NetworkFault, Sent } from '../ports.ts'
+import { createLookup } from './dns-lookup.ts'
+import { checkUrl } from './fetch-address.ts'
+import { type Guard, isForeignAndPublic, type NodeFetcherOptions, pinnedConnector, resolve } from './fetch-connect.ts'
 import {
   createFetchSlots,
   type Exchange,
@@ -29,30 +18,15 @@ import {
   limitedBody,
   MAX_DROPPED,
   openExchange,
+  readWhole,
   USER_AGENT,
 } from './fetch-exchange.ts'
+import { networkError } from './fetch-faults.ts'
 import { followRedirects } from './fetch-redirects.ts'
-import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
-
-/** Options of a Node Fetcher. */
-export interface NodeFetcherOptions extends UrlPolicy {
-  /** Tells how long a Retry-After date is away. */
-  readonly clock?: Clock
-  /** Finds the addresses of names; default by the system's DNS servers. */
-  readonly lookup?: Lookup
-  /** Requests that an owner has under way at once. @default 16 */
-  readonly perOwner?: number
-  /** Tells whether an address may be connected to, on that port. Tests replace it to have allowed and forbidden addresses on one machine. */
-  readonly permits?: (address: string, port: number) => boolean
-}
-
-type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate' | 'perOwner'>> &
-  UrlPolicy & { readonly slots: FairSemaphore }
+import { type OutgoingRequest, outgoing, redirected } from './fetch-request.ts'
+import { declaredSize, failureOf, mediaType, secondsToWait, sizeOf, tooLarge } from './fetch-response.ts'
 
 type Answer = Dispatcher.ResponseData
-
-/** Before the next of a name's addresses is tried as well; Node's own 250 ms gives up on servers that are merely far away. */
-const NEXT_ADDRESS_MS = 1000
 
 const GET = {
   method: 'GET',
@@ -61,22 +35,27 @@ const GET = {
 } as const
 
 /**
- * Makes the Fetcher of a Node process. Each request has a connection of its own, closed with it: nothing is shared
- * between callers, and no address is used longer than the look-up it was checked under. No cookies, no proxies from the
- * environment, certificates always checked.
+ * Makes the Fetcher of a Node process. Each download and each delivery has a connection of its own, closed with it. Requests keep theirs for
+ * the next of the same owner to the same origin, for {@link KEPT_MS} after the look-up that its address was checked under: nothing is shared
+ * between callers. No cookies, no proxies from the environment, certificates always checked.
  * @param options `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; `clock` and `permits` are for tests
  */
 export function createNodeFetcher(options: NodeFetcherOptions = {}): Fetcher {
   const guard = createGuard(options)
-  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
+  const kept: KeptPools = new Map()
+  return {
+    fetch: (url, limits) => get(guard, url, limits),
+    send: (url, message) => post(guard, url, message),
+    request: (url, message) => request(guard, kept, url, message),
+  }
 }
 
 /** One request as it goes over the wire. */
 export interface SingleRequest {
   readonly url: string
-  readonly method: 'GET' | 'POST'
+  readonly method: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | undefined
+  readonly body?: string | Uint8Array | undefined
 }
 
 /**
@@ -127,11 +106,13 @@ async function get(guard: Guard, raw: string, limits: Parameters<Fetcher['fetch'
     if (failure !== null) throw failure
     if ((declaredSize(header('content-length')) ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes)
     exchange.answered()
-    const plain = decoded(answer.body, header('content-encoding'), limits.maxBytes)
+    const coding = header('content-encoding')
+    const plain = decoded(answer.body, coding, limits.maxBytes)
     return {
       url: url.href,
       contentType: mediaType(header('content-type')),
       filename: filenameOf(header('content-disposition'), url),
+      size: sizeOf(header('content-length'), coding),
       body: limitedBody(plain, exchange, limits.maxBytes, explain),
     }
   } catch (error) {
@@ -157,6 +138,95 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
   }
 }
 
+/** Pooled connections, by owner and origin. */
+type KeptPools = Map<string, Promise<Pool>>
+/** Time that connections to an origin are pooled after its look-up, in milliseconds; then the name may resolve to other addresses. */
+const KEPT_MS = 10_000
+/** Time for a connection to be made, in milliseconds: requests that are called off leave it to others. */
+const CONNECT_MS = 10_000
+
+async function request(guard: Guard, kept: KeptPools, raw: string, message: GuardedRequest): Promise<GuardedAnswer> {
+  const start = checkUrl(raw, guard)
+  let sent = outgoing(message)
+  const exchange = await openExchange(guard.slots, message)
+  try {
+    const { url, answer } = await followRedirects(
+      guard,
+      exchange,
+      start,
+      (at) => keptHop(guard, { kept, exchange, owner: message.owner ?? '' }, at, sent),
+      ({ statusCode, headers }) => ({ status: statusCode, location: one(headers.location) }),
+      (redirect) => {
+        sent = redirected(sent, message, redirect)
+      },
+    )
+    const { maxBytes } = message
+    if (sent.method !== 'HEAD' && (declaredSize(one(answer.headers['content-length'])) ?? 0) > maxBytes)
+      throw tooLarge(maxBytes)
+    exchange.answered()
+    const plain = decoded(answer.body, one(answer.headers['content-encoding']), maxBytes)
+    const body = await exchange.race(readWhole(plain, maxBytes))
+    const headers = firstOfEach(answer.headers)
+    const retryAfterSeconds = secondsToWait(headers['retry-after'], guard.clock.now())
+    return { url: url.href, status: answer.statusCode, headers, retryAfterSeconds, body }
+  } catch (error) {
+    throw exchange.signal.aborted ? exchange.signal.reason : explain(error)
+  } finally {
+    exchange.end()
+  }
+}
+
+function firstOfEach(headers: Answer['headers']): Record<string, string> {
+  const first: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const text = one(value)
+    if (text !== undefined) first[name] = text
+  }
+  return first
+}
+
+/** One request on a connection that may have served others of its owner. A body that is not read to its end takes the connection with it. */
+async function keptHop(
+  guard: Guard,
+  { kept, exchange, owner }: { kept: KeptPools; exchange: Exchange; owner: string },
+  url: URL,
+  { method, headers, body }: OutgoingRequest,
+): Promise<Answer> {
+  const pool = await exchange.race(poolOf(guard, kept, owner, url))
+  const path = url.pathname + url.search
+  const answer = await pool.request({ method, headers, body: body ?? null, path, signal: exchange.signal })
+  // Keeps an error without a listener from ending the process; the reader gets it too.
+  answer.body.on('error', () => {})
+  exchange.onRelease(() => answer.body.destroy())
+  return answer
+}
+
+/** Finds the connections of an owner to an origin, or looks its name up anew. */
+function poolOf(guard: Guard, kept: KeptPools, owner: string, url: URL): Promise<Pool> {
+  const key = `${url.origin} ${owner}`
+  const known = kept.get(key)
+  if (known !== undefined) return known
+  const made = resolve(guard, url).then((addresses) => {
+    const pool = new Pool(url.origin, {
+      connect: pinnedConnector(guard, addresses, { timeout: CONNECT_MS }),
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    // Requests in flight end by themselves.
+    setTimeout(() => {
+      if (kept.get(key) === made) kept.delete(key)
+      pool.close().catch(() => {})
+    }, KEPT_MS).unref()
+    return pool
+  })
+  kept.set(key, made)
+  made.catch(() => {
+    if (kept.get(key) === made) kept.delete(key)
+  })
+  return made
+}
+
 /** One request on one new connection, to an address that was checked. `url` has passed `checkUrl` or `checkRedirect`. */
 async function hop(
   guard: Guard,
@@ -164,9 +234,9 @@ async function hop(
   url: URL,
   init: Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'>,
 ): Promise<Answer> {
-  const addresses = await resolve(guard, exchange, url)
+  const addresses = await exchange.race(resolve(guard, url, exchange.signal))
   const client = new Client(url.origin, {
-    connect: pinnedConnector(guard, exchange.signal, addresses),
+    connect: pinnedConnector(guard, addresses, { timeout: 0, signal: exchange.signal }),
     // 0: close after one request. The time limits are the exchange's.
     pipelining: 0,
     headersTimeout: 0,
@@ -176,64 +246,6 @@ async function hop(
     client.destroy().catch(() => {})
   })
   return client.request({ ...init, path: url.pathname + url.search, signal: exchange.signal })
-}
-
-/**
- * All addresses of the URL's host. One bad address refuses them all: a public name with a private address among its
- * answers is an attempt to slip through, not a website.
- */
-async function resolve(guard: Guard, exchange: Exchange, url: URL): Promise<[LookupAddress, ...LookupAddress[]]> {
-  const host = bareHost(url)
-  const family = isIP(host)
-  const found =
-    family > 0
-      ? [{ address: host, family }]
-      : await exchange.race(guard.lookup(host, { all: true, signal: exchange.signal }))
-  const [first, ...rest] = found
-  if (first === undefined) throw explain({ code: 'ENOTFOUND' })
-  if (!found.every(({ address }) => guard.permits(address, portOf(url)))) throw privateRefusal()
-  return [first, ...rest]
-}
-
-/** A connector whose look-up can only answer what was checked, and which looks once more at what it got. */
-function pinnedConnector(
-  guard: Guard,
-  signal: AbortSignal,
-  addresses: [LookupAddress, ...LookupAddress[]],
-): buildConnector.connector {
-  const [first] = addresses
-  const dial = buildConnector({
-    allowH2: false,
-    maxCachedSessions: 0,
-    timeout: 0,
-    signal,
-    rejectUnauthorized: true,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
-    lookup: (_hostname, options, callback) =>
-      options.all === true ? callback(null, addresses) : callback(null, first.address, first.family),
-  })
-  return (options, callback) =>
-    dial(options, (error, socket) => {
-      if (error !== null) return callback(error, null)
-      const { remoteAddress = '', remotePort = 0 } = socket
-      // A socket that has already been closed again has no address; the request then fails by itself.
-      if (socket.destroyed || guard.permits(remoteAddress, remotePort)) return callback(null, socket)
-      socket.destroy()
-      callback(privateRefusal(), null)
-    })
-}
-
-/**
- * The default for `permits`: public, and if it is one of this machine's own addresses, then on a web port. A
- * connection to itself does not pass the firewall that keeps strangers from the machine's other ports.
- */
-function isForeignAndPublic(address: string, port: number): boolean {
-  if (!isPublicAddress(address)) return false
-  if (isWebPort(port)) return true
-  const wanted = canonicalAddress(address)
-  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
-  return own.every((entry) => canonicalAddress(entry.address) !== wanted)
 }
 
 /**
@@ -247,7 +259,7 @@ function decoded(body: Readable, encoding: string | undefined, maxBytes: number)
   if (decoder === null) {
     throw new MillraceError('NETWORK_ERROR', 'The website sent the file packed in a way that cannot be read.')
   }
-  // The end of the pipeline is told to its reader; the callback has nothing to add.
+  // The reader gets the end of the pipeline; the callback has nothing to add.
   return pipeline(
     body,
     (chunks: AsyncIterable<Uint8Array>) => limited(chunks, maxBytes),
@@ -262,31 +274,24 @@ function decoderOf(encoding: string) {
   return encoding === 'br' ? createBrotliDecompress() : null
 }
 
-/** Turns a network failure into an error for the person who sent the link. Addresses stay in `cause`, which no client sees. */
+/** Converts a network failure into an error for the caller who sent the link. */
 function explain(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error
   const code = codeOf(error)
-  const fail = (message: string) => new MillraceError('NETWORK_ERROR', message, { cause: error })
-  if (code === 'ENOTFOUND' || code === 'ENODATA') {
-    return fail('There is no website under the name in this link. Check it for typing errors.')
-  }
-  if (code === 'EAI_AGAIN') return fail('The name in this link could not be looked up just now. Try again later.')
-  if (code === 'ECONNREFUSED') return fail('The website refused the connection. Try again later.')
-  if (code === 'ETIMEDOUT') {
-    return new MillraceError('TIMEOUT', 'The website could not be reached. Try again later, or send the file itself.', {
-      cause: error,
-    })
-  }
-  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) {
-    return fail('The security certificate of the website could not be verified.')
-  }
-  if (/^(ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|Z_BUF_ERROR)$/.test(code)) {
-    return fail('The connection broke off before the whole file had arrived. Try again later.')
-  }
-  if (/^(HPE_|Z_|UND_ERR_HEADERS|ERR_BROTLI|ERR__ERROR_FORMAT)/.test(code)) {
-    return fail('The website answered with something that could not be understood.')
-  }
-  return fail('The website could not be reached. Try again later, or send the file itself.')
+  if (code !== 'ETIMEDOUT') return networkError(faultOf(code), error)
+  return new MillraceError('TIMEOUT', 'The website could not be reached. Try again later, or send the file itself.', {
+    cause: error,
+  })
+}
+
+/** Finds the fault that a code of Node, OpenSSL or undici stands for. */
+function faultOf(code: string): NetworkFault {
+  if (code === 'ENOTFOUND' || code === 'ENODATA') return 'unknown name'
+  if (code === 'EAI_AGAIN') return 'name service'
+  if (code === 'ECONNREFUSED') return 'refused'
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code)) return 'certificate'
+  if (/^(ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|Z_BUF_ERROR)$/.test(code)) return 'reset'
+  return /^(HPE_|Z_|UND_ERR_HEADERS|ERR_BROTLI|ERR__ERROR_FORMAT)/.test(code) ? 'garbled' : 'unreachable'
 }
 
 function codeOf(error: unknown): string {

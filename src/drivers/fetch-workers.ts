@@ -1,12 +1,13 @@
 /**
- * The guarded Fetcher with a Worker's own fetch. The rules for URLs are asked of the URL and of each redirect; the name look-up and the
- * connection are the platform's, so no address can be pinned here. What stands behind a public name is left to the platform: a deployed Worker
- * reaches the public internet alone, and with the flag `global_fetch_strictly_public` its own zone only as strangers do. Under `npm run dev:edge`
- * no platform does, so requests go through a service that checks and pins addresses: see `fetch-outbound.ts`.
+ * The guarded Fetcher with a Worker's own fetch. The rules for URLs are applied to the URL and to each redirect; the name look-up and the
+ * connection are the platform's, so no address can be pinned here. The platform guards the addresses behind a public name: a deployed Worker
+ * reaches the public internet alone, and with the flag `global_fetch_strictly_public` its own zone only as the public does. `npm run dev:edge`
+ * has no such platform, so requests go through a service that checks and pins addresses: see `fetch-outbound.ts`.
  */
 import { MillraceError } from '../errors.ts'
-import type { Clock, Fetched, Fetcher, Sent } from '../ports.ts'
-import type { FairSemaphore } from './fair-semaphore.ts'
+import type { FairSemaphore } from '../fair-semaphore.ts'
+import { filenameOf } from '../formats/file-name.ts'
+import type { Clock, Fetched, Fetcher, GuardedAnswer, GuardedRequest, Sent } from '../ports.ts'
 import { checkUrl, type UrlPolicy } from './fetch-address.ts'
 import {
   createFetchSlots,
@@ -14,17 +15,20 @@ import {
   limitedBody,
   MAX_DROPPED,
   openExchange,
+  readWhole,
   USER_AGENT,
 } from './fetch-exchange.ts'
-import { type OutboundMessage, sendThroughOutbound } from './fetch-outbound.ts'
+import { networkError } from './fetch-faults.ts'
+import { OUTCOME_HEADER, type OutboundMessage, sendThroughOutbound } from './fetch-outbound.ts'
 import { followRedirects } from './fetch-redirects.ts'
-import { declaredSize, failureOf, filenameOf, mediaType, secondsToWait, tooLarge } from './fetch-response.ts'
+import { outgoing, redirected } from './fetch-request.ts'
+import { declaredSize, failureOf, mediaType, secondsToWait, sizeOf, tooLarge } from './fetch-response.ts'
 
 /** Options of a Workers Fetcher. */
 export interface WorkersFetcherOptions extends UrlPolicy {
-  /** Tells how long a Retry-After date is away. */
+  /** Clock by which a Retry-After date becomes a delay. */
   readonly clock?: Clock
-  /** Requests that an owner has under way at once, among those of this Fetcher. @default 16 */
+  /** Requests of an owner in flight at once, among those of this Fetcher. @default 16 */
   readonly perOwner?: number
   /** Address of the outbound service that sends all requests, see `fetch-outbound.ts`. @default none: the platform's fetch sends them */
   readonly outbound?: string | undefined
@@ -43,7 +47,7 @@ const GET: OutboundMessage = {
   headers: { 'user-agent': USER_AGENT, accept: '*/*', 'accept-encoding': 'identity' },
 }
 
-/** Codings that the runtime undoes by itself. */
+/** Content codings that the runtime decodes by itself. */
 const UNDONE = new Set(['', 'identity', 'gzip', 'br'])
 
 /** Makes the Fetcher of a Worker. `allowPrivate` (MILLRACE_ALLOW_PRIVATE_URLS) lifts the address rule alone; for tests. */
@@ -54,7 +58,11 @@ export function createWorkersFetcher(options: WorkersFetcherOptions = {}): Fetch
     slots: createFetchSlots(options.perOwner),
     outbound: options.outbound,
   }
-  return { fetch: (url, limits) => get(guard, url, limits), send: (url, message) => post(guard, url, message) }
+  return {
+    fetch: (url, limits) => get(guard, url, limits),
+    send: (url, message) => post(guard, url, message),
+    request: (url, message) => request(guard, url, message),
+  }
 }
 
 async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> {
@@ -77,6 +85,7 @@ async function get(guard: Guard, raw: string, limits: Limits): Promise<Fetched> 
       url: url.href,
       contentType: mediaType(header('content-type')),
       filename: filenameOf(header('content-disposition'), url),
+      size: sizeOf(header('content-length'), header('content-encoding')),
       body: limitedBody(decoded(answer), exchange, limits.maxBytes, brokenOff),
     }
   } catch (error) {
@@ -102,6 +111,36 @@ async function post(guard: Guard, raw: string, message: Parameters<Fetcher['send
   }
 }
 
+async function request(guard: Guard, raw: string, message: GuardedRequest): Promise<GuardedAnswer> {
+  const start = checkUrl(raw, guard)
+  let sent = outgoing(message)
+  const exchange = await openExchange(guard.slots, message)
+  try {
+    const { url, answer } = await followRedirects(
+      guard,
+      exchange,
+      start,
+      (at) => hop(guard, exchange, at, sent),
+      ({ status, headers }) => ({ status, location: headers.get('location') ?? undefined }),
+      (redirect) => {
+        sent = redirected(sent, message, redirect)
+      },
+    )
+    const { maxBytes } = message
+    const declared = declaredSize(answer.headers.get('content-length') ?? undefined) ?? 0
+    if (sent.method !== 'HEAD' && declared > maxBytes) throw tooLarge(maxBytes)
+    exchange.answered()
+    const body = await exchange.race(readWhole(decoded(answer), maxBytes))
+    const { [OUTCOME_HEADER]: _, ...headers } = Object.fromEntries(answer.headers)
+    const retryAfterSeconds = secondsToWait(headers['retry-after'], guard.clock.now())
+    return { url: url.href, status: answer.status, headers, retryAfterSeconds, body }
+  } catch (error) {
+    throw exchange.signal.aborted ? exchange.signal.reason : exchange.hasAnswer ? brokenOff(error) : unreachable(error)
+  } finally {
+    exchange.end()
+  }
+}
+
 /** One request. `url` has passed `checkUrl` or `checkRedirect`. What one caller fetched is never another's answer: nothing is cached. */
 async function hop(guard: Guard, exchange: Exchange, url: URL, message: OutboundMessage): Promise<Response> {
   const hangUp = new AbortController()
@@ -109,7 +148,7 @@ async function hop(guard: Guard, exchange: Exchange, url: URL, message: Outbound
   const init: RequestInit = { redirect: 'manual', cache: 'no-store', signal: hangUp.signal }
   return exchange.race(
     guard.outbound === undefined
-      ? fetch(url, { ...init, ...message })
+      ? fetch(url, { ...init, ...message, body: message.body ?? null })
       : sendThroughOutbound(guard.outbound, url, message, init),
   )
 }
@@ -135,22 +174,16 @@ async function drop(answer: Response): Promise<void> {
   }
 }
 
-/** Turns a failure before the response into an error for the person who sent the link. The little that the runtime says stays in `cause`. */
+/** Message of workerd's errors for a connection that was refused, and for one that was broken off. */
+const CONNECTION_LOST = 'Network connection lost.'
+
+/** Converts a failure before the response into an error for the caller who sent the link. The runtime's own message stays in `cause`. */
 function unreachable(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error
-  return new MillraceError(
-    'NETWORK_ERROR',
-    'The website could not be reached. Check the link for typing errors, try again later, or send the file itself.',
-    { cause: error },
-  )
+  return networkError(error instanceof Error && error.message === CONNECTION_LOST ? 'lost' : 'unreachable', error)
 }
 
 /** The same of a failure after it. */
 function brokenOff(error: unknown): MillraceError {
-  if (error instanceof MillraceError) return error
-  return new MillraceError(
-    'NETWORK_ERROR',
-    'The connection broke off before the whole file had arrived. Try again later.',
-    { cause: error },
-  )
+  return error instanceof MillraceError ? error : networkError('reset', error)
 }

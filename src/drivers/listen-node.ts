@@ -6,6 +6,7 @@ import { ConfigError } from '../config.ts'
 import { MillraceError } from '../errors.ts'
 import { closeIfUnread } from './connection-node.ts'
 import { Connections } from './connections-node.ts'
+import { answerUpgrades } from './upgrade-node.ts'
 import { MAX_UPLOAD_MS } from './upload-time.ts'
 
 /** Addresses to listen on, and the handlers that answer. */
@@ -17,6 +18,8 @@ export interface ListenOptions {
   readonly fetch: (request: Request, binding: unknown) => Response | Promise<Response>
   /** Builds the response body of an error for a request that no route can be found for; `path` where one could be read. */
   readonly body: (error: MillraceError, path?: string) => object
+  /** Checks if a path accepts WebSocket upgrades; elsewhere an upgrade is handled as a plain request. @default none does */
+  readonly isSocket?: (path: string) => boolean
   /** Tracks the connections. @default one without a limit */
   readonly connections?: Connections
 }
@@ -25,13 +28,13 @@ export interface ListenOptions {
 const HEADERS_MARGIN_MS = 1_000
 /** Interval at which Node looks for requests that are late, in milliseconds. */
 const CHECK_MS = 5_000
-/** Seconds after which a client that found no place should try again. */
+/** `Retry-After` in seconds for a client that was refused for lack of connections. */
 const RETRY_AFTER_SECONDS = 5
 /** Answered beyond the limit of connections too: a full server is alive. */
 const ALIVE_PATH = '/healthz'
 
 /**
- * Listens on every port asked for; of ports nobody asked for, on those that are free.
+ * Listens on every configured port, and on those default ports that are free.
  * @throws ConfigError
  */
 export async function listen(options: ListenOptions): Promise<Server[]> {
@@ -50,7 +53,7 @@ export async function listen(options: ListenOptions): Promise<Server[]> {
 type Answering = ListenOptions & { readonly connections: Connections }
 
 function listenOn(port: number, options: Answering): Promise<Server> {
-  const { host, connections } = options
+  const { host, connections, isSocket = () => false } = options
   const server = createServer({
     // Node would cut an upload off after five minutes.
     requestTimeout: MAX_UPLOAD_MS,
@@ -59,6 +62,9 @@ function listenOn(port: number, options: Answering): Promise<Server> {
     connectionsCheckingInterval: CHECK_MS,
     // Node would answer a request without a host by itself, and without a body.
     requireHostHeader: false,
+    // Without it a listener for upgrades would be handed every `Upgrade`, and HTTP/2 clients that offer one would wait for good.
+    shouldUpgradeCallback: ({ method, headers, url }) =>
+      method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket' && isSocket(url?.split('?', 1)[0] ?? ''),
   })
   connections.watch(server)
   const answer = answering(options)
@@ -68,6 +74,7 @@ function listenOn(port: number, options: Answering): Promise<Server> {
     if (socket instanceof Socket) answerRaw(error, socket, options)
   }
   server.on('clientError', refuse)
+  server.on('upgrade', answerUpgrades(options))
   server.on('connect', (_: IncomingMessage, socket: unknown) => refuse(new Error('CONNECT'), socket))
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
@@ -88,7 +95,7 @@ function answering({ host, fetch, body, connections }: Answering) {
     if (!isBinding(binding)) return response
     const { incoming, outgoing } = binding
     closeIfUnread(incoming, outgoing)
-    // Nobody will read it; what it holds open is closed.
+    // There is no reader; the resources of the body are released.
     if (outgoing.destroyed) await response.body?.cancel()
     return response
   }
@@ -119,7 +126,7 @@ function isBinding(binding: unknown): binding is HttpBindings {
   return typeof binding === 'object' && binding !== null && 'incoming' in binding && 'outgoing' in binding
 }
 
-/** Answers a request that the app is not asked, in its turn, as the last of its connection. */
+/** Answers a request without the app, in the order of the connection, which then closes. */
 function answerError(outgoing: ServerResponse, body: ListenOptions['body'], error: MillraceError, path?: string): void {
   const text = JSON.stringify(body(error, path))
   outgoing.shouldKeepAlive = false
@@ -127,7 +134,7 @@ function answerError(outgoing: ServerResponse, body: ListenOptions['body'], erro
   outgoing.end(text)
 }
 
-/** Turns an error from before routing into one that names what of the request could not be understood. Routes answer their own errors. */
+/** Converts an error from before routing into one that names the malformed part of the request. Routes answer their own errors. */
 function asRefusal(thrown: unknown): MillraceError {
   if (!(thrown instanceof RequestError)) {
     return new MillraceError('UNKNOWN', 'Something went wrong on the server.', { cause: thrown })

@@ -1,4 +1,4 @@
-/** The server's log as lines of JSON on the console, which is where Cloudflare collects them. The fields are pino's, so that one reader reads both homes. */
+/** The server's log as lines of JSON on the console, which is where Cloudflare collects them. The fields are pino's, so that one log reader serves both runtimes. */
 import { describeErrors } from '../formats/describe-error.ts'
 import { withoutStatementValues } from '../formats/statement-text.ts'
 import type { Log } from '../ports.ts'
@@ -11,7 +11,7 @@ type Fields = Readonly<Record<string, unknown>>
 /**
  * Makes the log. Never throws, whatever the fields hold.
  * @param level entries below it are left out: `trace` … `fatal`; anything else, such as `silent`, leaves all out
- * @param write takes a line; the console's method of that level unless told
+ * @param write takes a line; default: the console's method of that level
  */
 export function createConsoleLog(
   level: string,

@@ -7,7 +7,7 @@ import type { Log } from '../ports.ts'
  * Makes the log. Errors among the fields are written with their causes and without what a failed statement was to store.
  * @param level entries below it are left out: `fatal` … `debug`, or `silent`
  * @param redact takes secrets out of a line
- * @param destination where lines go; standard error unless told
+ * @param destination where lines go; default: standard error
  */
 export function createPinoLog(
   level: string,

@@ -7,7 +7,7 @@ export const PONG = 'pong'
 /** The platform takes messages of 1 MiB at least. What is longer is read by each follower instead. */
 const MESSAGE_CHARACTERS = 300_000
 
-/** Running jobs whose latest progress is kept for those who come later. */
+/** Maximum of running jobs whose latest progress is stored for later followers. */
 const KEPT_PROGRESS = 500
 
 /** A stretch of a batch's log, as plain JSON, of which only this is looked at here. */
@@ -87,7 +87,7 @@ export class BatchObject {
     return this.#at
   }
 
-  /** Many who come together ask once. What is told meanwhile is read after the answer, and reaches all of them. */
+  /** Coalesces concurrent reads of the log's end into one. Notices of the meantime are processed after it, and reach all callers. */
   #ask(batchId: string): Promise<number> {
     this.#asking ??= this.#reader.end(batchId).finally(() => {
       this.#asking = null
@@ -147,7 +147,7 @@ function send(sockets: readonly WebSocket[], text: string): void {
     try {
       socket.send(text)
     } catch {
-      // It is closing; whoever held it comes back and is greeted.
+      // It is closing; its client reconnects and gets the current state.
     }
   }
 }

@@ -5,12 +5,14 @@
  * A socket carries notices as JSON text one way, and `ping`, answered by the platform without waking the object, the other way.
  */
 import type { DurableObjectNamespace, WebSocket } from '@cloudflare/workers-types'
+import { backoff, sleep } from '../backoff.ts'
+import { parseLossless } from '../lossless-json.ts'
 import type { Log, Notice, Notifier, Progress } from '../ports.ts'
 import { PING, PONG } from './notify-durable-object-batch.ts'
 
 /** A socket that answers no ping by the next one is taken to be dead. */
 const PING_EVERY_MS = 15_000
-const RECONNECT_MS = { least: 250, most: 15_000 }
+const RECONNECT = { firstMs: 250, mostMs: 15_000 }
 
 /** Services of the Cloudflare runtime that its notifiers need. */
 export interface ObjectNotifierOptions {
@@ -19,11 +21,13 @@ export interface ObjectNotifierOptions {
   readonly log: Log
 }
 
-/** Tells others of batches, and listens to what is told. A subscription belongs to the request that makes it. */
+/** Sends notices about batches, and subscribes to them. A subscription belongs to the request that makes it. */
 export function createObjectNotifier(namespace: DurableObjectNamespace, options: ObjectNotifierOptions): Notifier {
   return {
     publish(batchId, notice) {
-      options.keepAlive(tell(namespace, batchId, [notice]).catch((error: unknown) => untold(options, batchId, error)))
+      options.keepAlive(
+        send(namespace, batchId, [notice]).catch((error: unknown) => logUnsent(options, batchId, error)),
+      )
     },
     subscribe(batchId, listener) {
       const subscription = new Subscription(namespace, batchId, listener, options.log)
@@ -32,12 +36,12 @@ export function createObjectNotifier(namespace: DurableObjectNamespace, options:
   }
 }
 
-function untold({ log }: ObjectNotifierOptions, batchId: string, error: unknown): void {
-  log.warn({ err: error, batchId }, 'followers were not told; they find out when they compare')
+function logUnsent({ log }: ObjectNotifierOptions, batchId: string, error: unknown): void {
+  log.warn({ err: error, batchId }, 'a notice could not be sent; followers catch up when they compare')
 }
 
 /** @returns how many sockets the object holds */
-async function tell(namespace: DurableObjectNamespace, batchId: string, notices: readonly Notice[]): Promise<number> {
+async function send(namespace: DurableObjectNamespace, batchId: string, notices: readonly Notice[]): Promise<number> {
   const answer = await namespace
     .get(namespace.idFromName(batchId))
     .fetch(`https://batch/${batchId}`, { method: 'POST', body: JSON.stringify(notices) })
@@ -46,30 +50,30 @@ async function tell(namespace: DurableObjectNamespace, batchId: string, notices:
   return Number(text)
 }
 
-/** A batch that nobody watches is not told of progress for this long. */
+/** A batch without followers is sent no progress for this long. */
 const UNWATCHED_MS = 2_000
 /** Between notices about one batch: what comes meanwhile goes together. Longer when there have been many: each is a subrequest. */
-const TELL_EVERY_MS = { first: 50, later: 500 }
-const TOLD_SWIFTLY = 100
+const SEND_EVERY_MS = { first: 50, later: 500 }
+const SWIFT_NOTICES = 100
 
 /** Notices about one batch that are still to be sent. */
-interface Untold {
+interface Gathered {
   seq: number | null
   progress: Map<string, Progress>
 }
 
 /**
- * Tells for a worker: its notices about one batch come many a second, so at most one is on its way at a time and what comes meanwhile
- * goes together with the next. For one invocation, since it keeps what is on its way. It does not listen. `told` counts its subrequests.
+ * Sends the notices of a worker: those about one batch come many a second, so at most one is under way at a time and what comes meanwhile
+ * goes together with the next. For one invocation, since it keeps what is under way. It takes no subscriptions. `sent` counts its subrequests.
  */
 export function createCoalescingNotifier(
   namespace: DurableObjectNamespace,
   options: ObjectNotifierOptions,
-): Notifier & { readonly told: number } {
-  let told = 0
-  const batches = new Map<string, Untold>()
+): Notifier & { readonly sent: number } {
+  let sent = 0
+  const batches = new Map<string, Gathered>()
   const quietUntil = new Map<string, number>()
-  const tellAll = async (batchId: string, gathered: Untold) => {
+  const sendAll = async (batchId: string, gathered: Gathered) => {
     while (gathered.seq !== null || gathered.progress.size > 0) {
       const { seq, progress } = gathered
       // Progress first: after the end of a job nothing more may be said of it.
@@ -77,21 +81,21 @@ export function createCoalescingNotifier(
       if (seq !== null) notices.push({ seq })
       gathered.seq = null
       gathered.progress = new Map()
-      told++
+      sent++
       try {
-        const watchers = await tell(namespace, batchId, notices)
+        const watchers = await send(namespace, batchId, notices)
         if (watchers === 0) quietUntil.set(batchId, Date.now() + UNWATCHED_MS)
       } catch (error) {
-        untold(options, batchId, error)
+        logUnsent(options, batchId, error)
       }
-      const pause = told < TOLD_SWIFTLY ? TELL_EVERY_MS.first : TELL_EVERY_MS.later
-      await new Promise((resolve) => setTimeout(resolve, pause))
+      const pause = sent < SWIFT_NOTICES ? SEND_EVERY_MS.first : SEND_EVERY_MS.later
+      await sleep(pause)
     }
     batches.delete(batchId)
   }
   return {
-    get told() {
-      return told
+    get sent() {
+      return sent
     },
     publish(batchId, notice) {
       if ('progress' in notice && Date.now() < (quietUntil.get(batchId) ?? 0)) return
@@ -101,13 +105,13 @@ export function createCoalescingNotifier(
       else for (const one of notice.progress) gathered.progress.set(one.jobId, one)
       if (known !== undefined) return
       batches.set(batchId, gathered)
-      options.keepAlive(tellAll(batchId, gathered))
+      options.keepAlive(sendAll(batchId, gathered))
     },
     subscribe: () => () => {},
   }
 }
 
-/** One socket to the object of a batch, made again when it is lost. The object greets with where the log is, so nothing is missed. */
+/** One socket to the object of a batch, reconnected when it is lost. The object's first message has the end of the log, so no event is missed. */
 class Subscription {
   readonly #namespace: DurableObjectNamespace
   readonly #batchId: string
@@ -179,14 +183,13 @@ class Subscription {
     this.#socket = null
     lost?.close(1000)
     clearTimeout(this.#timer)
-    const pause = Math.min(RECONNECT_MS.most, RECONNECT_MS.least * 2 ** this.#failures++)
-    this.#timer = setTimeout(() => void this.#connect(), pause * (0.5 + Math.random()))
+    this.#timer = setTimeout(() => void this.#connect(), backoff(++this.#failures, RECONNECT))
   }
 }
 
 /** Parses a message that our own object sent; null where it is no notice. */
 function parseNotice(text: string): Notice | null {
-  const value: unknown = JSON.parse(text)
+  const value = parseLossless(text)
   if (typeof value !== 'object' || value === null) return null
   if ('seq' in value && typeof value.seq === 'number') {
     return { seq: value.seq, ...('page' in value ? { page: value.page } : {}) }

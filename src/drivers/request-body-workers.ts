@@ -1,9 +1,9 @@
 /**
- * Bodies of requests on Workers, read on after an early refusal. The platform hangs up on a client whose body was left unread when the answer
- * is there, and many clients then report a broken pipe in place of that answer.
+ * Request bodies on Workers, drained after an early refusal. The platform closes the connection when an answer leaves the body unread, and
+ * many clients then report a broken pipe instead of that answer.
  */
 
-/** A body up to this size is read by the platform itself, in bytes. */
+/** A body of JSON up to this size, in bytes, is read by the platform itself, at once or not at all. */
 const MAX_PLATFORM_BYTES = 64 * 1024
 /** Bytes of a refused request that are read and dropped; more than the platform lets through by default. */
 const MAX_DROPPED_BYTES = 256 * 1024 * 1024
@@ -22,7 +22,13 @@ export async function answerReadingOn(
   respond: (request: Request) => Promise<Response>,
 ): Promise<Response> {
   const { body } = request
-  if (body === null || isSmall(request)) return respond(request)
+  if (body === null) return respond(request)
+  if (isReadAtOnce(request)) {
+    const response = await respond(request)
+    // It may not have arrived yet, however small it is.
+    if (!request.bodyUsed && !body.locked) await new Rest(body).drop()
+    return response
+  }
   const rest = new Rest(body)
   const response = await respond(withBody(request, rest.stream))
   await rest.drop()
@@ -37,17 +43,19 @@ function withBody(request: Request, body: ReadableStream<Uint8Array>): Request {
   return new Request(request, init)
 }
 
-function isSmall({ headers }: Request): boolean {
+function isReadAtOnce({ headers }: Request): boolean {
   const length = headers.get('Content-Length')
-  return length !== null && !headers.has('Transfer-Encoding') && Number(length) <= MAX_PLATFORM_BYTES
+  if (length === null || Number(length) > MAX_PLATFORM_BYTES) return false
+  if (headers.has('Transfer-Encoding') || headers.has('Content-Encoding')) return false
+  return /^application\/json\b/i.test(headers.get('Content-Type') ?? 'application/json')
 }
 
 /** A body that is handed out as a stream, of which the rest can be read by another. */
 class Rest {
-  /** Reads when it is asked; cancelling it leaves the body as it is. */
+  /** Reads on demand; cancelling it leaves the body as it is. */
   readonly stream: ReadableStream<Uint8Array>
   readonly #reader: Reader
-  /** A read under way; the platform allows one. */
+  /** Pending read; the platform allows one. */
   #reading: Read | null = null
   #ended = false
 
@@ -65,7 +73,7 @@ class Rest {
     )
   }
 
-  /** Reads what is left, for nothing. Never throws: whoever sent may be gone. */
+  /** Drains the rest of the body. Never throws, since the client may have disconnected. */
   async drop(): Promise<void> {
     const late = Promise.withResolvers<null>()
     const timer = setTimeout(() => late.resolve(null), MAX_DROPPING_MS)
@@ -76,7 +84,7 @@ class Rest {
         bytes += read.value?.byteLength ?? 0
       }
     } catch {
-      // It broke off, which whoever read it has heard.
+      // The body broke off; its reader got the error.
     } finally {
       clearTimeout(timer)
     }

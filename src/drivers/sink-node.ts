@@ -26,11 +26,15 @@ export function openNodeSink(
   return { response: RESPONSE_ALREADY_SENT, sink: new NodeSink(outgoing) }
 }
 
-/** Ends the connection of an answer that can't be finished, so that its client sees that it is not whole. */
+/**
+ * Resets the connection of an answer that can't be finished, so that its client sees that it is not whole: to HTTP/1.0, where an answer ends
+ * with its connection, a plain close would be the end.
+ */
 export function abortNodeResponse(binding: unknown): void {
   const outgoing = responseOf(binding)
   // Whatever is written to it from now on goes nowhere.
   outgoing.on('error', ignore)
+  outgoing.socket?.resetAndDestroy()
   outgoing.destroy()
 }
 
@@ -55,7 +59,7 @@ const ignore = () => {}
 
 class NodeSink implements Sink {
   readonly #outgoing: ServerResponse
-  /** Socket that whole chunks are written to; null where the response is not chunked, or waits its turn behind an earlier one of its connection. */
+  /** Socket that whole chunks are written to; null where the response is not chunked, or waits for an earlier one of its connection. */
   readonly #socket: Socket | null
   #drained: () => void = ignore
   readonly #closed: (() => void)[] = []

@@ -1,4 +1,4 @@
-/** The Sink port on a Worker's response: an own ReadableStream. Its `cancel`, or the request's signal, tells that the client went away. */
+/** The Sink port on a Worker's response: an own ReadableStream. Its `cancel`, or the request's signal, reports that the client disconnected. */
 import type { Sink } from '../ports.ts'
 
 /** Approximate number of bytes that wait in memory for one client; the socket holds some more. */
@@ -50,7 +50,7 @@ class WorkerSink implements Sink {
     try {
       if (bytes.byteLength > 0) controller.enqueue(bytes)
     } catch {
-      // Cancelled, and not told yet.
+      // The stream was cancelled; its `cancel` callback has not run yet.
       this.#close()
       return false
     }

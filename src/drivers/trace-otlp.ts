@@ -1,6 +1,6 @@
 /**
- * Traces by OpenTelemetry, to a collector over OTLP/HTTP: a span for each request and each attempt at a job. Where to and how is told by the
- * variables that OpenTelemetry names for it (`OTEL_EXPORTER_OTLP_…`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` …), which its own packages
+ * Traces by OpenTelemetry, to a collector over OTLP/HTTP: a span for each request and each attempt at a job. Configured by the
+ * variables that OpenTelemetry defines (`OTEL_EXPORTER_OTLP_…`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` …), which its own packages
  * read. To be imported only where a collector is configured: it is large.
  */
 import { httpInstrumentationMiddleware } from '@hono/otel'
@@ -81,7 +81,7 @@ function tidied(inner: SpanExporter): SpanExporter {
 }
 
 const redactor = new Redactor()
-const untold = (text: string) => redactor.text(text)
+const redacted = (text: string) => redactor.text(text)
 
 function tidy(span: ReadableSpan): ReadableSpan {
   const { 'url.full': url, 'http.response.status_code': status } = span.attributes
@@ -93,7 +93,7 @@ function tidy(span: ReadableSpan): ReadableSpan {
   // A recorded exception is an event: its message and its stack quote the statement that failed, with its parameters.
   const events = span.events.map((event) => ({
     ...event,
-    name: untold(event.name),
+    name: redacted(event.name),
     ...(event.attributes === undefined ? {} : { attributes: withoutSecrets(event.attributes) }),
   }))
   const links = span.links.map((link) => ({
@@ -101,10 +101,10 @@ function tidy(span: ReadableSpan): ReadableSpan {
     ...(link.attributes === undefined ? {} : { attributes: withoutSecrets(link.attributes) }),
   }))
   const { code, message } = span.status
-  const cleanStatus = message === undefined ? { code } : { code, message: untold(message) }
+  const cleanStatus = message === undefined ? { code } : { code, message: redacted(message) }
   // Not a copy: what else there is of a span is found where it was.
   return Object.create(span, {
-    name: { value: untold(span.name), enumerable: true },
+    name: { value: redacted(span.name), enumerable: true },
     attributes: { value: attributes, enumerable: true },
     status: { value: isRefusal ? { code: SpanStatusCode.UNSET } : cleanStatus, enumerable: true },
     events: { value: isRefusal ? [] : events, enumerable: true },
@@ -116,9 +116,9 @@ function tidy(span: ReadableSpan): ReadableSpan {
 function withoutSecrets(attributes: Attributes): Attributes {
   return Object.fromEntries(
     Object.entries(attributes).map(([name, value]) => {
-      if (typeof value === 'string') return [name, untold(value)]
+      if (typeof value === 'string') return [name, redacted(value)]
       if (!Array.isArray(value)) return [name, value]
-      return [name, value.map((one) => (typeof one === 'string' ? untold(one) : one))]
+      return [name, value.map((one) => (typeof one === 'string' ? redacted(one) : one))]
     }),
   )
 }

@@ -1,5 +1,5 @@
 /**
- * The time that retention counts by: how much of it has passed while somebody looked, not what the clock says. A clock that jumps forward by
+ * The time that retention counts by: the time that passed between observations, not the clock's time. A clock that jumps forward by
  * months, a backup of last year that is restored, a server that was off for a season: none of them makes everything old at once.
  *
  * Each look notes the clock's time in the database. What passed between two looks counts up to a bound; what is beyond it is a jump, and is
@@ -100,10 +100,15 @@ async function readState(db: Database): Promise<{ text: string; state: State } |
   return { text: row.value, state: State.parse(JSON.parse(row.value)) }
 }
 
-/** Before the first look, time had come as far as the last batch that was made: ids begin with their time, so it is found by its id. */
+/**
+ * Before the first look, time had come as far as the last batch that ended, which does not depend on the clock at this start; where none
+ * ended, as far as the last that was made. Ids begin with their time, so that one is found by its id.
+ */
 async function firstState(db: Database, now: number): Promise<State> {
-  const [last] = await db.all<{ at: number }>(
-    sql`SELECT created_at AS at FROM batches WHERE id = (SELECT max(id) FROM batches)`,
+  const [last] = await db.all<{ at: number | null }>(
+    sql`SELECT coalesce(
+      (SELECT max(finished_at) FROM batches WHERE finished_at IS NOT NULL),
+      (SELECT created_at FROM batches WHERE id = (SELECT max(id) FROM batches))) AS at`,
   )
   const seen = Math.min(now, last?.at ?? now)
   return { seen, high: seen, jumps: [] }

@@ -28,7 +28,7 @@ export class StorageQuota {
   /** Bytes an owner; 0 for no quota. */
   readonly maxBytes: number
   readonly #db: Database
-  /** Bytes written to the blob store of which no row tells yet, by owner. */
+  /** Bytes written to the blob store that no row records yet, by owner. */
   readonly #pending = new Map<string, number>()
 
   /** @param maxBytes bytes an owner; 0 for no quota */
@@ -38,7 +38,7 @@ export class StorageQuota {
   }
 
   /**
-   * Begins to count what is written for an owner before a row tells of it.
+   * Begins to count what is written for an owner before a row records it.
    * @param replay true where the request may be one that was accepted before, which is answered however full the quota is: then only the
    * quota as a whole bounds it, and the commit decides
    * @throws MillraceError QUOTA_EXCEEDED when nothing is left
@@ -68,7 +68,7 @@ export class StorageQuota {
   }
 
   /**
-   * Tells whether a commit that ended with {@link check} failed by it.
+   * Finds out if a commit that ended with {@link check} was refused by it.
    * @param bytes what it would have kept
    * @returns QUOTA_EXCEEDED when that is more than is left, else null
    */
@@ -148,7 +148,7 @@ export class PendingBytes {
     if (bytes > 0) this.#check((this.#all.get(this.#owner) ?? 0) + bytes, this.#own + bytes)
   }
 
-  /** Takes back what was added: rows tell of it, or it was deleted. Of no effect the second time. */
+  /** Takes back what was added: rows record it, or it was deleted. A second call has no effect. */
   release(): void {
     const left = (this.#all.get(this.#owner) ?? 0) - this.#own
     this.#own = 0

@@ -1,9 +1,9 @@
 /**
- * Webhooks: deliveries are made in the commit that writes the event they tell of, so that no crash comes between the two.
+ * Webhooks: deliveries are made in the commit that writes the event they carry, so that no crash comes between the two.
  *
  * A webhook is a follower of its batch's log with a cursor of its own (`told_seq`): a commit that wrote events moves the cursor over
- * them and makes a job of each that is to be told. The jobs belong to a batch that nobody owns, so that no list and no look-up shows it;
- * it is never sealed, and goes when the batch that it tells of goes. Claiming, leases, retries and fairness are those of any job.
+ * them and makes a job of each that is to be delivered. The jobs belong to a batch without an owner, so that no list and no look-up shows it;
+ * it is never sealed, and is deleted with the batch that it is about. Claiming, leases, retries and fairness are those of any job.
  */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
@@ -12,8 +12,9 @@ import type { Clock, Database, Dispatcher, Statement } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import { DELIVERY_ATTEMPTS, WEBHOOK_OPERATION, webhooks } from '../schema/webhooks.ts'
 import { assignVirtualTimes } from './transitions/fair-queue.ts'
+import { CANCELLING_CODES } from './transitions/stop-codes.ts'
 
-/** Whom to tell of a batch. */
+/** Receiver of the events of a batch. */
 export interface WebhookOptions {
   readonly url: string
   /** `whsec_` and 24 to 64 bytes in base64; made where it is left out. */
@@ -22,7 +23,7 @@ export interface WebhookOptions {
   readonly events?: readonly string[] | undefined
 }
 
-/** Deliveries of one batch under way at once, those that wait for another try included: a dead receiver takes no more places. */
+/** Deliveries of one batch under way at once, those that wait for another try included: a dead receiver takes no more slots. */
 const AT_ONCE = 4
 /** The last instant a Date can hold: a batch of deliveries is never sealed. */
 const NEVER = 8.64e15
@@ -46,7 +47,7 @@ export function makeWebhook(
         .values({ id, batchId: batch.id, owner: batch.owner, url, secret, events, createdAt: batch.now }),
       db.insert(batches).values({
         id,
-        // Its own owner, which is to say nobody's.
+        // An owner of its own, which is no caller.
         owner: id,
         operation: WEBHOOK_OPERATION,
         status: 'pending',
@@ -59,8 +60,8 @@ export function makeWebhook(
         createdAt: batch.now,
         openUntil: NEVER,
       }),
-      // Deliveries take their owner's turns, and an owner of an empty batch may have none yet.
-      assignVirtualTimes(db, batch.owner, 0),
+      // Deliveries get virtual times, for which their owner must have a row; that of an empty batch may have none yet.
+      assignVirtualTimes(db, batch.owner, sql`0`),
     ],
   }
 }
@@ -76,13 +77,13 @@ function makeSecret(): string {
  */
 export function enqueueDeliveries(db: Database, batchIds: string, now: number): Statement[] {
   const hooked = sql`SELECT b.webhook_id FROM json_each(${batchIds}) i CROSS JOIN batches b ON b.id = i.value WHERE b.webhook_id IS NOT NULL`
-  // Whoever cancels a batch does not want to hear of each of its jobs.
+  // Jobs that were cancelled are not delivered one by one.
   const news = sql`
     SELECT w.id AS webhook_id, w.owner, e.seq, e.type
     FROM (${hooked}) h CROSS JOIN webhooks w ON w.id = h.webhook_id
       CROSS JOIN events e ON e.batch_id = w.batch_id AND e.seq > w.told_seq
-    WHERE w.disabled_at IS NULL AND e.type IN (SELECT value FROM json_each(w.events)) AND e.data ->> 'errorCode' IS NOT 'CANCELLED'`
-  // Made due now rather than ready: what falls due gets a fresh turn of its owner. The end of a batch does not wait for a place.
+    WHERE w.disabled_at IS NULL AND e.type IN (SELECT value FROM json_each(w.events)) AND coalesce(e.data ->> 'errorCode', '') NOT IN ${CANCELLING_CODES}`
+  // Made due now rather than ready: a due job gets a new virtual time of its owner. The end of a batch waits for no slot.
   const status = sql`
     CASE WHEN n.type = 'batch_completed' OR d.total - d.completed - d.failed
       + row_number() OVER (PARTITION BY n.webhook_id ORDER BY n.seq) <= d.concurrency THEN 'scheduled' ELSE 'blocked' END`
@@ -100,7 +101,7 @@ export function enqueueDeliveries(db: Database, batchIds: string, now: number): 
 }
 
 /**
- * Sends an owner's delivery again, from its first try, under the same id. A receiver that had said it is gone is told of events again.
+ * Sends an owner's delivery again, from its first try, under the same id. A receiver that had answered 410 gets events again.
  * @param id of a delivery that the owner may see
  * @throws MillraceError CONFLICT while it is being sent
  */
@@ -133,7 +134,7 @@ export async function redeliver(
   deps.dispatcher.wake()
 }
 
-/** The secret that signs what is told of a batch; undefined when nobody is told. For the answer to its create alone. */
+/** The secret that signs the deliveries of a batch; undefined where it has no webhook. For the answer to its create alone. */
 export async function readWebhookSecret(db: Database, batchId: string): Promise<string | undefined> {
   const row = await db
     .select({ secret: webhooks.secret })

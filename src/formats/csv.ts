@@ -41,7 +41,7 @@ export function encodeField(value: string): string {
   return /[",;|\t\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
 }
 
-/** Whatever may need an apostrophe or quotes; most values need neither, and one look tells. */
+/** Matches values that may need an apostrophe or quotes; most need neither, which one test finds out. */
 const SPECIAL = /[",;|\t\r\n]|^[\s'=+\-@＝＋－＠]|\s$/
 
 /** A value as it stands in a record that people open in spreadsheets: defused, and quoted where it must be. */
@@ -54,13 +54,17 @@ export function encodeRecord(fields: readonly string[]): string {
   return `${fields.map(encodeField).join(',')}\r\n`
 }
 
+/** A record that is not as RFC 4180 has it, and would be changed if it were read all the same. */
+export class CsvError extends Error {}
+
 /**
- * Reads one record; line ends outside quotes at its end belong to it. A quote inside a field that is not quoted stands for itself,
- * and so does what follows a closing quote.
- * @returns its fields; null when a quoted field is not closed
+ * Reads one record; a line end outside quotes at its end belongs to it. A quote inside a field that is not quoted stands for itself.
+ * @param separator one character
+ * @returns its fields
+ * @throws CsvError for a quoted field that is not closed, or is followed by something else than a separator
  */
-export function parseRecord(record: string): string[] | null {
-  const text = record.replace(/\r?\n$/, '')
+export function parseRecord(record: string, separator = ','): string[] {
+  const text = record.replace(/(?:\r\n|\r|\n)$/, '')
   const fields: string[] = []
   let at = 0
   for (;;) {
@@ -68,18 +72,21 @@ export function parseRecord(record: string): string[] | null {
     if (text[at] === '"') {
       for (let from = at + 1; ; ) {
         const quote = text.indexOf('"', from)
-        if (quote < 0) return null
+        if (quote < 0) throw new CsvError('A quoted field is not closed')
         field += text.slice(from, quote)
         at = quote + 1
         if (text[at] !== '"') break
         field += '"'
         from = at + 1
       }
+      if (at < text.length && text[at] !== separator) {
+        const which = `Field ${fields.length + 1} goes on after its closing quote`
+        throw new CsvError(`${which}: a quote within a quoted field is written twice`)
+      }
     }
-    const comma = text.indexOf(',', at)
-    const end = comma < 0 ? text.length : comma
-    fields.push(field + text.slice(at, end))
-    if (comma < 0) return fields
-    at = comma + 1
+    const end = text.indexOf(separator, at)
+    fields.push(field + text.slice(at, end < 0 ? text.length : end))
+    if (end < 0) return fields
+    at = end + 1
   }
 }

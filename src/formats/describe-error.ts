@@ -1,6 +1,6 @@
 /**
- * Describes errors for a log: message, stack, causes and a few facts, without what a failed statement was to store. Whatever else an error
- * carries (drizzle's `params`, a driver's `args`) is left out, because nobody can tell what a library puts there.
+ * Describes errors for a log: message, stack, causes and a few facts, without what a failed statement was to store. Other properties of
+ * an error (drizzle's `params`, a driver's `args`) are left out, because a library may put anything there.
  */
 import { withoutStatementValues } from './statement-text.ts'
 
@@ -63,7 +63,7 @@ function describe(error: Error, depth: number): ErrorDescription {
   const chain = [...causesOf(error)]
   const clean = cleanerOf(chain)
   const last = chain.at(-1)?.cause
-  // A cause may be anything that somebody threw; one that is no error has nothing but its text.
+  // A cause may be any value that was thrown; one that is not an error has only its text.
   const tail = last === undefined || last instanceof Error ? [] : [clean(textOf(last))]
   const errors = depth < MAX_DEPTH ? chain.flatMap(errorsOf).slice(0, MAX_ERRORS) : []
   return {
@@ -100,7 +100,7 @@ function* causesOf(error: unknown): Generator<Error> {
   }
 }
 
-/** The stack says the message once more, as it was when the error was made. */
+/** Returns the stack with its copy of the message cleaned; the stack has the message as it was when the error was made. */
 function stackOf(error: Error, clean: (text: string) => string): string {
   const { stack, message } = error
   if (typeof stack !== 'string') return clean(message)

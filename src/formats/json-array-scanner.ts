@@ -1,19 +1,30 @@
 /**
  * Finds the elements of an array in a JSON body while its bytes stream by, and groups them into slices: byte ranges that can be read
- * later, each alone. The body is either that array, or an object with it as a member. Holds one slice at a time, however long the array.
+ * later, each alone. The body is either that array, or an object with it as a member. Buffers one slice at a time, however long the array.
+ *
+ * Own code, because no streaming parser gives byte ranges, or is as fast as `JSON.parse` on slices (`npm run bench cards`, "imports as JSON"). Not
+ * one with `JsonBodyScanner`: that gives values, of every array of the body, and keeps all of them; this gives ranges of one array and keeps
+ * none, so that a body of any length takes the memory of a slice. They share `json-text.ts`. To be deleted when the platform has a parser that
+ * reports offsets.
  */
-import { parseLossless } from './lossless-json.ts'
+import {
+  BACKSLASH,
+  CLOSE,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  isBlank,
+  MAX_DEPTH,
+  OPEN,
+  OPEN_OBJECT,
+  parseDoubles,
+  parseSent,
+  QUOTE,
+  RepeatedNameError,
+} from './json-text.ts'
+import { Pieces } from './pieces.ts'
 import { type ScannedSizes, type Slice, type SliceBounds, Slicer } from './slices.ts'
-
-const QUOTE = 34
-const COMMA = 44
-const COLON = 58
-const BACKSLASH = 92
-const OPEN = 91
-const CLOSE = 93
-const OPEN_OBJECT = 123
-const CLOSE_OBJECT = 125
-const isBlank = (byte: number) => byte === 32 || byte === 10 || byte === 13 || byte === 9
+import { decodeUtf8, InvalidTextError, withoutMark } from './text-decoder.ts'
 
 /** Position of the reader: outside the array, before an element of it, in an element. */
 const AROUND = 0
@@ -23,36 +34,29 @@ const WITHIN = 2
 /** A name that is longer is not the one that is looked for. */
 const LONGEST_NAME = 200
 
-/** Levels of nesting of an element: nobody means more, and what reads it later must not run out of stack. */
-export const MAX_ELEMENT_DEPTH = 1_000
-
-/** Bytes outside the array that are held. */
+/** Maximum of buffered bytes outside the array. */
 const MAX_AROUND = 1024 * 1024
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reports that the text outside the array is longer than may be kept in memory. */
 export class SurroundingTooLarge extends Error {}
 
 /**
  * Reads the elements of a slice, their numbers as `parseLossless` does.
- * @throws SyntaxError when it is not JSON, or not UTF-8
+ * @throws SyntaxError when it is not JSON; RepeatedNameError; InvalidTextError
  */
 export function readElements(bytes: Uint8Array): unknown[] {
-  const elements = parseLossless(`[${decode(bytes)}]`)
-  return Array.isArray(elements) ? elements : []
+  return listOf(parseSent(arrayText(bytes), ELEMENTS))
 }
 
-function decode(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    throw new SyntaxError('It is not UTF-8 text')
-  }
-}
+/** Likewise, with numbers as doubles. */
+const checkElements = (bytes: Uint8Array) => listOf(parseDoubles(arrayText(bytes), ELEMENTS).value)
+
+const ELEMENTS = { depth: 1 + MAX_DEPTH }
+const arrayText = (bytes: Uint8Array) => `[${decodeUtf8(bytes)}]`
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
 const tooDeep = (place: number) =>
-  new SyntaxError(`Element ${place} is nested more than ${MAX_ELEMENT_DEPTH.toLocaleString('en')} levels deep`)
+  new SyntaxError(`Element ${place} is nested more than ${MAX_DEPTH.toLocaleString('en')} levels deep`)
 
 /**
  * Takes bytes as they come, gives slices of elements. Every element is read once to see that it is JSON, except one that is larger, or
@@ -63,7 +67,7 @@ export class JsonArrayScanner {
   readonly #slicer: Slicer
   /** Name of the array, where the body is an object. */
   readonly #name: string
-  readonly #onSlice: (elements: readonly unknown[]) => void
+  readonly #onSlice: ((elements: readonly unknown[]) => void) | null
   #place = AROUND
   #begun = false
   /** True once the array was found; `#isBody`: true where it is the body itself. */
@@ -91,11 +95,10 @@ export class JsonArrayScanner {
   #held: { readonly at: number; readonly bytes: Uint8Array }[] = []
   /** Slices that were read. */
   #read = 0
-  readonly #around: Uint8Array[] = []
-  #aroundBytes = 0
+  readonly #around = new Pieces()
 
   /** @param onSlice is given the elements of each slice, but not those that are larger than the bounds allow */
-  constructor(name: string, bounds: SliceBounds, onSlice: (elements: readonly unknown[]) => void = () => {}) {
+  constructor(name: string, bounds: SliceBounds, onSlice: ((elements: readonly unknown[]) => void) | null = null) {
     this.#name = name
     this.#bounds = bounds
     this.#slicer = new Slicer(bounds)
@@ -117,12 +120,12 @@ export class JsonArrayScanner {
     return { records, oversize, oversizeBytes, firstOversize, openBytes }
   }
 
-  /** Tells whether the body is the array itself, as far as it was seen. */
+  /** True if the body is the array itself, as far as it was read. */
   get isBody(): boolean {
     return this.#isBody
   }
 
-  /** @throws SyntaxError, SurroundingTooLarge */
+  /** @throws SyntaxError, RepeatedNameError, InvalidTextError, SurroundingTooLarge */
   push(chunk: Uint8Array): void {
     this.#held.push({ at: this.#base, bytes: chunk })
     for (let at = 0; at < chunk.byteLength; ) {
@@ -137,30 +140,23 @@ export class JsonArrayScanner {
   }
 
   /**
-   * There is no more.
-   * @returns the body, with an empty array in the place of the array
-   * @throws SyntaxError
+   * Ends the body.
+   * @returns the body, with its array replaced by an empty one
+   * @throws SyntaxError, RepeatedNameError, InvalidTextError
    */
   end(): unknown {
     if (this.#place !== AROUND) throw new SyntaxError('Unexpected end of JSON input')
     this.#slicer.close()
     this.#readSlices()
-    const around = new Uint8Array(this.#aroundBytes)
-    let at = 0
-    for (const piece of this.#around) {
-      around.set(piece, at)
-      at += piece.byteLength
-    }
-    return JSON.parse(decode(around))
+    return parseSent(withoutMark(this.#around.take()))
   }
 
-  /** Passes over what is outside the array; what stands between its brackets is left out of it. */
+  /** Buffers the bytes outside the array; those between its brackets are left out. */
   #passAround(chunk: Uint8Array, from: number): number {
     let at = from
     while (at < chunk.byteLength && this.#place === AROUND) this.#stepAround(chunk[at++] ?? 0)
-    this.#aroundBytes += at - from
-    if (this.#aroundBytes > MAX_AROUND) throw new SurroundingTooLarge()
-    this.#around.push(chunk.slice(from, at))
+    this.#around.add(chunk.slice(from, at), this.#base + from)
+    if (this.#around.size > MAX_AROUND) throw new SurroundingTooLarge()
     return at
   }
 
@@ -192,7 +188,7 @@ export class JsonArrayScanner {
 
   #isName(): boolean {
     try {
-      return JSON.parse(`"${decode(Uint8Array.from(this.#text))}"`) === this.#name
+      return JSON.parse(`"${decodeUtf8(Uint8Array.from(this.#text))}"`) === this.#name
     } catch {
       return false
     }
@@ -240,7 +236,7 @@ export class JsonArrayScanner {
         values++
       }
       solid = at
-      if (nest > MAX_ELEMENT_DEPTH) throw tooDeep(this.records)
+      if (nest > MAX_DEPTH) throw tooDeep(this.records)
     }
     this.#nest = nest
     this.#values = values
@@ -270,7 +266,7 @@ export class JsonArrayScanner {
 
   #endElement(at: number, byte: number): number {
     if (this.#base + at === this.#elementAt) throw new SyntaxError(`Element ${this.records} is missing`)
-    this.#slicer.add(this.#elementAt, this.#solidEnd, this.#values)
+    this.#slicer.add(this.#elementAt, this.#solidEnd, { values: this.#values })
     this.#place = BEFORE
     this.#needs = byte === COMMA
     return byte === COMMA ? at + 1 : at
@@ -284,7 +280,7 @@ export class JsonArrayScanner {
       const elements = this.#elementsOf(slice)
       if (elements.length !== slice.count)
         throw new SyntaxError(`There is a bracket astray after element ${slice.first}`)
-      this.#onSlice(elements)
+      this.#onSlice?.(elements)
     }
     const present = this.#place === WITHIN ? this.#elementAt : this.#base
     const tooLarge = this.#base - present > this.#bounds.recordBytes
@@ -300,8 +296,13 @@ export class JsonArrayScanner {
       if (from < to) found.set(bytes.subarray(from - at, to - at), from - offset)
     }
     try {
-      return readElements(found)
+      return this.#onSlice === null ? checkElements(found) : readElements(found)
     } catch (error) {
+      if (error instanceof InvalidTextError) throw new InvalidTextError(offset + error.offset)
+      if (error instanceof RepeatedNameError) {
+        const [place, ...rest] = error.path
+        throw new RepeatedNameError([this.#name, String(first + Number(place)), ...rest])
+      }
       if (!(error instanceof SyntaxError)) throw error
       throw new SyntaxError(`Elements ${first} to ${first + count - 1}: ${error.message}`)
     }

@@ -1,48 +1,28 @@
 /**
  * Parses a JSON body while its bytes come in, a little at a time, so that no single call takes long: the arrays that are members of the
- * outermost object are cut between their elements and parsed in slices; all else is parsed at the end, and is small or refused. Counts what
- * it holds as it goes, so that a body with too many values is refused before they are made. Own code because no streaming parser is as fast
- * as `JSON.parse` on slices; to be deleted when the platform has a parser that yields.
+ * outermost object are cut between their elements and parsed in slices; all else is parsed at the end, and is small or refused. Counts its
+ * values on the way, so that a body with too many is refused before they are created.
+ *
+ * Own code, because no streaming parser is as fast as `JSON.parse` on slices (`npm run bench engine`, creating over HTTP). See `JsonArrayScanner` for
+ * why they are two. To be deleted when the platform has a parser that yields.
  */
 
-/** Limits on what a JSON body may hold. */
-export interface JsonBodyBounds {
-  /** Values and member names in all. */
-  readonly nodes: number
-  /** Values and member names of one element of an outermost array, and of all that is in no such array. */
-  readonly valueNodes: number
-  /** Bytes of one such element, and of all that is in no such array; long blanks do not count. */
-  readonly valueBytes: number
-  /** Elements of an outermost array that are parsed. The rest is only counted, for whoever reads the body to refuse it. */
-  readonly elements: number
-  /** Levels of nesting, the outermost value being the first. */
-  readonly depth: number
-}
-
-/** A body holds more than it may. */
-export class JsonBodyTooLarge extends Error {
-  /** Path of the value that is too large: `items.3`, or the empty text for the whole body. */
-  readonly field: string
-  readonly limit: number
-  readonly unit: 'values' | 'bytes'
-
-  constructor(field: string, limit: number, unit: 'values' | 'bytes') {
-    super(`${field}: more than ${limit} ${unit}`)
-    this.field = field
-    this.limit = limit
-    this.unit = unit
-  }
-}
-
-/** Elements of an outermost array, as they were parsed together. */
-export interface JsonSlice {
-  readonly elements: readonly unknown[]
-  /** Place of the first of them. */
-  readonly first: number
-  readonly list: JsonList
-  /** The text they were parsed from. */
-  readonly text: string
-}
+import { holdsLossless, markLossless } from '../lossless-json.ts'
+import { type JsonBodyBounds, JsonBodyTooLarge } from './json-bounds.ts'
+import {
+  BACKSLASH,
+  CLOSE,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  OPEN,
+  OPEN_OBJECT,
+  parseSent,
+  QUOTE,
+  RepeatedNameError,
+} from './json-text.ts'
+import { Pieces } from './pieces.ts'
+import { withoutMark } from './text-decoder.ts'
 
 /** An outermost array. */
 export interface JsonList {
@@ -53,15 +33,6 @@ export interface JsonList {
   /** True where there were more elements than are parsed. */
   cut: boolean
 }
-
-const QUOTE = 34
-const COMMA = 44
-const COLON = 58
-const BACKSLASH = 92
-const OPEN = 91
-const CLOSE = 93
-const OPEN_OBJECT = 123
-const CLOSE_OBJECT = 125
 
 /** Bytes and nodes after which a slice is parsed: some milliseconds of work. */
 const SLICE_BYTES = 32_768
@@ -81,44 +52,16 @@ for (const byte of [QUOTE, COMMA, COLON, OPEN, CLOSE, OPEN_OBJECT, CLOSE_OBJECT]
 const utf8 = new TextEncoder()
 const names = new TextDecoder()
 
-/** Bytes that belong together, gathered from chunks. */
-class Pieces {
-  size = 0
-  #pieces: Uint8Array[] = []
-
-  add(bytes: Uint8Array): void {
-    if (bytes.byteLength === 0) return
-    this.#pieces.push(bytes)
-    this.size += bytes.byteLength
-  }
-
-  forget(): void {
-    this.#pieces = []
-    this.size = 0
-  }
-
-  /** Gives them as text and forgets them. */
-  take(decoder: TextDecoder): string {
-    const whole = new Uint8Array(this.size)
-    let at = 0
-    for (const piece of this.#pieces) {
-      whole.set(piece, at)
-      at += piece.byteLength
-    }
-    this.forget()
-    return decoder.decode(whole)
-  }
-}
-
 /** Takes bytes as they come; `end` gives the value. */
 export class JsonBodyScanner {
   readonly #bounds: JsonBodyBounds
-  readonly #onSlice: (slice: JsonSlice) => void
   readonly #around = new Pieces()
   readonly #slice = new Pieces()
   readonly #lists: JsonList[] = []
   /** The array that is being read; null outside of any. */
   #list: JsonList | null = null
+  /** Bytes seen before the present chunk. */
+  #base = 0
   #depth = 0
   #isObject = false
   #inString = false
@@ -126,25 +69,28 @@ export class JsonBodyScanner {
   /** After an opening bracket, until it is known whether anything is within. */
   #isFresh = true
   #blanks = 0
-  /** The last text that stood in the outermost object, and the last that was the name of a member. */
-  #text: number[] = []
-  #name = ''
+  /** The last text that stood in the outermost object, cut off, and its length. */
+  readonly #text = new Uint8Array(MAX_NAME_BYTES)
+  #textBytes = 0
+  /** The last member name; decoded on demand. */
+  readonly #nameText = new Uint8Array(MAX_NAME_BYTES)
+  #nameBytes = 0
   #nodes = 0
   #aroundNodes = 0
   #elementNodes = 0
   #elementBytes = 0
+  /** Offset in the body up to which bytes were counted to an element. */
+  #countedTo = 0
   #sliceNodes = 0
-  /** Elements in the slice that is gathered, and the place of its first. */
+  /** Elements in the current slice, and the index of its first. */
   #count = 0
   #first = 0
 
-  /** @param onSlice sees each slice once it is parsed, before its elements are in their list */
-  constructor(bounds: JsonBodyBounds, onSlice: (slice: JsonSlice) => void = () => {}) {
+  constructor(bounds: JsonBodyBounds) {
     this.#bounds = bounds
-    this.#onSlice = onSlice
   }
 
-  /** @throws SyntaxError, JsonBodyTooLarge */
+  /** @throws SyntaxError, RepeatedNameError, InvalidTextError, JsonBodyTooLarge */
   push(chunk: Uint8Array): void {
     const size = chunk.byteLength
     let from = 0
@@ -164,27 +110,30 @@ export class JsonBodyScanner {
       if (byte === QUOTE) at = this.#passString(chunk, at + 1) - 1
     }
     if (this.#blanks < MAX_BLANKS) this.#gather(chunk, from, size)
+    this.#base += size
     this.#refuseLarge()
   }
 
   /**
    * There is no more.
-   * @returns the value, the arrays among its members, and the text of all else
-   * @throws SyntaxError
+   * @returns the value, numbers as `parseLossless` gives them, and the arrays among its members
+   * @throws SyntaxError, RepeatedNameError, InvalidTextError
    */
-  end(): { value: unknown; lists: ReadonlyMap<string, JsonList>; around: string } {
+  end(): { value: unknown; lists: ReadonlyMap<string, JsonList> } {
     if (this.#list !== null) throw new SyntaxError('Unexpected end of JSON input')
-    const around = this.#around.take(new TextDecoder())
-    const value: unknown = JSON.parse(around)
+    // Each array stands for a value by its number.
+    const nodes = this.#aroundNodes + this.#lists.length
+    const value = parseSent(withoutMark(this.#around.take()), { nodes })
     const lists = new Map<string, JsonList>()
-    if (!this.#isObject || typeof value !== 'object' || value === null) return { value, lists, around }
+    if (!this.#isObject || typeof value !== 'object' || value === null) return { value, lists }
     for (const [name, mark] of Object.entries(value)) {
       const list = Array.isArray(mark) ? this.#lists[Number(mark[0])] : undefined
       if (list === undefined) continue
       lists.set(name, list)
       Object.defineProperty(value, name, { value: list.elements, writable: true, enumerable: true, configurable: true })
+      if (holdsLossless(list.elements)) markLossless(value)
     }
-    return { value, lists, around }
+    return { value, lists }
   }
 
   /** @returns where the bytes begin that are not gathered yet */
@@ -195,11 +144,11 @@ export class JsonBodyScanner {
     }
     switch (byte) {
       case QUOTE:
-        if (this.#depth === 1) this.#text = []
+        if (this.#depth === 1) this.#textBytes = 0
         return from
       case COLON:
         this.#countNode()
-        if (this.#depth === 1) this.#name = names.decode(Uint8Array.from(this.#text))
+        if (this.#depth === 1) this.#keepName()
         return from
       case COMMA:
         this.#countNode()
@@ -255,11 +204,22 @@ export class JsonBodyScanner {
       else if (byte === QUOTE) break
     }
     this.#escaped = escaped
-    if (this.#depth === 1 && this.#text.length < MAX_NAME_BYTES) {
-      this.#text.push(...chunk.subarray(from, Math.min(at, from + MAX_NAME_BYTES)))
+    if (this.#depth === 1) {
+      for (let next = from; next < at && this.#textBytes < MAX_NAME_BYTES; next++) {
+        this.#text[this.#textBytes++] = chunk[next] ?? 0
+      }
     }
     this.#inString = at === size
     return this.#inString ? at : at + 1
+  }
+
+  #keepName(): void {
+    this.#nameText.set(this.#text)
+    this.#nameBytes = this.#textBytes
+  }
+
+  get #name(): string {
+    return names.decode(this.#nameText.subarray(0, this.#nameBytes))
   }
 
   #countNode(): void {
@@ -272,17 +232,24 @@ export class JsonBodyScanner {
   }
 
   #gather(chunk: Uint8Array, from: number, to: number): void {
-    const bytes = chunk.subarray(from, to)
+    const offset = this.#base + from
     // A copy, because a few bytes of a chunk would keep all of it.
-    if (this.#list === null) this.#around.add(bytes.slice())
+    if (this.#list === null) this.#around.add(chunk.slice(from, to), offset)
     else {
-      this.#elementBytes += bytes.byteLength
-      this.#slice.add(bytes)
+      this.#countBytes(from, to)
+      if (!this.#list.cut) this.#slice.add(chunk.subarray(from, to), offset)
     }
   }
 
+  /** Counts bytes of the chunk to the element that is read, as far as they were not before. */
+  #countBytes(from: number, to: number): void {
+    const end = this.#base + to
+    this.#elementBytes += Math.max(0, end - Math.max(this.#countedTo, this.#base + from))
+    this.#countedTo = end
+  }
+
   #endElement(chunk: Uint8Array, from: number, at: number): number {
-    this.#gather(chunk, from, at)
+    this.#countBytes(from, at)
     // The comma was counted as the node that follows it.
     this.#elementNodes--
     this.#refuseLarge()
@@ -290,8 +257,12 @@ export class JsonBodyScanner {
     this.#elementNodes = 1
     this.#elementBytes = 0
     this.#count++
-    if (this.#slice.size < SLICE_BYTES && this.#sliceNodes < SLICE_NODES) return at
-    this.#parseSlice()
+    // Buffered a slice at a time: a view of the chunk for each element would take more memory than the elements.
+    if (this.#slice.size + at - from < SLICE_BYTES && this.#sliceNodes < SLICE_NODES) return from
+    this.#gather(chunk, from, at)
+    // It was counted among those of the slice as well.
+    this.#parseSlice(this.#sliceNodes - 1)
+    this.#sliceNodes = 1
     return at + 1
   }
 
@@ -302,71 +273,57 @@ export class JsonBodyScanner {
     list.largest = Math.max(list.largest, this.#elementBytes)
     if (this.#elementNodes > 0 || this.#count > 0) {
       this.#count++
-      this.#parseSlice()
+      this.#parseSlice(this.#sliceNodes)
     } else this.#slice.forget()
     this.#list = null
     this.#elementBytes = 0
-    this.#around.add(utf8.encode(String(this.#lists.length - 1)))
+    this.#sliceNodes = 0
+    this.#around.add(utf8.encode(String(this.#lists.length - 1)), this.#base)
   }
 
-  #parseSlice(): void {
+  /** @param nodes values and member names in it */
+  #parseSlice(nodes: number): void {
     const list = this.#list
     if (list === null) return
-    if (!list.cut) this.#addElements(list)
+    if (!list.cut) this.#addElements(list, nodes)
     this.#slice.forget()
     list.cut = list.elements.length > this.#bounds.elements
     this.#first += this.#count
     this.#count = 0
-    this.#sliceNodes = 0
   }
 
-  #addElements(list: JsonList): void {
-    const text = this.#slice.take(new TextDecoder('utf-8', { ignoreBOM: true }))
-    const elements: unknown = JSON.parse(`[${text}]`)
+  #addElements(list: JsonList, nodes: number): void {
+    // The brackets are a value themselves.
+    const elements = this.#parseElements(list, `[${this.#slice.take()}]`, nodes + 1)
     if (!Array.isArray(elements) || elements.length !== this.#count) {
       throw new SyntaxError(`An element of "${list.name}" is missing after element ${this.#first}`)
     }
-    this.#onSlice({ elements, first: this.#first, list, text })
+    if (holdsLossless(elements)) markLossless(list.elements)
     for (const element of elements) list.elements.push(element)
+  }
+
+  #parseElements(list: JsonList, text: string, nodes: number): unknown {
+    try {
+      return parseSent(text, { nodes })
+    } catch (error) {
+      if (!(error instanceof RepeatedNameError)) throw error
+      const [place, ...rest] = error.path
+      throw new RepeatedNameError([list.name, String(this.#first + Number(place)), ...rest])
+    }
   }
 
   #refuseLarge(): void {
     const { nodes, valueNodes, valueBytes } = this.#bounds
     if (this.#nodes > nodes) throw new JsonBodyTooLarge('', nodes, 'values')
-    const list = this.#list
-    const field = list === null ? this.#name : `${list.name}.${this.#first + this.#count}`
-    const nodesHere = list === null ? this.#aroundNodes : this.#elementNodes
-    const bytesHere = list === null ? this.#around.size : this.#elementBytes
-    if (nodesHere > valueNodes) throw new JsonBodyTooLarge(field, valueNodes, 'values')
-    if (bytesHere > valueBytes) throw new JsonBodyTooLarge(field, valueBytes, 'bytes')
+    const isAround = this.#list === null
+    const nodesHere = isAround ? this.#aroundNodes : this.#elementNodes
+    const bytesHere = isAround ? this.#around.size : this.#elementBytes
+    if (nodesHere > valueNodes) throw new JsonBodyTooLarge(this.#place, valueNodes, 'values')
+    if (bytesHere > valueBytes) throw new JsonBodyTooLarge(this.#place, valueBytes, 'bytes')
   }
-}
 
-/** Counts the values and member names of a JSON text as `measureJson` does. */
-export function countNodes(text: string): number {
-  return measureJson(text).nodes
-}
-
-/**
- * Counts the values and member names of a JSON text and its levels of nesting, without making them.
- * @param text JSON; of any other text the numbers mean nothing
- */
-export function measureJson(text: string): { readonly nodes: number; readonly depth: number } {
-  let nodes = 1
-  let level = 0
-  let depth = 0
-  for (let at = 0; at < text.length; at++) {
-    const kind = text.charCodeAt(at)
-    if (kind === QUOTE) {
-      for (at++; at < text.length && text.charCodeAt(at) !== QUOTE; at++) if (text.charCodeAt(at) === BACKSLASH) at++
-    } else if (kind === COMMA || kind === COLON) nodes++
-    else if (kind === CLOSE || kind === CLOSE_OBJECT) level--
-    else if (kind === OPEN || kind === OPEN_OBJECT) {
-      depth = Math.max(depth, ++level)
-      while (at + 1 < text.length && KINDS[text.charCodeAt(at + 1)] === BLANK) at++
-      const next = text.charCodeAt(at + 1)
-      if (next !== CLOSE && next !== CLOSE_OBJECT) nodes++
-    }
+  /** Path of the value that is read. */
+  get #place(): string {
+    return this.#list === null ? this.#name : `${this.#list.name}.${this.#first + this.#count}`
   }
-  return { nodes, depth }
 }

@@ -36,7 +36,7 @@ export async function openPdf(bytes: Uint8Array): Promise<OpenPdf> {
   const { PDFWorker, getDocument } = await getResolvedPDFJS()
   const worker = new PDFWorker({ verbosity: 0 })
   await worker.promise
-  // This worker is no thread but a port to ourselves: what arrives on it is what pdf.js goes on to read from.
+  // This worker is no thread but a port to ourselves: pdf.js reads from the buffer that arrives on it.
   let kept: ArrayBufferLike | undefined
   worker.port.addEventListener('message', ({ data: message }) => {
     kept ??= documentIn(message)?.buffer
@@ -45,7 +45,7 @@ export async function openPdf(bytes: Uint8Array): Promise<OpenPdf> {
   const close = async () => {
     await loading.destroy()
     worker.destroy()
-    // Not before what pdf.js has begun is at its end. Nobody waits for it: what pdf.js fails at unheard must not come before our own answer.
+    // Closes once the work that pdf.js has begun has ended. Not awaited: its late failures must not delay our own answer.
     setTimeout(() => {
       if (kept instanceof ArrayBuffer && !kept.detached) kept.transfer(0)
     }, 0)

@@ -1,8 +1,9 @@
 /**
- * Text of a PDF with its place on the page, a page at a time. It is here so that whoever reads a document's layout need
- * not know pdf.js, nor what text layers do to letters.
+ * Reads the text of a PDF with its position on the page, a page at a time. Hides pdf.js, and the ways in which text layers encode
+ * letters, from the code that reads a document's layout.
  */
 import { MillraceError } from '../errors.ts'
+import { Placer } from './page-placing.ts'
 import { type OpenPdf, openPdf } from './pdf-document.ts'
 import { normalizePdfText } from './text-layer.ts'
 
@@ -36,7 +37,7 @@ export interface ReadPage {
 export interface PdfTextOptions {
   /** Checked at each page and between pieces of a page. */
   readonly signal?: AbortSignal
-  /** More pages than this are refused; 500 unless told. */
+  /** More pages than this are refused. Default: 500. */
   readonly maxPages?: number
   /** Position to begin at: the first page to read, from 1, and the number of letters that the pages before it hold. */
   readonly from?: { readonly page: number; readonly letters: number }
@@ -100,17 +101,17 @@ function isRawItem(item: object): item is RawItem {
   return 'str' in item && 'transform' in item
 }
 
-function toItem(raw: RawItem, place: (x: number, y: number) => [number, number]): TextItem | null {
+function toItem(raw: RawItem, placer: Placer): TextItem | null {
   const text = normalizePdfText(raw.str.slice(0, MAX_RUN)).trimEnd()
   if (text.trim() === '') return null
-  const [a = 1, b = 0, , , e = 0, f = 0] = raw.transform
-  const [x, y] = place(e, f)
+  const [a = 1, b = 0] = raw.transform
   const size = Math.hypot(a, b)
-  // Text that a broken document gives no finite position or size is visible nowhere.
-  if (![x, y, size, raw.width].every(Number.isFinite)) return null
   const lead = text.length - text.trimStart().length
   const indent = text.length === 0 ? 0 : (raw.width * lead) / text.length
-  return { text: text.trimStart(), x: x + indent, y, width: raw.width - indent, size, font: raw.fontName }
+  const [x, y] = placer.place(raw.transform, indent, text.length)
+  // Text that a broken document gives no finite position or size is visible nowhere.
+  if (![x, y, size, raw.width].every(Number.isFinite)) return null
+  return { text: text.trimStart(), x, y, width: raw.width - indent, size, font: raw.fontName }
 }
 
 /** An abort that comes while pdf.js is at work is noticed at its next piece. */
@@ -118,27 +119,24 @@ async function readPage(page: Page, number: number, signal: AbortSignal | undefi
   const view = page.getViewport({ scale: 1 })
   const items: TextItem[] = []
   let letters = 0
-  const place = (x: number, y: number): [number, number] => {
-    const [left = 0, top = 0] = view.convertToViewportPoint(x, y)
-    return [left, top]
-  }
+  const placer = new Placer(view)
   const reader = page.streamTextContent({ includeMarkedContent: false }).getReader()
   for (;;) {
     signal?.throwIfAborted()
     const { done, value } = await reader.read()
     if (done) break
     for (const raw of value.items) {
-      const item = isRawItem(raw) ? toItem(raw, place) : null
+      const item = isRawItem(raw) ? toItem(raw, placer) : null
       if (!item) continue
       items.push(item)
       letters += item.text.length
     }
     if (items.length > MAX_ITEMS_A_PAGE || letters > MAX_LETTERS_A_PAGE) {
-      // Not cancelled, which pdf.js answers by failing where nobody hears it; the document's end ends its reading too.
+      // Not cancelled, which makes pdf.js fail with an unhandled rejection; closing the document ends its reading too.
       throw new MillraceError('TOO_LARGE', `Page ${number} of this PDF holds more text than can be read.`)
     }
   }
-  return { number, width: view.width, height: view.height, items }
+  return placer.upright({ number, width: view.width, height: view.height, items })
 }
 
 /**

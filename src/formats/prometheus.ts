@@ -4,9 +4,9 @@
 export interface Metric {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'gauge' | 'summary'
+  readonly type: 'counter' | 'gauge' | 'histogram'
   readonly samples: readonly {
-    /** Follows the name: `_sum`, `_count` of a summary. */
+    /** Follows the name: `_bucket`, `_sum`, `_count` of a histogram. */
     readonly suffix?: string
     readonly labels?: Readonly<Record<string, string>>
     readonly value: number

@@ -16,7 +16,7 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   [/\b(Bearer|Basic) +[^\s"\\,;]+/gi, `$1 ${GONE}`],
   [new RegExp(`([?&;](?:${PARAMETERS})=)[^&\\s"'\\\\#<>]+`, 'gi'), `$1${GONE}`],
   // The code of a result is a secret: it gives access to the result without an API key.
-  [/(\/results\/)[\w-]+/g, `$1${GONE}`],
+  [/(\/results?\/)[\w-]+/g, `$1${GONE}`],
   [/(:\/\/)[^/\s"'\\@]+@/g, `$1${GONE}@`],
   // A member of an object that is shown within text.
   [
@@ -29,27 +29,27 @@ const SHAPES: readonly (readonly [shape: RegExp, rest: string])[] = [
   [/(^|\n)params: [^\n]*/g, `$1params: ${GONE}`],
 ]
 
-/** Nothing of the above is in a text without one of these; most lines have none, and are not taken apart. */
+/** Prefilter: a text without one of these contains no secret of the forms above. Most lines have none and are not parsed. */
 const HINTS =
-  /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:|failed query|\/results\//i
+  /mr_|whsec_|eyJ|bearer|basic|[?&;]|:\/\/|authorization|cookie|api[-_]?key|passw|secret|token|params:|failed query|\/results?\//i
 
-/** Takes secrets out of text: those that show by their shape, and those it was told. */
+/** Removes secrets from text: those recognized by their form, and those that were added. */
 export class Redactor {
-  readonly #told = new Set<string>()
+  readonly #secrets = new Set<string>()
 
   /** @param secrets nulls are passed over */
   constructor(secrets: readonly (string | null)[] = []) {
     for (const secret of secrets) this.add(secret)
   }
 
-  /** Tells a secret, that is taken out from now on. */
+  /** Adds a secret, which is removed from now on. */
   add(secret: string | null): void {
-    if (secret !== null && secret !== '') this.#told.add(secret)
+    if (secret !== null && secret !== '') this.#secrets.add(secret)
   }
 
   /** A line of a log, JSON or text, without secrets. */
   readonly line = (line: string): string => {
-    if (!HINTS.test(line) && ![...this.#told].some((secret) => isIn(line, secret))) return line
+    if (!HINTS.test(line) && ![...this.#secrets].some((secret) => isIn(line, secret))) return line
     const value = parse(line)
     return value === undefined
       ? this.text(line)
@@ -58,10 +58,10 @@ export class Redactor {
 
   /** Text without secrets. */
   text(text: string): string {
-    const untold = [...this.#told].reduce((rest, secret) => rest.replaceAll(secret, GONE), text)
+    const redacted = [...this.#secrets].reduce((rest, secret) => rest.replaceAll(secret, GONE), text)
     return SHAPES.reduce(
       (rest, [shape, replacement]) => rest.replace(shape, replacement),
-      withoutStatementValues(untold),
+      withoutStatementValues(redacted),
     )
   }
 

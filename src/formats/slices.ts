@@ -10,6 +10,8 @@ export interface Slice {
   readonly length: number
   /** A single record that is larger than a record may be. */
   readonly oversize: boolean
+  /** Number of the first record in its body, from 1, blank ones counted; of CSV and lines. */
+  readonly row?: number
   /** Unit of the limit that an oversize record exceeds; absent for bytes. */
   readonly excess?: 'values'
 }
@@ -38,7 +40,7 @@ export interface ScannedSizes {
   readonly openBytes: number
 }
 
-/** Takes the places of records in their order, gives slices. */
+/** Groups the byte ranges of consecutive records into slices. */
 export class Slicer {
   readonly slices: Slice[] = []
   /** Records so far. */
@@ -50,7 +52,7 @@ export class Slicer {
   oversizeBytes = 0
   firstOversize: number | null = null
   readonly #bounds: SliceBounds
-  #open: { first: number; count: number; offset: number; end: number } | null = null
+  #open: { first: number; count: number; offset: number; end: number; row?: number } | null = null
 
   constructor(bounds: SliceBounds) {
     this.#bounds = bounds
@@ -58,11 +60,12 @@ export class Slicer {
 
   /**
    * Takes a record: its bytes from `start` to before `end`.
-   * @param values JSON values and member names in it, where somebody counted
+   * @param of number of JSON values and member names in it, and its row, where the caller counts them
    */
-  add(start: number, end: number, values = 0): void {
+  add(start: number, end: number, { values = 0, row }: { values?: number; row?: number } = {}): void {
     const { records, bytes, recordBytes, values: most = Infinity, recordValues = Infinity } = this.#bounds
     const first = this.records++
+    const place = row === undefined ? { first } : { first, row }
     if (end - start > recordBytes || values > recordValues) {
       this.close()
       const isLong = end - start > recordBytes
@@ -72,12 +75,12 @@ export class Slicer {
         this.firstOversize ??= first
       }
       const excess = isLong ? {} : { excess: 'values' as const }
-      this.slices.push({ first, count: 1, offset: start, length: end - start, oversize: true, ...excess })
+      this.slices.push({ ...place, count: 1, offset: start, length: end - start, oversize: true, ...excess })
       return
     }
     if (this.#open !== null && (end - this.#open.offset > bytes || this.#values + values > most)) this.close()
     this.#values += values
-    this.#open ??= { first, count: 0, offset: start, end }
+    this.#open ??= { ...place, count: 0, offset: start, end }
     this.#open.count++
     this.#open.end = end
     if (this.#open.count === records) this.close()

@@ -12,7 +12,7 @@ const TOKENS =
 
 /**
  * Takes the values out of text that quotes a failed statement: its parameters, and what is written into the statement itself. Names,
- * keywords and what stands before it stay, and so do the frames of a stack. Other text stays as it is.
+ * keywords, the text before it and the frames of a stack stay. Other text stays as it is.
  */
 export function withoutStatementValues(text: string): string {
   const found = FAILED.exec(text)

@@ -1,4 +1,5 @@
 /** Streams from generators, and what may stand at the beginning of a text. */
+import { yieldToEventLoop } from './event-loop.ts'
 
 /**
  * A stream of what a generator yields, asked for one by one only as they are read. It fails as the generator does; when it is
@@ -47,37 +48,82 @@ export async function* withoutByteOrderMark(chunks: AsyncIterable<Uint8Array>): 
 }
 
 /**
- * Packs or unpacks chunks. Whoever stops reading ends what goes in, and what still comes out of it is dropped: a CompressionStream or
- * DecompressionStream of Node that is cancelled while it has more to hand on throws where nobody can catch it, and that ends the process
- * (https://github.com/nodejs/node/issues/64529; may be `pipeThrough` alone once that is fixed).
+ * Packs or unpacks chunks. A chunk goes in only when nothing comes out any more: the DecompressionStream of workerd knows no backpressure, and
+ * would unpack all it is given into memory before the first read. So each chunk that goes in also takes an iteration of the event loop.
+ *
+ * A reader that stops early ends the input, and the rest of the output is dropped: a CompressionStream or DecompressionStream of Node that
+ * is cancelled while it has more output throws where the error cannot be caught, which ends the process
+ * (https://github.com/nodejs/node/issues/64529; may be cancelled once that is fixed).
  * @throws what `chunks` throws; a TypeError for what can't be unpacked
  */
 export async function* transcode(
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
   codec: CompressionStream | DecompressionStream,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let stopped = false
-  async function* source() {
-    try {
-      for await (const chunk of chunks) {
-        if (stopped) return
-        yield chunk
-      }
-    } catch (error) {
-      if (!stopped) throw error
-    }
-  }
-  const reader = streamOf(source()).pipeThrough(codec).getReader()
+  const source = chunks[Symbol.asyncIterator]()
+  const writer = codec.writable.getWriter()
+  const reader = codec.readable.getReader()
+  // A write that fails makes the read fail as well.
+  const quietly = (writing: Promise<unknown>) => writing.catch(() => {})
+  const turn = sharedTurn()
+  let isFed = false
+  let isWriting = false
+  let written = Promise.resolve()
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const read = settling(reader.read())
+      while (!isFed && !(await read.settlesSoon(turn))) {
+        // A write may wait until more was read.
+        if (!isWriting) {
+          const { done, value } = await source.next()
+          isFed = done === true
+          isWriting = true
+          written = quietly(isFed ? writer.close() : writer.write(value)).then(() => {
+            isWriting = false
+          })
+        }
+        await Promise.race([written, read.ended])
+      }
+      const { done, value } = await read.promise
       if (done) return
       yield value
     }
   } finally {
-    stopped = true
+    if (!isFed) {
+      void quietly(writer.close())
+      await source.return?.()
+    }
     // At once over where the end was read, or a fault.
     void drop(reader)
+  }
+}
+
+/** Wraps a promise to find out if it is settled, or will be within an iteration of the event loop. */
+function settling<T>(promise: Promise<T>) {
+  let isSettled = false
+  const settle = () => {
+    isSettled = true
+  }
+  const ended = promise.then(settle, settle)
+  return {
+    promise,
+    ended,
+    /** @param turn waits for an iteration of the event loop, which may have begun before the promise */
+    async settlesSoon(turn: () => Promise<void>): Promise<boolean> {
+      for (let turns = 0; turns < 2 && !isSettled; turns++) await Promise.race([ended, turn()])
+      return isSettled
+    },
+  }
+}
+
+/** Waits for the current iteration of the event loop, with one timer for all callers. */
+function sharedTurn(): () => Promise<void> {
+  let turn: Promise<void> | null = null
+  return () => {
+    turn ??= yieldToEventLoop().finally(() => {
+      turn = null
+    })
+    return turn
   }
 }
 
@@ -89,7 +135,7 @@ async function drop(reader: ReadableStreamDefaultReader<unknown>): Promise<void>
   }
 }
 
-/** Passes a stream on, and tells `onBytes` of each chunk before it does; what that throws ends the stream, and cancels what it is made of. */
+/** Passes a stream on and calls `onBytes` before each chunk; an error of that ends the stream and cancels its source. */
 export function countedStream(
   stream: ReadableStream<Uint8Array>,
   onBytes: (bytes: number) => void,

@@ -2,6 +2,7 @@
  * Undoes what a PDF's text layer does to text: ligatures, stand-in code points, accents apart from their letters.
  * Pure, so that text from elsewhere can be brought to the same form.
  */
+import { normalizeText } from './unicode.ts'
 
 /** Ligatures that some fonts map to letters of other alphabets; each stands for Latin letters when it is among them. */
 const STAND_INS: ReadonlyMap<string, string> = new Map([
@@ -49,13 +50,12 @@ export function normalizePdfText(text: string): string {
     .replace(/[\uFB00-\uFB06]/g, (sign) => LIGATURES.get(sign) ?? sign)
     .replace(/(\p{Ll})[\u00A8\u02C6\u02DC\u00B8\u02DA\u02C7](?=\p{Ll})/gu, (pair) => withAccent(pair))
     .replace(/(?<=[a-z])[\u019F\u01A9\u01AB\u014C]/g, (sign) => STAND_INS.get(sign) ?? sign)
-    .normalize('NFC')
-  return singleAccented(latinF(plain))
+  return singleAccented(latinF(normalizeText(plain, 'NFC')))
 }
 
 function withAccent(pair: string): string {
   const [letter = '', sign = ''] = pair
-  const joined = (letter + (SPACING_ACCENTS.get(sign) ?? '')).normalize('NFC')
+  const joined = normalizeText(letter + (SPACING_ACCENTS.get(sign) ?? ''), 'NFC')
   return joined.length === 1 ? joined : pair
 }
 
@@ -67,7 +67,7 @@ function latinF(text: string): string {
 
 function singleAccented(text: string): string {
   return text.replace(/(\p{L})(?=(\p{L}))/gu, (letter, _same: string, next: string) => {
-    const base = next.normalize('NFD').charAt(0)
+    const base = normalizeText(next, 'NFD').charAt(0)
     return next !== base && base === letter ? '' : letter
   })
 }

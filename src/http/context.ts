@@ -2,22 +2,25 @@
 
 import type { MiddlewareHandler } from 'hono'
 import type { JWKSCacheInput } from 'jose'
+import type { Chunks } from '../chunk-source.ts'
 import type { Meter } from '../engine/meter.ts'
 import type { StorageQuota } from '../engine/storage-quota.ts'
-import type { ReserveQuota } from '../engine/transitions/submit.ts'
+import type { ReserveQuota } from '../engine/transitions/submission.ts'
 import type { StreamHub } from '../live/stream-hub.ts'
+import type { DeclaredOperations, Operations } from '../operation.ts'
 import type {
   Assets,
   BlobStore,
-  Chunks,
   Clock,
+  Compute,
   Database,
   Disk,
   Dispatcher,
+  Fetcher,
   Log,
   Notifier,
-  Operations,
   Sink,
+  Transcriber,
 } from '../ports.ts'
 import type { RateLimits } from '../rate-classes.ts'
 import type { Scope } from '../scopes.ts'
@@ -30,7 +33,7 @@ export interface Caller {
   readonly owner: string
   /** Scopes that it was granted. */
   readonly scopes: readonly Scope[]
-  /** False for calls that brought no key, as owner `local` on a laptop. */
+  /** False for calls without a key, which run as owner `local` under `open`. */
   readonly authenticated: boolean
   /** Credential that authenticated it. */
   readonly credential: Credential
@@ -41,9 +44,13 @@ export interface Env {
   Variables: {
     caller: Caller
     requestId: string
-    /** Words of the server's paths that stand where an id does. */
+    /** Segments of the server's paths in the position of an id. */
     reservedIds: ReadonlySet<string>
-    /** Counts what the request is about to make, where that is limited. */
+    /** Bytes that a body may have once it is unpacked, where its surface bounds that. */
+    maxBodyBytes?: number
+    /** Returns the bytes of the largest element, at least, of an array in the JSON body, by the array's name. Set where a JSON body was read. */
+    largestElement: (name: string) => number
+    /** Counts a creation against its quota, where it is limited. */
     admit?: ReserveQuota
   }
 }
@@ -54,6 +61,9 @@ export type OpenSink = (
   headers: Readonly<Record<string, string>>,
   request: Request,
 ) => { response: Response; sink: Sink }
+
+/** Accepts the WebSocket that a request asks for. `binding` is what the runtime handed to the app. */
+export type OpenSocket = (binding: unknown) => { response: Response; sink: Sink }
 
 /** The keys of a JWKS. */
 export interface JwksCache {
@@ -69,7 +79,7 @@ export interface AuthConfig {
   readonly mode: 'open' | 'keys'
   /** A key from the environment, for the owner `local`. */
   readonly apiKey: string | null
-  /** Verifies JWTs (HS256) that somebody else issued; null where none are taken. At least 32 bytes. */
+  /** Secret that verifies JWTs (HS256) of a foreign issuer, at least 32 bytes; null where none are accepted. */
   readonly jwtSecret: string | null
   /** URL of the JWKS (RFC 7517) that verifies JWTs signed with private keys; absent where none are accepted. */
   readonly jwksUrl?: string | null
@@ -90,6 +100,18 @@ export interface AuthConfig {
 /** The address of the connection that a request came over, as the runtime knows it; null where it does not say. */
 export type PeerAddress = (binding: unknown, request: Request) => string | null
 
+/** Figures of a process, for its operator. */
+export interface ProcessFigures {
+  /** CPU time since its start, of all its threads. */
+  readonly cpuSeconds: number
+  readonly residentBytes: number
+  readonly heapBytes: number
+  /** Seconds since the epoch. */
+  readonly startedAt: number
+  /** Longest delay of its event loop since the last call. */
+  readonly eventLoopDelaySeconds: number
+}
+
 /** Everything a server is made of, chosen by an entry. */
 export interface AppDeps {
   readonly db: Database
@@ -98,41 +120,56 @@ export interface AppDeps {
   readonly dispatcher: Dispatcher
   readonly notifier: Notifier
   readonly operations: Operations
+  /** Operations that owners declared; absent: there are none. */
+  readonly declared?: DeclaredOperations
+  /** Aborts when the server stops, for requests that wait; absent where none outlives it. */
+  readonly stopping?: AbortSignal
   readonly hub: StreamHub
   readonly meter: Meter
   readonly openSink: OpenSink
+  readonly openSocket: OpenSocket
+  readonly compute: Compute
+  readonly fetcher: Fetcher
   /**
-   * Ends the connection of an answer that can't be finished, without the clean end that would tell its client that it is whole. `binding` is
+   * Aborts the connection of an answer that can't be finished, so that the client does not take it for complete. `binding` is
    * what the runtime handed to the app. Absent where a body that fails does that by itself.
    */
   readonly abortResponse?: (binding: unknown) => void
   /** Connections of this process: how many are open, and how many were refused since the start. Absent where the platform holds them. */
   readonly connections?: { readonly open: number; readonly refused: number }
+  /** Metrics of this process; absent where the platform measures them. */
+  readonly readProcess?: () => ProcessFigures
   readonly log: Log
   readonly auth: AuthConfig
   readonly chunks: Chunks
   /** True where workers start when there is work, so that it is no fault when none is there. */
   readonly workersOnDemand?: boolean
-  /** Address under which the world reaches this server; absent: addresses begin at its root, without a host. */
+  /** Public URL of this server; absent: addresses begin at its root, without a host. */
   readonly publicUrl?: string
   /** True where only this machine reaches it: then a request's `Host` on loopback may stand in an address. */
   readonly isLocal?: boolean
-  /** Makes a span of each request; absent where nobody collects them. */
+  /** True where owners may remove ended jobs early under `keys` too. */
+  readonly allowCleanup?: boolean
+  /** Recognises speech; absent or null where this server does not. */
+  readonly transcriber?: Transcriber | null
+  /** Bytes that one form of documents may have. */
+  readonly maxUploadBytes: number
+  /** Makes a span of each request; absent where tracing is off. */
   readonly traceRequests?: MiddlewareHandler
   /** Scripts and styles of our own pages; absent where the runtime serves them by itself. */
   readonly assets?: Assets
-  /** Absent: the limits that hold by themselves, a unit at a time. */
+  /** Absent: the default limits, counted one unit at a time. */
   readonly limits?: {
     readonly perHour: RateLimits
     /** True where this process may lease blocks of units that requests share; false where each request has its own I/O. */
     readonly blocks: boolean
   }
-  /** Bounds what is kept for each owner. Absent: nothing does, and nothing is told of it. */
+  /** Bounds the bytes stored for each owner. Absent: no bound, and no answer reports one. */
   readonly quota?: StorageQuota
   /** State of the disk; absent where nothing is known of it. */
   readonly disk?: Disk
   /** Absent: all callers without a name count as one. */
   readonly peerAddress?: PeerAddress
-  /** Proxies in front of this server that say whom they speak for. Absent: none. */
+  /** Trusted proxies in front of this server, which name their client. Absent: none. */
   readonly trustProxy?: TrustProxy
 }

@@ -23,7 +23,7 @@ export interface ReadWrite<T> {
 /**
  * The HTTP face of a feature. Paths and prefixes are absolute; where prefixes of two surfaces hold a path, the longer one decides.
  *
- * A record is read when the server starts, and at the edge with each cold request: it loads neither routes nor schemas by itself.
+ * A record is read when the server starts, and on Cloudflare with each cold request: it loads neither routes nor schemas by itself.
  *
  * @example
  * export const notes: Surface = {
@@ -33,7 +33,7 @@ export interface ReadWrite<T> {
  *   errors: CODED_ERRORS,
  *   scopes: { read: 'read', write: 'write' },
  *   load: async () => (await import('./routes.ts')).noteRoutes,
- *   describe: async () => (await import('./endpoints.ts')).endpoints,
+ *   describe: async () => (await import('./routes.ts')).endpoints,
  * }
  */
 export interface Surface {
@@ -52,19 +52,27 @@ export interface Surface {
   readonly scopes: ReadWrite<Scope>
   /** Scopes of paths that need another one to be written to. */
   readonly writeScopes?: Readonly<Record<string, Scope>>
-  /** Classes of requests that are counted when they come; absent where none are. */
+  /** Rate classes of requests that are counted on arrival; absent where none are. */
   readonly rates?: ReadWrite<RateClass>
-  /** POSTs that are counted when they have created something, by their path: one that is refused, or repeated under its key, costs nothing. */
+  /** Rate classes of POSTs that are counted once they have created something, by path: a refused or repeated one is not counted. */
   readonly creations?: Readonly<Record<string, RateClass>>
   /** Paths that need no key; one that ends in `/` stands for all below it. */
   readonly publicPaths?: readonly string[]
+  /** Likewise, of which reads alone need no key. */
+  readonly publicReads?: readonly string[]
   /** Routes sent by POST because they carry a body, or make a link, that change nothing: `/api/batch/:id/stream-token`. */
   readonly readingPosts?: readonly string[]
+  /** Prefixes of paths that accept WebSocket upgrades; each ends in `/`. */
+  readonly sockets?: readonly string[]
+  /** True where creations carry idempotency keys in their bodies: one beyond a limit is refused only after its body was read and found to be new. */
+  readonly keysInBodies?: boolean
+  /** Routes with a class of their own: `/api/notes/:id/status`. */
+  readonly routeRates?: Readonly<Record<string, RateClass>>
   /** Bounds on the size and time of its requests, for surfaces that answer at once. */
   readonly limits?: RequestLimits
   /** Paths that are left out of the request log. */
   readonly unlogged?: readonly string[]
-  /** Words of its paths that stand where an id does, so that no caller may bring them as an id. */
+  /** Segments of its paths in the position of an id, which callers cannot use as ids. */
   readonly reservedIds?: readonly string[]
   /** Loads its routes. */
   load(): Promise<CreateRoutes>
@@ -78,6 +86,7 @@ export class Surfaces implements Iterable<Surface> {
   /** Longest prefix first. */
   readonly #byPrefix: readonly (readonly [prefix: string, surface: Surface])[]
   readonly #readingPosts: readonly RegExp[]
+  readonly #routeRates: readonly (readonly [route: RegExp, name: RateClass])[]
   readonly #unlogged: ReadonlySet<string>
   /** Words that callers may not bring as an id. */
   readonly reservedIds: ReadonlySet<string>
@@ -87,9 +96,10 @@ export class Surfaces implements Iterable<Surface> {
     this.#byPrefix = list
       .flatMap((surface) => (surface.prefixes ?? [surface.mount]).map((prefix) => [prefix, surface] as const))
       .sort(([a], [b]) => b.length - a.length)
-    this.#readingPosts = list
-      .flatMap(({ readingPosts = [] }) => readingPosts)
-      .map((route) => new RegExp(`^${route.replace(/:\w+/g, '[^/]+')}$`))
+    this.#readingPosts = list.flatMap(({ readingPosts = [] }) => readingPosts).map(patternOf)
+    this.#routeRates = list
+      .flatMap(({ routeRates = {} }) => Object.entries(routeRates))
+      .map(([route, name]) => [patternOf(route), name] as const)
     this.#unlogged = new Set(list.flatMap(({ unlogged = [] }) => unlogged))
     this.reservedIds = new Set(list.flatMap(({ reservedIds = [] }) => reservedIds))
   }
@@ -110,15 +120,21 @@ export class Surfaces implements Iterable<Surface> {
     )
   }
 
-  /** Tells how errors look on a path; `CODED_ERRORS` where it belongs to no surface. */
+  /** Returns the error format of a path; `CODED_ERRORS` where it belongs to no surface. */
   errorsOf(path: string): ErrorFormat {
     return this.find(path)?.errors ?? CODED_ERRORS
   }
 
-  /** Holds for paths that need no key. */
-  isPublic(path: string): boolean {
-    const paths = this.find(path)?.publicPaths ?? []
+  /** Holds for requests that need no key. */
+  isPublic(method: string, path: string): boolean {
+    const { publicPaths = [], publicReads = [] } = this.find(path) ?? {}
+    const paths = this.isReading(method, path) ? [...publicPaths, ...publicReads] : publicPaths
     return paths.some((one) => (one.endsWith('/') ? path.startsWith(one) : path === one))
+  }
+
+  /** Checks if a path accepts WebSocket upgrades. */
+  isSocket(path: string): boolean {
+    return (this.find(path)?.sockets ?? []).some((prefix) => path.startsWith(prefix))
   }
 
   /** Holds for requests that change nothing. */
@@ -127,22 +143,24 @@ export class Surfaces implements Iterable<Surface> {
     return method === 'POST' && this.#readingPosts.some((route) => route.test(path))
   }
 
-  /** Tells the scope that a request needs. A path of no surface needs a broad one, so that a new route is not open to narrow keys. */
+  /** Returns the scope that a request needs. A path of no surface needs a broad one, so that a new route is not open to narrow keys. */
   scopeFor(method: string, path: string): Scope {
     const { scopes = { read: 'read', write: 'write' }, writeScopes = {} } = this.find(path) ?? {}
     if (this.isReading(method, path)) return scopes.read
     return Object.hasOwn(writeScopes, path) ? (writeScopes[path] ?? scopes.write) : scopes.write
   }
 
-  /** Tells the class of a POST that is counted when it has created something; null where requests are counted as they come. */
+  /** Returns the rate class of a POST that is counted once it has created something; null where requests are counted on arrival. */
   creationClass(method: string, path: string): RateClass | null {
     if (method !== 'POST') return null
     const { creations = {} } = this.find(path) ?? {}
     return (Object.hasOwn(creations, path) ? creations[path] : null) ?? null
   }
 
-  /** Tells the class that a request counts for; null where it counts for none. */
+  /** Returns the rate class of a request; null where it has none. */
   rateClass(method: string, path: string): RateClass | null {
+    const own = this.#routeRates.find(([route]) => route.test(path))
+    if (own !== undefined) return own[1]
     const rates = this.find(path)?.rates
     if (rates === undefined) return null
     return this.isReading(method, path) ? rates.read : rates.write
@@ -153,6 +171,8 @@ export class Surfaces implements Iterable<Surface> {
     return !this.#unlogged.has(path)
   }
 }
+
+const patternOf = (route: string) => new RegExp(`^${route.replace(/:\w+/g, '[^/]+')}$`)
 
 /** Holds for a path that is the prefix, or below it. */
 function isUnder(path: string, prefix: string): boolean {

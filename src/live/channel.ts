@@ -1,9 +1,10 @@
 /**
- * One log as followed by this process: a single reader, a ring of encoded frames, and a cursor for each client.
+ * Follows one log for this process: a single reader, a ring of encoded frames, and a cursor for each client.
  *
- * A notice only says that there may be more. Every frame comes from an ordered read after a cursor, and how far a read reaches is told
- * by the same snapshot; so notices may be lost, doubled, out of order or wrong without a client losing, doubling or reordering an event.
+ * A notice only says that there may be more. Every frame comes from an ordered read after a cursor, and the end of the log
+ * is read in the same snapshot; so notices may be lost, duplicated, reordered or wrong without a client losing, duplicating or reordering an event.
  */
+import { sleep } from '../backoff.ts'
 import { encodeEvent } from '../formats/sse.ts'
 import type { Log, Progress, Sink } from '../ports.ts'
 import type { EventPage, PublicEvent } from './event-log.ts'
@@ -64,22 +65,23 @@ export class Channel implements Follower {
   /** The log may hold more than the ring. */
   #behind: boolean
   #reading = false
-  /** Something was read: until then nobody knows whether a client lacks events, and progress must not come before `batch_started`. */
+  /** True once the log was read: before, it is unknown which events a client lacks, and progress must not precede `batch_started`. */
   #primed = false
   /** Nothing comes after what the ring holds. */
   #finished = false
   #closed = false
-  /** Reads for clients that are behind; those at the same place share one. */
+  /** Reads for clients that are behind; clients with the same cursor share one. */
   readonly #pieces = new Map<number, Promise<Piece | null>>()
   #progressTimer: ReturnType<typeof setTimeout> | undefined
   readonly #storedTimer: ReturnType<typeof setTimeout>
 
   /**
    * @param end how far the log reaches, as just read
+   * @param deps.storedWithinMs time after which progress that a worker reported is stored; default: 1,500
    * @param onEmpty called once, when the last client is gone
    * @param from number of the last event that every client to come has
    */
-  constructor(deps: { feed: Feed; log: Log }, end: number, onEmpty: () => void, from = 0) {
+  constructor(deps: { feed: Feed; log: Log; storedWithinMs?: number }, end: number, onEmpty: () => void, from = 0) {
     this.#feed = deps.feed
     this.#log = deps.log
     this.#onEmpty = onEmpty
@@ -88,8 +90,8 @@ export class Channel implements Follower {
     this.#unsubscribe = deps.feed.subscribe(this)
     void this.#read()
     void this.#readRunning()
-    // Reads again after the next heartbeat: progress that was sent before we subscribed and is stored only then was neither notified nor read.
-    this.#storedTimer = setTimeout(() => void this.#readRunning(), STORED_WITHIN_MS)
+    // Rereads after the next heartbeat: progress that was published before we subscribed and is stored only then was neither received nor read.
+    this.#storedTimer = setTimeout(() => void this.#readRunning(), deps.storedWithinMs ?? STORED_WITHIN_MS)
   }
 
   /** Adds a client that has seen everything up to `cursor`. */
@@ -148,13 +150,13 @@ export class Channel implements Follower {
     this.#reading = true
     try {
       while (this.#behind && !this.#closed) {
-        // Before the read: what is noticed while it is under way may not be in it.
+        // Reset before the read, which may not include changes notified while it runs.
         this.#behind = false
         const page = await this.#feed.page(this.#ring.end)
         if (page === null) return this.end()
         this.#take(page)
-        // A turn of the event loop between reads, so that what happens meanwhile goes out together and nobody else has to wait.
-        if (this.#behind) await turn()
+        // Yields to the event loop between reads, so that events of the meantime are sent together and other work is not delayed.
+        if (this.#behind) await sleep(0)
       }
     } catch (error) {
       this.#behind = true
@@ -165,7 +167,7 @@ export class Channel implements Follower {
   }
 
   #take(page: EventPage): void {
-    // A batch that runs again replaced events: whoever is behind reads what the log says now.
+    // A rerun batch superseded events: clients that are behind read the log anew.
     if (page.events.some(({ type }) => type === 'batch_started')) {
       this.#ring.forget()
       this.#progress.restart()
@@ -216,7 +218,7 @@ export class Channel implements Follower {
       if (piece === null) return client.sink.end()
       client.cursor = piece.end
       this.#write(client, piece.bytes)
-      await turn()
+      await sleep(0)
     } catch (error) {
       const fields = { err: error, ...this.#feed.label }
       this.#log.warn(fields, 'a client could not be caught up; its stream is ended so that it resumes')
@@ -249,8 +251,6 @@ export class Channel implements Follower {
     }
   }
 }
-
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0))
 
 function frame(event: PublicEvent): Frame {
   return { seq: event.seq, bytes: encodeEvent({ id: event.seq, event: event.type, data: JSON.stringify(event.body) }) }

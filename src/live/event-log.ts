@@ -1,7 +1,9 @@
 /** Reading the event log, and the form in which its events reach clients. */
 import { sql } from 'drizzle-orm'
-import type { Database, Operation, Operations } from '../ports.ts'
-import { readJobItems } from './state.ts'
+import { EVENT_COLUMNS, type EventFields, type EventRow, presentEvent } from '../events.ts'
+import type { Operation, Operations } from '../operation.ts'
+import type { Database } from '../ports.ts'
+import { readJobItems, readRun } from './state.ts'
 
 /** A logged event as clients get it. */
 export interface PublicEvent {
@@ -13,6 +15,13 @@ export interface PublicEvent {
   readonly body: Readonly<Record<string, unknown>>
 }
 
+/** Parts that the form of events depends on. */
+export interface Presentation {
+  readonly operations: Operations
+  /** Path below which addresses are, as `basePathOf` reads it from the configuration. Default: the root. */
+  readonly basePath?: string
+}
+
 /** A stretch of a log. */
 export interface EventPage {
   readonly events: readonly PublicEvent[]
@@ -20,7 +29,7 @@ export interface EventPage {
   readonly end: number
   /** True where the log went no further when it was read. */
   readonly complete: boolean
-  /** True where nothing more comes, as long as nobody runs the batch again. */
+  /** True where no event follows, unless the batch is rerun. */
   readonly finished: boolean
 }
 
@@ -30,16 +39,12 @@ const EVENTS_A_PAGE = 500
 /** Stored bytes after which a page ends, so that reading for slow clients stays small whatever the size of the events. */
 const BYTES_A_PAGE = 256 * 1024
 
-interface EventRow {
+interface PageRow extends EventRow {
   last_seq: number
+  run: number
   finished_at: number | null
   /** Null, with all that follows, where the batch has no event after the cursor. */
   seq: number | null
-  type: string
-  job_id: string | null
-  job_sequence: number | null
-  at: number
-  data: string
 }
 
 /**
@@ -48,13 +53,13 @@ interface EventRow {
  */
 export async function readPage(
   db: Database,
-  operations: Operations,
+  { operations, basePath = '' }: Presentation,
   batch: { id: string; operation: string },
   after: number,
 ): Promise<EventPage | null> {
   const next = sql`batch_id = ${batch.id} AND seq > ${after} AND superseded_at IS NULL`
-  const rows = await db.all<EventRow>(sql`
-    SELECT b.last_seq, b.finished_at, e.seq, e.type, e.job_id, e.job_sequence, e.at, e.data
+  const rows = await db.all<PageRow>(sql`
+    SELECT b.last_seq, b.run, b.finished_at, e.seq, ${EVENT_COLUMNS}
     FROM batches b LEFT JOIN events e ON e.batch_id = b.id AND e.seq > ${after} AND e.superseded_at IS NULL AND e.seq <= (
       SELECT max(seq) FROM (
         SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before
@@ -65,7 +70,14 @@ export async function readPage(
   if (head === undefined) return null
   const events: PublicEvent[] = []
   for (const { seq, ...row } of rows) {
-    if (seq !== null) events.push(await present(db, operations[batch.operation], batch.id, { seq, ...row }))
+    if (seq !== null)
+      events.push(await present(db, { operation: operations[batch.operation], basePath }, batch.id, { seq, ...row }))
+  }
+  if (events.some(({ type }) => type === 'batch_completed')) {
+    // The results of a closing event are read after it: those of a batch that was deleted or rerun meanwhile may be incomplete.
+    const run = await readRun(db, batch.id)
+    if (run === null) return null
+    if (run !== head.run) return readPage(db, { operations, basePath }, batch, after)
   }
   const end = events.at(-1)?.seq ?? Math.max(after, head.last_seq)
   return { events, end, complete: end >= head.last_seq, finished: head.finished_at !== null }
@@ -73,50 +85,35 @@ export async function readPage(
 
 async function present(
   db: Database,
-  operation: Operation | undefined,
+  { operation, basePath }: { operation: Operation | undefined; basePath: string },
   batchId: string,
   row: EventRow & { seq: number },
 ): Promise<PublicEvent> {
-  const data = fields(JSON.parse(row.data))
-  const closing = row.type === 'batch_completed' ? await closingFields(db, operation, batchId, data) : {}
+  const shown = presentEvent(row, operation)
+  const results = row.type === 'batch_completed' ? await resultsOf(db, { operation, basePath }, batchId) : {}
   return {
     seq: row.seq,
     type: row.type,
     batchId,
     jobId: row.job_id,
-    body: { ...common(batchId, row), ...data, ...closing },
+    body: { ...common(batchId, row, shown), ...shown.data, ...shown.totals, ...results },
   }
 }
 
-function common(batchId: string, row: EventRow) {
-  return {
-    type: row.type,
-    batchId,
-    ...(row.job_id === null ? {} : { jobId: row.job_id, sequence: row.job_sequence }),
-    at: new Date(row.at).toISOString(),
-  }
+function common(batchId: string, row: EventRow, { job }: EventFields) {
+  return { type: row.type, batchId, ...job, at: new Date(row.at).toISOString() }
 }
 
-async function closingFields(
+/** The results of few jobs; of more, where to fetch them. */
+async function resultsOf(
   db: Database,
-  operation: Operation | undefined,
+  { operation, basePath }: { operation: Operation | undefined; basePath: string },
   batchId: string,
-  data: Readonly<Record<string, unknown>>,
 ): Promise<Record<string, unknown>> {
-  const totals = operation?.batchTotals(numbers(data.tallies)) ?? {}
   const rows = await readJobItems(db, operation, batchId, { after: 0, limit: MAX_RESULTS + 1 })
   return rows.length > MAX_RESULTS
-    ? { ...totals, resultsUrl: `/api/batch/${batchId}/results` }
-    : { ...totals, results: rows.map(({ progressPercent, progressMessage, ...result }) => result) }
-}
-
-function fields(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
-}
-
-function numbers(value: unknown): Record<string, number> {
-  const entries = Object.entries(fields(value))
-  return Object.fromEntries(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+    ? { resultsUrl: `${basePath}/api/batch/${batchId}/results` }
+    : { results: rows.map(({ progressPercent, progressMessage, ...result }) => result) }
 }
 
 /** Reads the end of the log of all batches: the number of its last event, 0 for none. */
@@ -126,7 +123,8 @@ export async function readEnd(db: Database): Promise<number> {
 }
 
 /** An event among all batches. */
-interface OwnedRow extends EventRow {
+interface OwnedRow extends PageRow {
+  seq: number
   id: number
   batch_id: string
   operation: string
@@ -138,14 +136,14 @@ interface OwnedRow extends EventRow {
  */
 export async function readOwnersPage(
   db: Database,
-  operations: Operations,
+  { operations, basePath = '' }: Presentation,
   owner: string,
   after: number,
 ): Promise<EventPage> {
   const [ends, rows] = await db.batch([
     db.all<{ end: number | null }>(sql`SELECT max(id) AS "end" FROM events`),
     db.all<OwnedRow>(sql`
-      SELECT e.id, e.batch_id, b.operation, e.seq, e.type, e.job_id, e.job_sequence, e.at, e.data
+      SELECT e.id, e.batch_id, b.operation, e.seq, ${EVENT_COLUMNS}
       FROM events e JOIN batches b ON b.id = e.batch_id WHERE e.id IN (
         SELECT id FROM (
           SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before
@@ -156,11 +154,10 @@ export async function readOwnersPage(
       ORDER BY e.id`),
   ])
   const events = rows.map(({ id, batch_id, operation, ...row }): PublicEvent => {
-    const data = fields(JSON.parse(row.data))
-    const totals =
-      row.type === 'batch_completed' ? operations[operation]?.batchTotals(numbers(data.tallies)) : undefined
-    const closing = totals === undefined ? {} : { ...totals, resultsUrl: `/api/batch/${batch_id}/results` }
-    const body = { ...common(batch_id, row), eventId: row.seq, ...data, ...closing }
+    const shown = presentEvent(row, operations[operation])
+    const closing =
+      row.type === 'batch_completed' ? { ...shown.totals, resultsUrl: `${basePath}/api/batch/${batch_id}/results` } : {}
+    const body = { ...common(batch_id, row, shown), eventId: row.seq, ...shown.data, ...closing }
     return { seq: id, type: row.type, batchId: batch_id, jobId: row.job_id, body }
   })
   const reached = ends[0]?.end ?? 0

@@ -1,7 +1,7 @@
 /** Feeds that can be followed: the events of one batch, or of all of an owner's batches. */
-import type { Database, Notifier, Operations } from '../ports.ts'
+import type { Database, Notifier } from '../ports.ts'
 import type { Feed, Follower } from './channel.ts'
-import { type EventPage, readOwnersPage, readPage } from './event-log.ts'
+import { type EventPage, type Presentation, readOwnersPage, readPage } from './event-log.ts'
 import { PushedPages } from './pushed-pages.ts'
 import { readRunning, readRunningOf, readUnfinished } from './state.ts'
 
@@ -9,18 +9,17 @@ import { readRunning, readRunningOf, readUnfinished } from './state.ts'
 const SNAPSHOT_JOBS = 500
 
 /** Dependencies of feeds. */
-export interface FeedDeps {
+export interface FeedDeps extends Presentation {
   readonly db: Database
   readonly notifier: Notifier
-  readonly operations: Operations
 }
 
 /** The events of one batch, under their numbers within it. */
 export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string }): Feed {
-  const told = new PushedPages()
+  const pushed = new PushedPages()
   return {
     label: { batchId: batch.id },
-    page: async (after) => told.after(after) ?? (await readPage(deps.db, deps.operations, batch, after)),
+    page: async (after) => pushed.after(after) ?? (await readPage(deps.db, deps, batch, after)),
     async running() {
       const running = await readRunning(deps.db, batch.id, SNAPSHOT_JOBS)
       return running.map((progress) => ({ ...progress, batchId: batch.id }))
@@ -28,10 +27,10 @@ export function batchFeed(deps: FeedDeps, batch: { id: string; operation: string
     subscribe: (follower) =>
       deps.notifier.subscribe(batch.id, (notice) => {
         if ('progress' in notice) follower.progress(batch.id, notice.progress)
-        // 0 is no event: it tells that the batch was deleted.
+        // 0 is no event number: it means that the batch was deleted.
         else if (notice.seq === 0) follower.look()
         else {
-          if (notice.page !== undefined) told.put(notice.page)
+          if (notice.page !== undefined) pushed.put(notice.page)
           follower.reaches(notice.seq)
         }
       }),
@@ -46,11 +45,11 @@ export function ownerFeed(deps: FeedDeps, owner: string): Feed {
   const listening = new Map<string, () => void>()
   let follower: Follower | null = null
   const listen = (batchId: string) => {
-    const told = follower
-    if (told === null || listening.has(batchId) || listening.size >= LISTENED_BATCHES) return
+    const current = follower
+    if (current === null || listening.has(batchId) || listening.size >= LISTENED_BATCHES) return
     const unsubscribe = deps.notifier.subscribe(batchId, (notice) => {
-      if ('progress' in notice) told.progress(batchId, notice.progress)
-      else told.look()
+      if ('progress' in notice) current.progress(batchId, notice.progress)
+      else current.look()
     })
     listening.set(batchId, unsubscribe)
   }
@@ -66,7 +65,7 @@ export function ownerFeed(deps: FeedDeps, owner: string): Feed {
   return {
     label: { owner },
     async page(after) {
-      const page = await readOwnersPage(deps.db, deps.operations, owner, after)
+      const page = await readOwnersPage(deps.db, deps, owner, after)
       hear(page)
       return page
     },

@@ -8,6 +8,7 @@ import { type KnownState, LongPollWaiters } from './long-poll.ts'
 import { OwnerShares } from './owner-shares.ts'
 import { join } from './ring.ts'
 import { readHeads } from './state.ts'
+import { batchStateFeed, type ReadState, StateChannel } from './state-channel.ts'
 import type { FollowedBatch, StreamHub } from './stream-hub.ts'
 
 /** Every write shows whether the client is still there. */
@@ -35,10 +36,13 @@ export class Hub implements StreamHub {
   readonly #channels = new Map<string, Channel>()
   /** By owner. */
   readonly #owners = new Map<string, Channel>()
+  /** Of states, by batch. */
+  readonly #states = new Map<string, StateChannel>()
   readonly #waiters: LongPollWaiters
   readonly #shares: OwnerShares
   readonly #timers: ReturnType<typeof setInterval>[]
   #streams = 0
+  #waits = 0
   #comparing = false
   #ended = false
 
@@ -62,19 +66,19 @@ export class Hub implements StreamHub {
   }
 
   get waiting(): number {
-    return this.#waiters.size
+    return this.#waits
   }
 
   get watched(): number {
-    return this.#channels.size + this.#owners.size
+    return this.#channels.size + this.#states.size + this.#owners.size
   }
 
   /**
-   * Not so while the server stops: a client that comes back on a connection that is still open gets a stream that ends, since
-   * `EventSource` would give up for good at any other answer.
+   * True where no further stream fits. A shutdown does not make it true: a client that reconnects over an open connection gets a stream that ends, since
+   * `EventSource` stops reconnecting at any other answer.
    */
   get full(): boolean {
-    return this.#streams + this.#waiters.size >= this.#maxStreams
+    return this.#streams + this.#waits >= this.#maxStreams
   }
 
   get maxPerOwner(): number {
@@ -89,6 +93,16 @@ export class Hub implements StreamHub {
   hold(owner: string, sink: Sink): void {
     const hold = this.#shares.hold(owner)
     sink.onClose(() => hold.release())
+  }
+
+  holdWait(owner: string): (() => void) | null {
+    if (this.#ended || this.fullFor(owner) !== null) return null
+    const hold = this.#shares.hold(owner)
+    this.#waits++
+    return () => {
+      this.#waits--
+      hold.release()
+    }
   }
 
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
@@ -109,10 +123,20 @@ export class Hub implements StreamHub {
     this.#join(this.#owners, owner, () => ownerFeed(this.#deps, owner), end).join(sink, cursor)
   }
 
+  followState(batchId: string, sink: Sink, read: ReadState): void {
+    if (!this.#count(sink)) return
+    let channel = this.#states.get(batchId)
+    if (channel === undefined) {
+      const feed = batchStateFeed(this.#deps, batchId, read)
+      channel = new StateChannel({ feed, log: this.#deps.log }, () => this.#states.delete(batchId))
+      this.#states.set(batchId, channel)
+    }
+    channel.join(sink)
+  }
+
   async changed(known: KnownState, owner: string, ms: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#ended || this.fullFor(owner) !== null) return false
-    const hold = this.#shares.hold(owner)
-    return this.#waiters.wait(known, ms, signal).finally(() => hold.release())
+    const release = this.holdWait(owner)
+    return release === null ? false : this.#waiters.wait(known, ms, signal).finally(release)
   }
 
   /** Ends every stream and every wait; clients resume elsewhere. */
@@ -121,13 +145,19 @@ export class Hub implements StreamHub {
     for (const timer of this.#timers) clearInterval(timer)
     this.#waiters.close()
     for (const channel of this.#all) channel.end()
+    for (const channel of this.#states.values()) channel.end()
   }
 
-  /** Begins a stream; false when it ended with that, because the hub is closed. */
+  /** Begins a stream of events; false when it ended with that, because the hub is closed. */
   #open(sink: Sink): boolean {
+    sink.write(opening())
+    return this.#count(sink)
+  }
+
+  /** Counts a stream; false when it was ended, because the hub is closed. */
+  #count(sink: Sink): boolean {
     this.#streams++
     sink.onClose(() => this.#streams--)
-    sink.write(opening())
     if (this.#ended) sink.end()
     return !this.#ended
   }
@@ -169,7 +199,7 @@ export class Hub implements StreamHub {
   }
 
   async #compareBatches(): Promise<void> {
-    const ids = [...new Set([...this.#channels.keys(), ...this.#waiters.batchIds])]
+    const ids = [...new Set([...this.#channels.keys(), ...this.#states.keys(), ...this.#waiters.batchIds])]
     if (ids.length === 0) return
     const heads = new Map((await readHeads(this.#deps.db, ids)).map((head) => [head.id, head]))
     for (const id of ids) {
@@ -177,6 +207,7 @@ export class Hub implements StreamHub {
       const head = heads.get(id)
       if (head === undefined) channel?.look()
       else channel?.reaches(head.lastSeq)
+      this.#states.get(id)?.compare(head === undefined ? 'gone' : `${head.lastSeq}.${head.progressVersion}`)
     }
     this.#waiters.compare(heads)
   }

@@ -50,7 +50,7 @@ export class LongPollWaiters {
       const onAbort = () => done(false)
       const waiter: Waiter = { known, settle: done }
       const timer = setTimeout(() => done(false), ms)
-      // Progress that was told is stored a little later; the comparison finds it then.
+      // Published progress is stored a little later; the comparison finds it then.
       const unsubscribe = this.#notifier.subscribe(known.id, (notice) => {
         if ('seq' in notice && (notice.seq === 0 || notice.seq > known.lastSeq)) done(true)
       })

@@ -1,6 +1,6 @@
 /** Streams and waiting requests by owner, so that no owner holds all that a server has. Plain data: nothing here belongs to a request. */
 
-/** One stream or one waiting request, while it is held. */
+/** One open stream or long poll that counts to its owner's share. */
 export interface Hold {
   /** Says that it is still there. */
   renew(): void
@@ -25,7 +25,7 @@ export class OwnerShares {
     this.#staleMs = staleMs
   }
 
-  /** Tells if an owner holds as many as one may. */
+  /** Checks if an owner has as many open as an owner may. */
   isFull(owner: string): boolean {
     const held = this.#held.get(owner)
     if (held === undefined || held.size < this.max) return false

@@ -5,7 +5,8 @@
  * A request may ask the database only so often. A stream ends before that, and its client resumes where it was.
  */
 import { encodeComment, encodeEvent } from '../formats/sse.ts'
-import type { Database, Log, Notifier, Operations, Sink } from '../ports.ts'
+import type { Operations } from '../operation.ts'
+import type { Database, Log, Notifier, Sink } from '../ports.ts'
 import { Channel, type Feed, type Follower } from './channel.ts'
 import { readEnd, readOwnersPage } from './event-log.ts'
 import { batchFeed } from './feeds.ts'
@@ -13,17 +14,22 @@ import { COMMENT_EVERY_MS, opening } from './hub.ts'
 import { type KnownState, LongPollWaiters } from './long-poll.ts'
 import type { OwnerShares } from './owner-shares.ts'
 import { readHeads, readRunningOf } from './state.ts'
+import { batchStateFeed, type ReadState, StateChannel } from './state-channel.ts'
 import type { FollowedBatch, StreamHub } from './stream-hub.ts'
 
 /** Queries that a stream leaves unused: what it may still ask between two looks at how many are left. */
 const RESERVE = 20
 /** Between looks of a request that waits: most changes are noticed, a claim or a pause is not. */
 const LOOK_EVERY_MS = 2_000
+/** Between two reads of a state that is followed. */
+const STATE_EVERY_MS = 500
 /** Notices may be out of order for once: a stream does without them for no longer than this. */
 const GREETED_WITHIN_MS = 1_000
+/** A consumer of a queue stores progress once a second or so, and may take as long to do it. */
+const STORED_WITHIN_MS = 3_000
 /** Between looks at all of an owner's batches; each costs some three queries. */
 const OWNER_EVERY_MS = 2_000
-/** Running jobs whose progress a stream of all batches tells. */
+/** Maximum of running jobs whose progress a stream of all batches reports. */
 const OWNER_JOBS = 500
 
 /** A database for one request. */
@@ -38,6 +44,7 @@ export interface PerRequestHubDeps {
   readonly openDatabase: () => RequestDatabase
   readonly notifier: Notifier
   readonly operations: Operations
+  readonly basePath?: string
   readonly log: Log
 }
 
@@ -46,7 +53,7 @@ const RENEW_EVERY_MS = COMMENT_EVERY_MS
 /** Age after which a hold that was not renewed belongs to a request that the runtime ended without notice; see {@link OwnerShares}. */
 export const STALE_MS = 4 * RENEW_EVERY_MS
 
-/** Follows batches for clients, each by itself. Knows of no other stream but how many each owner holds on this isolate. */
+/** Follows batches for clients, each separately. Shares with other streams only the number of each owner's on this isolate. */
 export class PerRequestHub implements StreamHub {
   readonly streams = 0
   readonly waiting = 0
@@ -77,6 +84,12 @@ export class PerRequestHub implements StreamHub {
     })
   }
 
+  holdWait(owner: string): (() => void) | null {
+    if (this.fullFor(owner) !== null) return null
+    const hold = this.#shares.hold(owner)
+    return () => hold.release()
+  }
+
   follow(batch: FollowedBatch, sink: Sink, cursor: number): void {
     sink.write(opening())
     this.#follow(batch, sink, cursor)
@@ -96,9 +109,24 @@ export class PerRequestHub implements StreamHub {
     this.#run(own, feed, { end, cursor: 'state' in from ? end : from.cursor }, sink, async () => {})
   }
 
+  followState(batchId: string, sink: Sink, read: ReadState): void {
+    const { db, meter } = this.#deps.openDatabase()
+    const feed = batchStateFeed({ db, notifier: this.#deps.notifier }, batchId, read)
+    const channel = new StateChannel({ feed, log: this.#deps.log }, () => clearInterval(timer), STATE_EVERY_MS)
+    const look = async () => {
+      const [head] = await readHeads(db, [batchId])
+      channel.compare(head === undefined ? 'gone' : `${head.lastSeq}.${head.progressVersion}`)
+    }
+    const timer = setInterval(() => {
+      if (meter.left < RESERVE) channel.end()
+      else look().catch((error: unknown) => this.#deps.log.warn({ err: error, batchId }, 'not compared'))
+    }, LOOK_EVERY_MS)
+    channel.join(sink)
+  }
+
   async changed(known: KnownState, owner: string, ms: number, signal: AbortSignal): Promise<boolean> {
-    if (this.fullFor(owner) !== null) return false
-    const hold = this.#shares.hold(owner)
+    const release = this.holdWait(owner)
+    if (release === null) return false
     const { db } = this.#deps.openDatabase()
     const waiters = new LongPollWaiters(this.#deps.notifier)
     const look = async () => {
@@ -115,7 +143,7 @@ export class PerRequestHub implements StreamHub {
     void look()
     return changed.finally(() => {
       clearInterval(timer)
-      hold.release()
+      release()
     })
   }
 
@@ -140,7 +168,8 @@ export class PerRequestHub implements StreamHub {
   ): void {
     const { log } = this.#deps
     const page: Feed['page'] = async (after) => (own.meter.left < RESERVE ? null : feed.page(after))
-    const channel = new Channel({ feed: { ...feed, page }, log }, from.end, () => clearInterval(timer), from.cursor)
+    const deps = { feed: { ...feed, page }, log, storedWithinMs: STORED_WITHIN_MS }
+    const channel = new Channel(deps, from.end, () => clearInterval(timer), from.cursor)
     const comment = encodeComment('')
     const timer = setInterval(() => {
       channel.broadcast(comment)
@@ -183,19 +212,23 @@ function greeted(feed: Feed): Feed {
   }
 }
 
-/** All batches of an owner, looked at again and again: a request can't listen to as many batches as an owner may have. */
-function polledFeed(db: Database, deps: Pick<PerRequestHubDeps, 'operations' | 'log'>, owner: string): Feed {
+/** Polls all batches of an owner, since a request can't subscribe to as many batches as an owner may have. */
+function polledFeed(
+  db: Database,
+  deps: Pick<PerRequestHubDeps, 'operations' | 'basePath' | 'log'>,
+  owner: string,
+): Feed {
   let end = 0
-  let told = new Map<string, string>()
+  let sent = new Map<string, string>()
   const look = async (follower: Follower) => {
     try {
       if ((await readEnd(db)) > end) follower.look()
       const running = await readRunningOf(db, owner, OWNER_JOBS)
       const texts = new Map(running.map((one) => [one.jobId, JSON.stringify(one)]))
       for (const { batchId, ...progress } of running) {
-        if (told.get(progress.jobId) !== texts.get(progress.jobId)) follower.progress(batchId, [progress])
+        if (sent.get(progress.jobId) !== texts.get(progress.jobId)) follower.progress(batchId, [progress])
       }
-      told = texts
+      sent = texts
     } catch (error) {
       deps.log.warn({ err: error, owner }, 'the batches of an owner could not be looked at; tried again soon')
     }
@@ -203,7 +236,7 @@ function polledFeed(db: Database, deps: Pick<PerRequestHubDeps, 'operations' | '
   return {
     label: { owner },
     async page(after) {
-      const page = await readOwnersPage(db, deps.operations, owner, after)
+      const page = await readOwnersPage(db, deps, owner, after)
       end = page.end
       return page
     },

@@ -1,4 +1,6 @@
 /** Progress of running jobs as frames: the latest of each, sent to a client at most once for each change. */
+
+import { presentJobFacts } from '../events.ts'
 import { encodeEvent } from '../formats/sse.ts'
 import type { Progress } from '../ports.ts'
 import { join, type Piece } from './ring.ts'
@@ -10,7 +12,7 @@ const ENDED_REMEMBERED = 2_000
 export class ProgressFrames {
   /** In the order of their versions. */
   readonly #frames = new Map<string, { version: number; bytes: Uint8Array; data: string; stored: boolean }>()
-  /** Jobs that ended lately: their end must not be followed by an "80 %" that was on its way. */
+  /** Jobs that ended recently: their end must not be followed by a late progress notice. */
   readonly #ended = new Set<string>()
   #version = 0
   #cached: (Piece & { after: number }) | null = null
@@ -30,13 +32,14 @@ export class ProgressFrames {
     if (this.#frames.get(progress.jobId)?.stored !== false) this.#put(batchId, progress, true)
   }
 
-  #put(batchId: string, { jobId, sequence, percent, message, stage }: Progress, stored: boolean): void {
+  #put(batchId: string, { jobId, sequence, percent, message, stage, ...facts }: Progress, stored: boolean): void {
     if (this.#ended.has(jobId)) return
     const body = {
       type: 'job_progress',
       batchId,
       jobId,
       sequence,
+      ...presentJobFacts({ ...facts, finishedAt: null }),
       status: stage ?? 'processing',
       progressPercent: percent,
       progressMessage: message,

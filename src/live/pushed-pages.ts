@@ -1,12 +1,12 @@
-/** Pages of a log that came with notices, because somebody read them for all who follow. */
+/** Pages of a log that were pushed with notices: the publisher read them once for all followers. */
 import * as z from 'zod'
 import type { EventPage } from './event-log.ts'
 
-/** Pages kept until they are asked for. They are asked for as soon as they come, unless the reader is busy. */
+/** Maximum of buffered pages. The reader takes them as soon as they arrive, unless it is busy. */
 const KEPT = 16
 
 /** A page as it travels, and the number that it begins after. */
-const ToldPage = z.object({
+const PushedPage = z.object({
   after: z.int(),
   events: z.array(
     z.object({
@@ -24,18 +24,18 @@ const ToldPage = z.object({
 
 /** Pages of one log that were pushed to its reader. A missing page is a gap, which the reader fills from the database. */
 export class PushedPages {
-  #pages: z.infer<typeof ToldPage>[] = []
+  #pages: z.infer<typeof PushedPage>[] = []
 
   /** Takes in a page as plain JSON; what is none is passed over. */
   put(page: unknown): void {
-    const parsed = ToldPage.safeParse(page)
+    const parsed = PushedPage.safeParse(page)
     if (!parsed.success) return
-    // A batch that runs again replaced events, which a reader that is behind no longer gets.
+    // A rerun batch superseded events, which a reader that is behind no longer gets.
     const startsAgain = parsed.data.events.some(({ type }) => type === 'batch_started')
     this.#pages = [...(startsAgain ? [] : this.#pages), parsed.data].slice(-KEPT)
   }
 
-  /** The page that goes on after a number; null when it was not told. Pages that reach no further are forgotten. */
+  /** Returns the page that follows an event number; null when none was pushed. Drops pages that reach no further. */
   after(seq: number): EventPage | null {
     this.#pages = this.#pages.filter(({ end }) => end > seq)
     const page = this.#pages.find(({ after }) => after <= seq)

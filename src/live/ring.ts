@@ -6,7 +6,7 @@ export interface Frame {
   readonly bytes: Uint8Array
 }
 
-/** Frames as one piece, and the number up to which it brings whoever gets it. */
+/** Consecutive frames as one piece of bytes, and the number of the last event in it. */
 export interface Piece {
   readonly bytes: Uint8Array
   readonly end: number
@@ -28,7 +28,7 @@ export class Ring {
     this.#maxBytes = maxBytes
   }
 
-  /** Number of the last event held, or passed over. */
+  /** Number of the last event stored, or skipped. */
   get end(): number {
     return this.#end
   }

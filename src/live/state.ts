@@ -1,7 +1,10 @@
 /** Current state of a batch and its jobs: the starting point of a follower, and the answer to a poll. */
 import { type SQL, sql } from 'drizzle-orm'
-import type { Database, Operation, Progress } from '../ports.ts'
+import { presentJobFacts } from '../events.ts'
+import type { Operation } from '../operation.ts'
+import type { Database, Progress } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
+import type { BudgetState } from '../schema/budget.ts'
 import { jobs } from '../schema/jobs.ts'
 
 /** Facts about a batch that followers need. */
@@ -38,20 +41,32 @@ export interface JobItem {
   readonly jobId: string
   readonly sequence: number
   readonly filename: string | null
+  /** Link that its document is behind. */
+  readonly url: string | null
   /** `pending`, `processing` or the operation's word for what a running job does, `completed`, `failed`, `cancelled`. */
   readonly status: string
   readonly errorCode: string | null
   readonly errorMessage: string | null
   readonly progressPercent: number
   readonly progressMessage: string | null
+  /** The caller's own id for its item. */
+  readonly itemId: string | null
+  readonly attempt: number
+  readonly maxAttempts: number
+  /** ISO 8601, as is `finishedAt`. */
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
   readonly [summary: string]: unknown
 }
 
-/** A job's status as clients say it, whatever its operation. */
+/** A job's status as clients see it, the same for all operations. */
 type JobWord = 'pending' | 'processing' | 'completed' | 'failed' | 'cancelled'
 
+/** Statuses of jobs that wait. */
+const WAITING: ReadonlySet<string> = new Set(['ready', 'offered', 'scheduled', 'blocked'])
+
 const STATUSES: Readonly<Record<JobWord, SQL>> = {
-  pending: sql`status IN ('ready', 'scheduled', 'blocked')`,
+  pending: sql`status IN ('ready', 'offered', 'scheduled', 'blocked')`,
   processing: sql`status = 'running'`,
   completed: sql`status = 'completed'`,
   failed: sql`status = 'failed'`,
@@ -70,7 +85,13 @@ export async function readJobItems(
       jobId: jobs.id,
       sequence: jobs.sequence,
       filename: jobs.label,
+      url: jobs.url,
       status: jobs.status,
+      itemId: jobs.itemId,
+      attempt: jobs.attempt,
+      maxAttempts: jobs.maxAttempts,
+      startedAt: jobs.startedAt,
+      finishedAt: jobs.finishedAt,
       stage: jobs.stage,
       summary: jobs.summary,
       errorCode: jobs.errorCode,
@@ -88,6 +109,7 @@ export async function readJobItems(
     ...operation?.summaryDefaults,
     ...summary,
     ...row,
+    ...presentJobFacts(row),
     status: jobWord(status, stage),
     // A job that waits for another try has failed before, but is not failed.
     errorCode: status === 'failed' || status === 'cancelled' ? errorCode : null,
@@ -97,7 +119,7 @@ export async function readJobItems(
 
 function jobWord(status: string, stage: string | null): string {
   if (status === 'running') return stage ?? 'processing'
-  return status === 'ready' || status === 'scheduled' || status === 'blocked' ? 'pending' : status
+  return WAITING.has(status) ? 'pending' : status
 }
 
 /** The progress of the jobs of a batch that run now, lowest sequence first. */
@@ -109,6 +131,12 @@ export async function readRunning(db: Database, batchId: string, limit: number):
       percent: jobs.progressPercent,
       message: jobs.progressMessage,
       stage: jobs.stage,
+      itemId: jobs.itemId,
+      filename: jobs.label,
+      url: jobs.url,
+      attempt: jobs.attempt,
+      maxAttempts: jobs.maxAttempts,
+      startedAt: jobs.startedAt,
     })
     .from(jobs)
     // The plus keeps the planner on the index of running jobs: they are few, a batch's jobs may be many.
@@ -120,6 +148,8 @@ export async function readRunning(db: Database, batchId: string, limit: number):
 
 /** A batch as polling shows it. */
 export interface BatchState extends BatchHead {
+  /** 1, incremented by each manual retry. */
+  readonly run: number
   readonly facts: Readonly<Record<string, unknown>>
   readonly total: number
   readonly completed: number
@@ -131,6 +161,10 @@ export interface BatchState extends BatchHead {
   readonly openUntil: number | null
   readonly createdAt: number
   readonly finishedAt: number | null
+  /** The caller's own data, JSON text; null for none. */
+  readonly metadata: string | null
+  /** Null for none. */
+  readonly budget: BudgetState | null
 }
 
 const STATE = {
@@ -139,6 +173,7 @@ const STATE = {
   operation: batches.operation,
   status: batches.status,
   lastSeq: batches.lastSeq,
+  run: batches.run,
   facts: batches.facts,
   total: batches.total,
   completed: batches.completed,
@@ -149,6 +184,8 @@ const STATE = {
   openUntil: batches.openUntil,
   createdAt: batches.createdAt,
   finishedAt: batches.finishedAt,
+  metadata: batches.metadata,
+  budget: batches.budget,
 }
 
 /** Reads a batch of an owner; null when there is none, or when it is another's. */
@@ -159,10 +196,19 @@ export async function readBatch(db: Database, id: string, owner: string): Promis
     // Two look-ups by index; an OR would read every batch of the owner.
     .where(
       sql`owner = ${owner} AND deleted_at IS NULL AND id = coalesce((SELECT id FROM batches WHERE id = ${id} AND owner = ${owner}),
-        (SELECT id FROM batches WHERE owner = ${owner} AND idempotency_key = ${id} ORDER BY +id DESC LIMIT 1))`,
+        (SELECT id FROM batches WHERE owner = ${owner} AND idempotency_key = ${id}))`,
     )
     .get()
   return row === undefined ? null : { ...row, finished: row.finishedAt !== null }
+}
+
+/**
+ * Reads which run of a batch there is now: a read of its rows that began in another run, or of a batch that is gone, may be a part of them.
+ * @returns null when it was deleted
+ */
+export async function readRun(db: Database, id: string): Promise<number | null> {
+  const row = await db.select({ run: batches.run }).from(batches).where(sql`id = ${id} AND deleted_at IS NULL`).get()
+  return row?.run ?? null
 }
 
 /** Reads the batches of an owner that have not ended, newest first. */
@@ -179,6 +225,7 @@ export async function readUnfinished(db: Database, owner: string, limit: number)
 /** The progress of the jobs of an owner that run now. */
 export function readRunningOf(db: Database, owner: string, limit: number): Promise<(Progress & { batchId: string })[]> {
   return db.all<Progress & { batchId: string }>(sql`
-    SELECT id AS "jobId", batch_id AS "batchId", sequence, progress_percent AS percent, coalesce(progress_message, '') AS message, stage
+    SELECT id AS "jobId", batch_id AS "batchId", sequence, progress_percent AS percent, coalesce(progress_message, '') AS message, stage,
+      item_id AS "itemId", label AS filename, url, attempt, max_attempts AS "maxAttempts", started_at AS "startedAt"
     FROM jobs WHERE status = 'running' AND +owner = ${owner} ORDER BY id LIMIT ${limit}`)
 }

@@ -2,6 +2,7 @@
 import type { Sink } from '../ports.ts'
 import type { KnownState } from './long-poll.ts'
 import type { BatchHead } from './state.ts'
+import type { ReadState } from './state-channel.ts'
 
 /** A batch to be followed, as just read. */
 export type FollowedBatch = Pick<BatchHead, 'id' | 'operation' | 'lastSeq'>
@@ -18,8 +19,13 @@ export interface StreamHub {
   readonly maxPerOwner: number
   /** Names the bound that another stream or waiting request of an owner would exceed; null for none. Call right before `hold`. */
   fullFor(owner: string): 'server' | 'owner' | null
-  /** Counts a stream as its reader's until it is closed. The reader is who asked, whoever owns the batch. */
+  /** Counts a stream as its reader's until it is closed. The reader is the caller, who may not own the batch. */
   hold(owner: string, sink: Sink): void
+  /**
+   * Counts a waiting request of an owner.
+   * @returns a function that ends the count; null where the server or the owner's share is full, or the server stops
+   */
+  holdWait(owner: string): (() => void) | null
   /**
    * Sends a batch's events after `cursor` to a sink, then what follows, until the batch is over or the client is gone.
    * @param batch as just read
@@ -38,9 +44,15 @@ export interface StreamHub {
    */
   followOwner(owner: string, end: number, sink: Sink, from: { cursor: number } | { state: unknown }): void
   /**
+   * Sends a sink the state of a batch, now and whenever it changed, the newest alone where there is no room for all, until `read` says that
+   * it is over or the client is gone.
+   * @param read makes the message; the same for everyone who follows this batch's state
+   */
+  followState(batchId: string, sink: Sink, read: ReadState): void
+  /**
    * Waits until a batch is no longer as `known`.
    * @param owner who asks
-   * @param ms at most this long; a home that is full, or where the owner holds as many as one may, does not wait
+   * @param ms at most this long; a server that is full, or where the owner holds as many as one may, does not wait
    * @param signal aborts when the caller went away
    * @returns whether to look again
    */

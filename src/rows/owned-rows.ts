@@ -1,13 +1,15 @@
 /** Rows of the tables that are read in batches: looked up, paged and inserted, each with one query however many there are. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { yieldToEventLoop } from '../formats/event-loop.ts'
 import { jsonArrays } from '../formats/json-arrays.ts'
+import { parseLossless } from '../lossless-json.ts'
 import type { Database, Statement } from '../ports.ts'
 
 /** A table whose rows have `owner` and `id` as their key. */
 export type OwnedTable = SQLiteTable & { readonly owner: SQLiteColumn; readonly id: SQLiteColumn }
 
-/** Owner of what everybody may read. */
+/** Owner of rows that all owners may read. */
 export const SHARED = 'shared'
 
 /**
@@ -25,9 +27,6 @@ export const LONGEST_ID = 128
 
 /** Ids of one look-up; as JSON they stay below what a database takes. A local one answers without letting go of the event loop. */
 const LOOKUP_IDS = 1_000
-
-/** Lets what else is waiting have its turn. */
-export const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
 /** A row as it looks on the wire. */
 export type Row = Readonly<Record<string, unknown>>
@@ -65,12 +64,13 @@ export async function findRows<T extends Row = Row>(
   const wanted = [...new Set(ids)].filter((id) => id.length <= LONGEST_ID)
   const found = new Map<string, T>()
   for (let at = 0; at < wanted.length; at += LOOKUP_IDS) {
-    if (at > 0) await turn()
+    if (at > 0) await yieldToEventLoop()
     const array = JSON.stringify(wanted.slice(at, at + LOOKUP_IDS))
     const rows = await db.all<Selected>(sql`
       SELECT id, ${json} AS json FROM ${table}
       WHERE ${readableBy(table, owner)} AND id IN (SELECT value FROM json_each(${array})) ORDER BY owner = ${owner}`)
-    for (const row of rows) found.set(row.id, JSON.parse(row.json))
+    const parsed = parseAll(rows)
+    for (const [at, { id }] of rows.entries()) found.set(id, parsed[at])
   }
   return found
 }
@@ -107,7 +107,13 @@ export async function readPage(
   // As SQLite compares ASCII, so that the cursor means the same on both sides.
   const inOrder = [...rows].sort(([a], [b]) => (a < b ? -1 : 1))
   const last = inOrder.length > page.limit ? (inOrder[page.limit - 1]?.[0] ?? null) : null
-  return { rows: inOrder.slice(0, page.limit).map(([, text]): Row => JSON.parse(text)), next: last }
+  return { rows: parseAll(inOrder.slice(0, page.limit).map(([, json]) => ({ json }))), next: last }
+}
+
+/** Parses all rows at once, their numbers as they were written. */
+function parseAll(rows: readonly Pick<Selected, 'json'>[]) {
+  const parsed = parseLossless(`[${rows.map(({ json }) => json).join(',')}]`)
+  return Array.isArray(parsed) ? parsed : []
 }
 
 /**

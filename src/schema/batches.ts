@@ -1,6 +1,8 @@
-/** Batches, and the owners whose turns order their jobs. */
+/** Batches, and the owners whose virtual times order their jobs. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { BudgetState } from './budget.ts'
+import { jsonColumn, jsonObjectColumn } from './json-column.ts'
 
 /** One request's worth of work for one owner. Times are milliseconds since the epoch. */
 export const batches = sqliteTable(
@@ -10,15 +12,17 @@ export const batches = sqliteTable(
     id: text().primaryKey(),
     owner: text().notNull(),
     operation: text().notNull(),
+    /** Queue that its jobs are offered in to workers over HTTP; null where the server runs them. */
+    queue: text(),
     status: text({ enum: ['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled'] }).notNull(),
     /** Input of the whole batch that the operation needs; its own shape. */
-    input: text({ mode: 'json' }).$type<unknown>().notNull(),
+    input: jsonColumn().notNull(),
     total: integer().notNull(),
     completed: integer().notNull().default(0),
     failed: integer().notNull().default(0),
     cancelled: integer().notNull().default(0),
     /** Fields that `batch_started` and status answers carry beside the common ones. */
-    facts: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    facts: jsonObjectColumn().notNull(),
     /** Sums an operation names, `{name: number}`, over completed jobs. */
     tallies: text({ mode: 'json' }).$type<Record<string, number>>().notNull(),
     /** Number of the latest event; event numbers are 1, 2, 3 … without gaps. */
@@ -27,6 +31,8 @@ export const batches = sqliteTable(
     progressVersion: integer('progress_version').notNull().default(0),
     /** Concurrency limit: number of its jobs that may be ready or running at once; null for no limit. */
     concurrency: integer(),
+    /** 1, incremented by each manual retry: results read from an earlier run are no longer valid. */
+    run: integer().notNull().default(1),
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
@@ -36,32 +42,36 @@ export const batches = sqliteTable(
     /** True where it was stopped before all of its items were there. */
     cutOpen: integer('cut_open', { mode: 'boolean' }).notNull().default(false),
     pausedAt: integer('paused_at'),
-    /** Transition asked of the whole batch and not yet applied to all of its jobs; null for none. See `engine/transitions/bulk-transitions.ts`. */
+    /** Transition requested for the whole batch and not yet applied to all of its jobs; null for none. See `engine/transitions/bulk-transitions.ts`. */
     steering: text({ enum: ['begin', 'stop', 'pause', 'resume', 'supersede', 'retry'] }),
     /** The last sequence that it is done up to; of a `supersede`, the last event. */
     steeredTo: integer('steered_to'),
     /** When what is left of it is failed. */
     deadlineAt: integer('deadline_at'),
-    /** Time that it may take from when it may begin, and again from when it is retried, in milliseconds; null for no such bound. */
+    /** Time limit from its start time, and anew from each retry, in milliseconds; null for none. */
     limitMs: integer('limit_ms'),
     /** Time that it was idle, between its ends and the retries after them, or paused, in milliseconds; null where it never was. */
     idleMs: integer('idle_ms'),
     /** Until when an open batch takes items; null once it is sealed, and for batches that came whole. */
     openUntil: integer('open_until'),
-    /** Head start of its jobs over the owner's others, in turns. */
+    /** Head start of its jobs over the owner's others, in units of virtual time. */
     priority: integer().notNull().default(0),
     maxAttempts: integer('max_attempts'),
     /** Bytes of JSON that its jobs were given, counted against its owner's quota. */
     inputBytes: integer('input_bytes').notNull().default(0),
     /** When its jobs may begin. */
     runAt: integer('run_at'),
-    /** The caller's own id for it: creating it again answers this batch, and it may stand wherever an id is taken. */
+    /** Idempotency key: a repeated create answers this batch, and the key is accepted wherever an id is. */
     idempotencyKey: text('idempotency_key'),
-    /** SHA-256 of what was asked under that key. */
+    /** SHA-256 of the request under that key. */
     fingerprint: text(),
+    /** The caller's own data, JSON as it was sent; null for none. Text, so that nothing reads it but who shows it. */
+    metadata: text(),
+    /** Its budget: limits, what it counts from, what was exceeded; null for none. See `engine/transitions/budget.ts`. */
+    budget: text({ mode: 'json' }).$type<BudgetState>(),
     /** Webhook that receives its events; null for none. */
     webhookId: text('webhook_id'),
-    /** Nobody sees it: its rows are swept from this time on. A time to come hides a batch whose jobs are still being written. */
+    /** Invisible where set; its rows are swept from this time on. A future time hides a batch whose jobs are still being written. */
     deletedAt: integer('deleted_at'),
   },
   (t) => [
@@ -69,7 +79,7 @@ export const batches = sqliteTable(
     index('batches_owner_status').on(t.owner, t.status, t.id),
     index('batches_owner_operation').on(t.owner, t.operation, t.id),
     index('batches_operation_finished').on(t.operation, t.finishedAt).where(sql`finished_at IS NOT NULL`),
-    uniqueIndex('batches_key').on(t.owner, t.idempotencyKey, t.operation).where(sql`idempotency_key IS NOT NULL`),
+    uniqueIndex('batches_key').on(t.owner, t.idempotencyKey).where(sql`idempotency_key IS NOT NULL`),
     index('batches_finished').on(t.finishedAt).where(sql`finished_at IS NOT NULL`),
     index('batches_deadline').on(t.deadlineAt).where(sql`deadline_at IS NOT NULL AND finished_at IS NULL`),
     index('batches_open').on(t.openUntil).where(sql`open_until IS NOT NULL`),
@@ -79,7 +89,7 @@ export const batches = sqliteTable(
   ],
 )
 
-/** Words by which an owner finds batches again. */
+/** Labels by which an owner filters batches. */
 export const batchLabels = sqliteTable(
   'batch_labels',
   {

@@ -1,6 +1,7 @@
 /** Jobs: the units that are run, retried and counted alone. This table is the queue. */
 import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { jsonColumn, jsonObjectColumn } from './json-column.ts'
 
 /** Times are milliseconds since the epoch. */
 export const jobs = sqliteTable(
@@ -11,14 +12,22 @@ export const jobs = sqliteTable(
     batchId: text('batch_id').notNull(),
     owner: text().notNull(),
     operation: text().notNull(),
-    /** Place in its batch, from 1. */
+    /** Queue that workers over HTTP claim it from, named as its operation; null where the server runs it. */
+    queue: text(),
+    /** Position in its batch, from 1. */
     sequence: integer().notNull(),
-    status: text({ enum: ['ready', 'scheduled', 'blocked', 'running', 'completed', 'failed', 'cancelled'] }).notNull(),
-    /** Name that people know it by: a file's name, a URL. */
+    status: text({
+      enum: ['ready', 'offered', 'scheduled', 'blocked', 'running', 'completed', 'failed', 'cancelled'],
+    }).notNull(),
+    /** The caller's own id for its item, unique in its batch; null for none. */
+    itemId: text('item_id'),
+    /** Name that people know it by, such as that of its file. */
     label: text(),
+    /** Link that its document is behind; null for none. */
+    url: text(),
     /** Input that the operation needs to run it; its own shape. */
-    input: text({ mode: 'json' }).$type<unknown>().notNull(),
-    /** Ready jobs are claimed lowest turn first. */
+    input: jsonColumn().notNull(),
+    /** Virtual time: ready jobs are claimed lowest first. */
     turn: integer().notNull(),
     /** Priority key among its owner's ready jobs; null where it equals the virtual time (`turn`). See `engine/transitions/fair-queue.ts`. */
     place: integer(),
@@ -37,10 +46,10 @@ export const jobs = sqliteTable(
     progressMessage: text('progress_message'),
     /** The operation's own word for what a running job is doing: `downloading`. */
     stage: text(),
-    checkpoint: text({ mode: 'json' }).$type<unknown>(),
-    result: text({ mode: 'json' }).$type<unknown>(),
+    checkpoint: jsonColumn(),
+    result: jsonColumn(),
     /** The few fields of the result that its `job_completed` event and lists carry. */
-    summary: text({ mode: 'json' }).$type<Record<string, unknown>>(),
+    summary: jsonObjectColumn(),
     errorCode: text('error_code'),
     errorMessage: text('error_message'),
     createdAt: integer('created_at').notNull(),
@@ -49,10 +58,15 @@ export const jobs = sqliteTable(
   },
   (t) => [
     uniqueIndex('jobs_batch_sequence').on(t.batchId, t.sequence),
-    // One partial index a waiting status: a claim reads the lowest turns and nothing else, however many jobs wait or are done.
+    uniqueIndex('jobs_item').on(t.batchId, t.itemId).where(sql`item_id IS NOT NULL`),
+    // One partial index per waiting status: a claim reads the lowest virtual times and nothing else, however many jobs wait or are done.
     index('jobs_ready').on(t.turn).where(sql`status = 'ready'`),
     // Only of owners who use priorities.
     index('jobs_placed').on(t.owner, t.place).where(sql`status = 'ready' AND place IS NOT NULL`),
+    // Of a queue, and of one owner's jobs in it, for workers over HTTP; the third only of owners who use priorities.
+    index('jobs_offered').on(t.queue, t.turn).where(sql`status = 'offered'`),
+    index('jobs_offered_owner').on(t.queue, t.owner, t.turn).where(sql`status = 'offered'`),
+    index('jobs_offered_placed').on(t.queue, t.owner, t.place).where(sql`status = 'offered' AND place IS NOT NULL`),
     index('jobs_scheduled').on(t.runAt).where(sql`status = 'scheduled'`),
     index('jobs_blocked').on(t.batchId, t.sequence).where(sql`status = 'blocked'`),
     index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),

@@ -1,4 +1,4 @@
-/** Bytes that are kept for each owner. */
+/** Bytes stored for each owner. */
 import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 /**

@@ -10,15 +10,15 @@ export const webhooks = sqliteTable(
   {
     /** UUIDv7; also the id of the batch of deliveries. */
     id: text().primaryKey(),
-    /** The batch it tells of, which names it by `webhook_id`. */
+    /** Batch whose events it receives, which names it by `webhook_id`. */
     batchId: text('batch_id').notNull(),
     owner: text().notNull(),
     url: text().notNull(),
     /** `whsec_…`. Kept as it is, because it signs; it leaves the server in the answer to the create alone. */
     secret: text().notNull(),
-    /** The types of event it is told of. */
+    /** Types of event that it receives. */
     events: text({ mode: 'json' }).$type<readonly string[]>().notNull(),
-    /** Deliveries exist of all events up to this number that it is to be told of. */
+    /** Number up to which deliveries exist of all events that it receives. */
     toldSeq: integer('told_seq').notNull().default(0),
     /** When the receiver said that it is gone. */
     disabledAt: integer('disabled_at'),

@@ -3,7 +3,7 @@ import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 /** Processes that claim jobs, so that a successor that sees the same processes knows whose leases are void. */
 export const workers = sqliteTable('workers', {
-  /** Begins every lease token the worker hands out. */
+  /** Prefix of every lease token of the worker. */
   id: text().primaryKey(),
   /** Processes of one host see each other under their process ids; on Node see `processHost`. */
   host: text().notNull(),

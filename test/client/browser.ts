@@ -4,7 +4,8 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type { ClientOptions } from '../../src/client/index.ts'
-import { launchChromium } from '../live/chromium.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { scaled } from '../support/time-limits.ts'
 import { buildClient } from './build.ts'
 import { listen } from './proxy.ts'
 
@@ -76,13 +77,15 @@ export class Tab {
 
   /** Waits until it was told so many events. */
   async has(count: number): Promise<Told[]> {
-    await this.page.waitForFunction(`window.told().length >= ${count}`, undefined, { timeout: 50_000 })
+    await this.page.waitForFunction(`window.told().length >= ${count}`, undefined, { timeout: scaled(50_000) })
     return this.told()
   }
 
   /** Waits until it was told the end. */
   async ended(): Promise<Told[]> {
-    await this.page.waitForFunction(`window.told().at(-1)?.type === 'batch_completed'`, undefined, { timeout: 50_000 })
+    await this.page.waitForFunction(`window.told().at(-1)?.type === 'batch_completed'`, undefined, {
+      timeout: scaled(50_000),
+    })
     return this.told()
   }
 

@@ -1,4 +1,4 @@
-/** What every BlobStore must do. Names no runtime, so that drivers of the edge run it too. */
+/** What every BlobStore must do. Names no runtime, so that drivers on Cloudflare run it too. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BlobStore } from '../../src/ports.ts'

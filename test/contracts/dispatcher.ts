@@ -1,7 +1,7 @@
 /** What every Dispatcher must do. Wake-ups carry nothing and may be told late or as one, so only that they come is looked at. */
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Dispatcher } from '../../src/ports.ts'
-import { until } from '../engine/rig.ts'
+import { until } from '../support/fixture.ts'
 
 /** Runs the suite against dispatchers that `make` gives. */
 export function dispatcherContract(name: string, make: () => Dispatcher): void {

@@ -46,6 +46,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     if (location !== null) response.setHeader('location', location)
     response.writeHead(Number(rest)).end()
   },
+  header: (response, rest) => response.writeHead(200, { 'x-told': rest, 'set-cookie': ['a=1', 'b=2'] }).end('{"a":1}'),
   bytes: (response, rest) => response.end(Buffer.alloc(Number(rest))),
   promised: (response, rest) => void response.writeHead(200, { 'content-length': rest }).write('%PDF'),
   endless: (response) => flood(response, Buffer.alloc(65_536)),

@@ -58,6 +58,8 @@ export function fetcherContract(name: string, make: () => Promise<FetcherUnderTe
     limits(tools)
     fence(tools)
     sending(tools)
+    requesting(tools)
+    redirecting(tools)
   })
 }
 
@@ -124,6 +126,7 @@ function answers({ read, requests }: Tools): void {
   it.each(['head', 'body'])('says that a server hung up in the %s', async (where) => {
     const error = await failure(read(`hang-up/${where}`))
     expect([error.code, error.message.includes('127.0.0.1')]).toEqual(['NETWORK_ERROR', false])
+    expect(error.message).toContain(where === 'head' ? 'broke' : 'broke off before the whole file had arrived')
   })
 }
 
@@ -248,11 +251,145 @@ function sending({ made, requests }: Tools): void {
     expect((await made().open.send(`${made().origin}/endless`, MESSAGE)).status).toBe(200)
   })
 
+  it('says that a receiver broke the connection off', async () => {
+    const error = await failure(made().open.send(`${made().origin}/hang-up/head`, MESSAGE))
+    expect([error.code, error.details?.fault]).toEqual(['NETWORK_ERROR', expect.stringMatching(/^(reset|lost)$/)])
+  })
+
   it('sends nothing to this machine, nor past the time limit', async () => {
     await requests()
     expect((await failure(made().guarded.send(`${made().origin}/pdf`, MESSAGE))).code).toBe('URL_NOT_ALLOWED')
     expect(await requests()).toEqual([])
     const slow = made().open.send(`${made().origin}/silent`, { ...MESSAGE, timeoutMs: 200 })
     expect((await failure(slow)).code).toBe('TIMEOUT')
+  })
+}
+
+const CALL = { method: 'POST' as const, body: '{"a":"é"}', maxBytes: 1_000_000, timeoutMs: 10_000 }
+
+function requesting({ made, requests }: Tools): void {
+  it.each(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'POST', 'PUT', 'PATCH'] as const)('sends a %s whole', async (method) => {
+    await requests()
+    const body = method.startsWith('P') ? CALL.body : undefined
+    const headers = { 'Content-Type': 'application/json', Authorization: 'Bearer abc' }
+    const answer = await made().open.request(`${made().origin}/header/yes?a=1`, { ...CALL, method, headers, body })
+    expect([answer.status, answer.headers['x-told'], answer.headers['millrace-outcome']]).toEqual([
+      200,
+      'yes',
+      undefined,
+    ])
+    expect(new TextDecoder().decode(answer.body)).toBe(method === 'HEAD' ? '' : '{"a":1}')
+    const [seen] = await requests()
+    expect(seen).toMatchObject({ method, url: '/header/yes?a=1', body: body ?? '' })
+    expect(seen?.headers).toMatchObject({ authorization: 'Bearer abc', 'user-agent': 'Millrace/0.1' })
+  })
+
+  it('sends bytes as they are', async () => {
+    await requests()
+    await made().open.request(`${made().origin}/header/x`, { ...CALL, body: new TextEncoder().encode('é\0') })
+    expect((await requests())[0]?.body).toBe('é\0')
+  })
+
+  it.each([204, 304, 400, 404, 410, 429, 500, 503])('hands back %i as an answer', async (status) => {
+    const answer = await made().open.request(`${made().origin}/status/${status}?wait=7`, CALL)
+    expect([answer.status, answer.headers['retry-after'], answer.retryAfterSeconds]).toEqual([status, '7', 7])
+  })
+
+  it('undoes what is packed, and stops a bomb and a long answer at the limit', async () => {
+    const read = (path: string) => made().open.request(`${made().origin}/${path}`, CALL)
+    expect(new TextDecoder().decode((await read('packed/gzip')).body)).toBe(TEXT)
+    for (const path of ['packed/gzip?bomb', 'endless', 'promised/1000001']) {
+      expect((await failure(read(path))).code).toBe('TOO_LARGE')
+    }
+    expect((await read('bytes/1000000')).body.byteLength).toBe(1_000_000)
+  })
+
+  it('tells a server that hung up from one that is silent, and ends when it is called off', async () => {
+    const read = (path: string, more = {}) =>
+      failure(made().open.request(`${made().origin}/${path}`, { ...CALL, ...more }))
+    expect((await read('hang-up/head')).details?.fault).toMatch(/^(reset|lost)$/)
+    expect((await read('hang-up/body')).code).toBe('NETWORK_ERROR')
+    expect((await read('silent', { timeoutMs: 200 })).code).toBe('TIMEOUT')
+    expect((await read('drip', { timeoutMs: 200 })).code).toBe('TIMEOUT')
+    const stop = new AbortController()
+    const waiting = read('silent', { signal: stop.signal })
+    stop.abort(new MillraceError('WORKER_LOST', 'the lease ran out'))
+    expect((await waiting).code).toBe('WORKER_LOST')
+  })
+
+  it.each([
+    { Host: 'other.example.org' },
+    { 'Content-Length': '3' },
+    { 'Transfer-Encoding': 'chunked' },
+    { 'X-A': 'b\r\nX-C: d' },
+    { 'X-A': '\u2603' },
+    { 'X A': 'b' },
+  ])('refuses the headers %j, naming the one', async (headers) => {
+    const error = await failure(made().open.request(`${made().origin}/pdf`, { ...CALL, headers }))
+    expect([error.code, error.details]).toEqual(['INVALID_REQUEST', { field: `headers.${Object.keys(headers)[0]}` }])
+  })
+
+  it('sends nothing to this machine, nor to where it is led', async () => {
+    await requests()
+    const { guarded, open, origin } = made()
+    expect((await failure(guarded.request(`${origin}/pdf`, CALL))).code).toBe('URL_NOT_ALLOWED')
+    expect(await requests()).toEqual([])
+    const led = `${origin}/status/307?location=${encodeURIComponent('http://a:b@127.0.0.1/')}`
+    expect((await failure(open.request(led, CALL))).code).toBe('URL_NOT_ALLOWED')
+    expect((await failure(open.request(`${origin}/hops/6`, CALL))).code).toBe('URL_NOT_ALLOWED')
+  })
+}
+
+function redirecting({ made, requests }: Tools): void {
+  const HEADERS = {
+    'content-type': 'application/json',
+    authorization: 'Bearer abc',
+    'x-key': 'secret',
+    'x-plain': 'yes',
+  }
+  const lead = async (status: number, to: string, more = {}) => {
+    await requests()
+    const path = `${made().origin}/status/${status}?location=${encodeURIComponent(to)}`
+    const answer = await made().open.request(path, {
+      ...CALL,
+      headers: HEADERS,
+      confidential: { headers: ['X-Key'] },
+      ...more,
+    })
+    return { answer, seen: (await requests())[1] }
+  }
+  /** The same server under another name is another origin. */
+  const elsewhere = () => made().origin.replace('127.0.0.1', 'localhost')
+
+  it.each([
+    [301, 'POST', 'GET', ''],
+    [302, 'POST', 'GET', ''],
+    [303, 'POST', 'GET', ''],
+    [303, 'PUT', 'GET', ''],
+    [302, 'PUT', 'PUT', CALL.body],
+    [307, 'POST', 'POST', CALL.body],
+    [308, 'PATCH', 'PATCH', CALL.body],
+  ] as const)('after %i a %s goes on as %s', async (status, method, then, body) => {
+    const { answer, seen } = await lead(status, '/header/there', { method })
+    expect([answer.status, new URL(answer.url).pathname]).toEqual([200, '/header/there'])
+    expect(seen).toMatchObject({ method: then, body })
+    expect(seen?.headers).toMatchObject({ authorization: 'Bearer abc', 'x-key': 'secret' })
+    expect(seen?.headers['content-type']).toBe(body === '' ? undefined : 'application/json')
+  })
+
+  it('gives another origin no credential and nothing confidential', async () => {
+    const { seen } = await lead(307, `${elsewhere()}/header/there`)
+    expect(seen).toMatchObject({ method: 'POST', body: CALL.body })
+    expect(seen?.headers).toMatchObject({ 'x-plain': 'yes', 'content-type': 'application/json' })
+    expect([seen?.headers.authorization, seen?.headers['x-key']]).toEqual([undefined, undefined])
+  })
+
+  it('sends a confidential body to no other origin', async () => {
+    const confidential = { headers: [], body: true }
+    const error = await failure(lead(307, `${elsewhere()}/header/there`, { confidential }))
+    expect(error.code).toBe('URL_NOT_ALLOWED')
+    expect(await requests()).toHaveLength(1)
+    const { seen } = await lead(303, `${elsewhere()}/header/there`, { confidential })
+    expect(seen).toMatchObject({ method: 'GET', body: '' })
   })
 }

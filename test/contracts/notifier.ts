@@ -3,7 +3,8 @@
  * published until it is heard, and only that they come, whole and to the right ones, is looked at.
  */
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Notice, Notifier, Progress } from '../../src/ports.ts'
+import type { Notice, Notifier } from '../../src/ports.ts'
+import { progressOf } from '../support/progress.ts'
 
 /** A notifier, and how a batch's log comes to reach a number before anybody is told that it does. */
 export interface NotifierUnderTest {
@@ -70,7 +71,7 @@ export function notifierContract(name: string, make: () => NotifierUnderTest): v
       const made = make()
       const batchId = await begin(made)
       const { progress } = follow(made, batchId)
-      const told: Progress = { jobId: 'j', sequence: 1, percent: 40, message: 'Seite 1 ✓', stage: null }
+      const told = progressOf(40, 'Seite 1 ✓')
       await publish(made, batchId, { progress: [told] }, () => progress().length > 0)
       expect(progress()[0]).toEqual(told)
     })

@@ -2,8 +2,8 @@
  * A client that hands over work and does not care that the server dies: a request whose answer was lost is sent again, under the same
  * key, until it is answered. What was answered is what the server has promised.
  */
-import { formOf } from '../server/batches.ts'
-import { heatSheet, OTHER, SWIMMER } from '../server/sheets.ts'
+import { formOf } from '../support/batches.ts'
+import { heatSheet, OTHER, SWIMMER } from '../support/sheets.ts'
 import { between } from './random.ts'
 
 /** An item of the operation `echo`. */

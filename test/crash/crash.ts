@@ -6,9 +6,9 @@ import { pathToFileURL } from 'node:url'
 import { sql } from 'drizzle-orm'
 import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import type { Database } from '../../src/ports.ts'
-import { checkBooks, type Done, readDone } from './books.ts'
 import { type Ledger, submitUntil } from './client.ts'
-import { freePort, MortalServer } from './mortal.ts'
+import { freePort, MortalServer } from './crash-victim.ts'
+import { checkBooks, type Done, readDone } from './invariants.ts'
 import { seeded } from './random.ts'
 
 export const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')

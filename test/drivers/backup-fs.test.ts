@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { backUp } from '../../src/drivers/backup-fs.ts'
 import { createFsBlobStore } from '../../src/drivers/blob-fs.ts'
-import { openHome } from '../engine/home.ts'
+import { openPlatform } from '../support/platform.ts'
 
 it('copies every blob that stays, though others and their folders are deleted meanwhile', async () => {
-  const home = await openHome()
+  const platform = await openPlatform()
   const target = await mkdtemp(join(tmpdir(), 'millrace-backup-'))
   // As another server would on the same folder.
-  const other = createFsBlobStore(join(home.folder, 'blobs'))
+  const other = createFsBlobStore(join(platform.folder, 'blobs'))
   const passing = Array.from({ length: 40 }, (_, i) => `passing/${i}/blob`)
-  for (const key of ['kept/one', ...passing]) await home.blobs.put(key, new TextEncoder().encode(key))
+  for (const key of ['kept/one', ...passing]) await platform.blobs.put(key, new TextEncoder().encode(key))
   let stopped = false
   const churn = (async () => {
     for (let i = 0; !stopped; i = (i + 1) % passing.length) {
@@ -24,7 +24,7 @@ it('copies every blob that stays, though others and their folders are deleted me
   })()
   try {
     for (let i = 0; i < 10; i++) {
-      await backUp(home.db, home.folder, join(target, String(i)))
+      await backUp(platform.db, platform.folder, join(target, String(i)))
       expect(await readFile(join(target, String(i), 'blobs', 'kept', 'one'), 'utf8')).toBe('kept/one')
       expect(await readdir(join(target, String(i), 'blobs'))).not.toContain('~incoming')
     }
@@ -32,6 +32,6 @@ it('copies every blob that stays, though others and their folders are deleted me
     stopped = true
     await churn
     await rm(target, { recursive: true })
-    await home.close()
+    await platform.close()
   }
 })

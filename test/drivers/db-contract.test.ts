@@ -1,8 +1,8 @@
 /** The suite of every Database, on a libSQL file. What only that driver does is in db-libsql.test.ts. */
 import { databaseContract } from '../contracts/database.ts'
-import { openHome } from '../engine/home.ts'
+import { openPlatform } from '../support/platform.ts'
 
 databaseContract('A libSQL file', async () => {
-  const { db, close } = await openHome()
+  const { db, close } = await openPlatform()
   return { db, dispose: close }
 })

@@ -49,3 +49,32 @@ it('names jobs that wait for their batch "blocked", and leaves the others as the
   ])
   close()
 })
+
+it('leaves a key that named several batches to the newest of its owner, and every batch where it is', async () => {
+  const url = pathToFileURL(join(folder, 'millrace.db')).href
+  const before = await openLibsql(url, { migrations: await migrationsBefore('0015_one-batch-a-key') })
+  const kept = [
+    ['b1', 'ann', 'echo', 'nightly'],
+    ['b2', 'ann', 'cards.import', 'nightly'],
+    ['b3', 'ann', 'cards.delete', 'nightly'],
+    ['b4', 'bob', 'echo', 'nightly'],
+    ['b5', 'ann', 'echo', 'other'],
+    ['b6', 'ann', 'echo', null],
+  ] as const
+  for (const [id, owner, operation, key] of kept) {
+    await before.db.run(sql`
+      INSERT INTO batches (id, owner, operation, status, input, total, facts, tallies, created_at, idempotency_key, fingerprint)
+      VALUES (${id}, ${owner}, ${operation}, 'completed', 'null', 0, '{}', '{}', 1, ${key}, ${key})`)
+  }
+  before.close()
+  const { db, close } = await openLibsql(url, { migrations: MIGRATIONS })
+  expect(await db.all(sql`SELECT id, idempotency_key, fingerprint FROM batches ORDER BY id`)).toEqual([
+    { id: 'b1', idempotency_key: null, fingerprint: null },
+    { id: 'b2', idempotency_key: null, fingerprint: null },
+    { id: 'b3', idempotency_key: 'nightly', fingerprint: 'nightly' },
+    { id: 'b4', idempotency_key: 'nightly', fingerprint: 'nightly' },
+    { id: 'b5', idempotency_key: 'other', fingerprint: 'other' },
+    { id: 'b6', idempotency_key: null, fingerprint: null },
+  ])
+  close()
+})

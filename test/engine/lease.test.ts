@@ -6,8 +6,8 @@ import { claim } from '../../src/engine/transitions/claim.ts'
 import { heartbeat } from '../../src/engine/transitions/heartbeat.ts'
 import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import type { Operation } from '../../src/ports.ts'
-import { openEngine, until } from './rig.ts'
+import type { Operation } from '../../src/operation.ts'
+import { openEngine, until } from '../support/fixture.ts'
 
 /** Longer than a test takes: what is tested must come by the other way. */
 const NEVER_MS = 600_000

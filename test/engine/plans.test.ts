@@ -9,12 +9,13 @@ import {
   retryBatch,
   stopBatch,
 } from '../../src/engine/transitions/batch-commands.ts'
-import { claim } from '../../src/engine/transitions/claim.ts'
+import { claim, readyDue } from '../../src/engine/transitions/claim.ts'
+import { completeJobs } from '../../src/engine/transitions/complete-jobs.ts'
 import { appendJobs, sealBatch } from '../../src/engine/transitions/open-batches.ts'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
 import { readBatch } from '../../src/live/state.ts'
-import { openEngine, until } from './rig.ts'
+import { openEngine, until } from '../support/fixture.ts'
 
 const prepare = Connection.prototype.prepare
 const seen = new Set<string>()
@@ -40,7 +41,7 @@ const TABLES = ['jobs', 'batches', 'events', 'owners', 'uploads', 'batch_labels'
  * the labels of one batch.
  */
 const MEANT = [
-  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|placed|scheduled|running|held)$/,
+  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|placed|offered|offered_owner|offered_placed|scheduled|running|held)$/,
   /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|steering|deleted)$/,
   /^SCAN \w+ USING (COVERING )?INDEX owners_last_turn$/,
   /^SCAN workers/,
@@ -104,6 +105,25 @@ it('looks rows up by index in whatever it does', async () => {
   }
   await claim(engine, { lease: 'past', limit: 2, leaseMs: 1_000, passedOwners: ['hog', 'other'] })
   await claim(engine, { lease: 'past', limit: 2, leaseMs: 1_000, passedOwners: ['hog'] })
+  const outside = { ...echo, queue: 'outside' }
+  const offered = await submit(engine, {
+    owner: 'me',
+    operation: outside,
+    request: { items },
+    options: { concurrency: 20, priority: 3 },
+  })
+  await readyDue(engine)
+  for (const owner of ['me', null]) {
+    const queue = { name: 'outside', owner }
+    const jobs = await claim(engine, { lease: `queue of ${owner}`, limit: 5, leaseMs: 1_000, queue })
+    expect(jobs).toHaveLength(5)
+    const run = { result: 1, summary: {}, tallies: {} }
+    await completeJobs(
+      engine,
+      jobs.map((job) => ({ ...job, kind: 'completed' as const, run })),
+    )
+  }
+  expect(offered.totalJobs).toBe(items.length)
   expect(seen.size).toBeGreaterThan(40)
   expect(walks(pathToFileURL(`${engine.folder}/millrace.db`).pathname)).toEqual([])
 })

@@ -4,7 +4,7 @@ import Connection from 'libsql'
 import { expect, it } from 'vitest'
 import { submit } from '../../src/engine/transitions/submit.ts'
 import { echo } from '../../src/features/echo/operation.ts'
-import { openEngine } from './rig.ts'
+import { openEngine } from '../support/fixture.ts'
 
 it('a create that finds its key taken when it writes answers the batch that took it', async () => {
   let race = () => {}

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { claim } from '../../src/engine/transitions/claim.ts'
 import { forgetVanishedWorkers, knownWorkers, signIn } from '../../src/engine/transitions/sweep.ts'
 import { recoverOrphanedJobs } from '../../src/engine/worker/recover-orphaned-jobs.ts'
-import { openEngine } from './rig.ts'
+import type { ProcessVerdict } from '../../src/ports.ts'
+import { openEngine } from '../support/fixture.ts'
 
 let engine: Awaited<ReturnType<typeof openEngine>>
 beforeEach(async () => {
@@ -15,7 +16,9 @@ afterEach(() => engine.close())
 const HOST = 'machine boot pid:[1]'
 const ALIVE = 4_242
 const DEAD = 999_999
-const isAlive = (pid: number) => pid === ALIVE
+const REUSED = 777_777
+const judge = ({ pid }: { pid: number }): ProcessVerdict =>
+  pid === ALIVE ? 'alive' : pid === REUSED ? 'unsure' : 'gone'
 
 /** A worker that runs one job. @returns its id */
 async function workerAtWork(host: string, pid: number): Promise<string> {
@@ -34,29 +37,29 @@ async function atWork(): Promise<string[]> {
   return rows.map(({ id }) => id).toSorted()
 }
 
-it('takes back what silent workers of this host held whose process is gone, and nothing else', async () => {
+it('takes back at once what workers of this host held whose process is gone, and nothing else', async () => {
   const own = await workerAtWork(HOST, DEAD)
   await workerAtWork(HOST, DEAD)
   const living = await workerAtWork(HOST, ALIVE)
   const inAnotherContainer = await workerAtWork('machine boot pid:[2]', DEAD)
   // As a server before this release signs in, by the host name alone.
   const ofAnEarlierRelease = await workerAtWork('machine', DEAD)
-  const options = { id: own, host: HOST, isAlive, silentMs: 50, signal: new AbortController().signal }
+  const options = { id: own, host: HOST, judge, silentMs: 1e9, signal: new AbortController().signal }
   expect(await recoverOrphanedJobs(engine, options)).toBe(1)
   const spared = [own, living, inAnotherContainer, ofAnEarlierRelease].toSorted()
   expect(await atWork()).toEqual(spared)
   expect((await knownWorkers(engine.db)).map(({ id }) => id).toSorted()).toEqual(spared)
 })
 
-it('spares a worker that beats though no such process is seen, by whichever clock', async () => {
-  const beating = await workerAtWork(HOST, DEAD)
-  const silent = await workerAtWork(HOST, DEAD)
+it('waits for a second sign where a process may be another, and spares one that beats, by whichever clock', async () => {
+  const beating = await workerAtWork(HOST, REUSED)
+  const silent = await workerAtWork(HOST, REUSED)
   const judged = Promise.withResolvers<void>()
-  const looking = (pid: number) => {
+  const looking = (worker: { pid: number }) => {
     judged.resolve()
-    return isAlive(pid)
+    return judge(worker)
   }
-  const options = { id: 'new', host: HOST, isAlive: looking, silentMs: 1_000, signal: new AbortController().signal }
+  const options = { id: 'new', host: HOST, judge: looking, silentMs: 1_000, signal: new AbortController().signal }
   const recovered = recoverOrphanedJobs(engine, options)
   await judged.promise
   // Backwards: machines need not agree on the time.
@@ -67,17 +70,17 @@ it('spares a worker that beats though no such process is seen, by whichever cloc
 })
 
 it('waits no longer where the last heartbeat is long ago', async () => {
-  await workerAtWork(HOST, DEAD)
+  await workerAtWork(HOST, REUSED)
   engine.clock.advance(600_000)
-  const options = { id: 'new', host: HOST, isAlive, silentMs: 600_000, signal: new AbortController().signal }
+  const options = { id: 'new', host: HOST, judge, silentMs: 600_000, signal: new AbortController().signal }
   expect(await recoverOrphanedJobs(engine, options)).toBe(1)
   expect(await atWork()).toEqual([])
 })
 
 it('ends when it is told to, and leaves the rest to the leases', async () => {
-  const gone = await workerAtWork(HOST, DEAD)
+  const gone = await workerAtWork(HOST, REUSED)
   const ending = new AbortController()
-  const options = { id: 'new', host: HOST, isAlive, silentMs: 600_000, signal: ending.signal }
+  const options = { id: 'new', host: HOST, judge, silentMs: 600_000, signal: ending.signal }
   const recovered = recoverOrphanedJobs(engine, options)
   ending.abort()
   expect(await recovered).toBe(0)

@@ -84,10 +84,23 @@ describe('a record', () => {
     ['"two\r\nlines",x', ['two\r\nlines', 'x']],
     [',,', ['', '', '']],
     ['5" pipe,6"', ['5" pipe', '6"']],
-    ['"a"b,c', ['ab', 'c']],
-    ['"open,b', null],
+    ['a "b" c,"d"\r', ['a "b" c', 'd']],
+    [' "a",b', [' "a"', 'b']],
   ])('%j', (record, fields) => {
     expect(parseRecord(record)).toEqual(fields)
+  })
+
+  it('may have another separator', () => {
+    expect(parseRecord('a,b;"c;d"\n', ';')).toEqual(['a,b', 'c;d'])
+    expect(parseRecord('a\tb\t\n', '\t')).toEqual(['a', 'b', ''])
+  })
+
+  it.each([
+    ['"a"b,c', 'Field 1 goes on after its closing quote'],
+    ['a,"b" ,c', 'Field 2 goes on after its closing quote'],
+    ['"open,b', 'A quoted field is not closed'],
+  ])('%j is refused, since it would be changed', (record, reason) => {
+    expect(() => parseRecord(record)).toThrow(reason)
   })
 })
 

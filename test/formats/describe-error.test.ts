@@ -37,7 +37,7 @@ describe('an error with a failed statement', () => {
     expectNoValues(JSON.stringify(describeErrors({ err: make(), nested: { list: [{ why: make() }] } })))
   })
 
-  it.each(ERRORS)('is in the log of the edge without its values: %s', (_, make) => {
+  it.each(ERRORS)('is in the log on Cloudflare without its values: %s', (_, make) => {
     const lines: string[] = []
     createConsoleLog('info', (_level, line) => lines.push(line)).error({ err: make(), why: [make()] }, 'it failed')
     expect(lines).toHaveLength(1)

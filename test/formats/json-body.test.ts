@@ -1,18 +1,18 @@
-import { describe, expect, it } from 'vitest'
-import {
-  countNodes,
-  type JsonBodyBounds,
-  JsonBodyScanner,
-  JsonBodyTooLarge,
-  measureJson,
-} from '../../src/formats/json-body.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { JsonBodyScanner } from '../../src/formats/json-body.ts'
+import { type JsonBodyBounds, JsonBodyTooLarge } from '../../src/formats/json-bounds.ts'
+import { countNodes, measureJson, RepeatedNameError } from '../../src/formats/json-text.ts'
+import { InvalidTextError } from '../../src/formats/text-decoder.ts'
 import { SEED } from '../fuzz/chance.ts'
 
 const WIDE: JsonBodyBounds = { nodes: 1e6, valueNodes: 1e5, valueBytes: 1e6, elements: 1e5, depth: 100 }
 
 /** Parses a text that comes in pieces of so many bytes. */
 function scan(text: string, size: number, bounds = WIDE): unknown {
-  const bytes = new TextEncoder().encode(text)
+  return scanBytes(new TextEncoder().encode(text), size, bounds)
+}
+
+function scanBytes(bytes: Uint8Array, size: number, bounds = WIDE): unknown {
   const scanner = new JsonBodyScanner(bounds)
   for (let at = 0; at < bytes.length; at += size) scanner.push(bytes.subarray(at, at + size))
   return scanner.end().value
@@ -24,6 +24,14 @@ function outcome(parse: () => unknown): string {
   } catch (error) {
     if (error instanceof SyntaxError) return 'SyntaxError'
     throw error
+  }
+}
+
+function refusalOf(parse: () => unknown): unknown {
+  try {
+    return parse()
+  } catch (error) {
+    return error
   }
 }
 
@@ -68,9 +76,29 @@ describe('a scanned body', () => {
     }
   })
 
-  it('keeps of a member that is there twice the last', () => {
-    for (const text of ['{"a":[1],"a":[2]}', '{"a":[1],"a":3}', '{"a":3,"a":[[1]]}']) {
-      expect(JSON.stringify(scan(text, 3))).toBe(JSON.stringify(JSON.parse(text)))
+  it.each([
+    ['{"a":[1],"a":[2]}', 'a'],
+    ['{"a":[1],"a":3}', 'a'],
+    ['{"a":3,"a":[[1]]}', 'a'],
+    ['{"a":[1,{"b":2,"c":{"d":1,"\\u0064":1}}]}', 'a.1.c.d'],
+    ['{"a":{"__proto__":1,"__proto__":{}}}', 'a.__proto__'],
+    ['[[],{"":"","x":[],"":0}]', '1.'],
+  ])('is refused where a name is there twice, naming it: %s', (text, path) => {
+    for (const size of [1, 3, 100]) {
+      const fault = refusalOf(() => scan(text, size))
+      expect(fault instanceof RepeatedNameError ? fault.path.join('.') : fault).toBe(path)
+    }
+  })
+
+  it('names the byte that is not UTF-8, wherever it stands', () => {
+    const text = new TextEncoder().encode(`{"a":["é",${'{"b":"ü"},'.repeat(9_000)}{"c":1}],"d":"x",   "e":"ö"}`)
+    for (const at of [text.indexOf(0xa9), text.lastIndexOf(0xbc), text.lastIndexOf(0xb6)]) {
+      const broken = Uint8Array.from(text)
+      broken[at] = 0x20
+      for (const size of [7, 4_096, 200_000]) {
+        const fault = refusalOf(() => scanBytes(broken, size))
+        expect(fault instanceof InvalidTextError ? fault.offset : fault).toBe(at - 1)
+      }
     }
   })
 
@@ -89,6 +117,23 @@ describe('a scanned body', () => {
     const { value, lists } = scanner.end()
     expect([lists.get('a')?.cut, lists.get('b')?.cut, value]).toEqual([true, false, { a: expect.any(Array), b: [2] }])
     expect(lists.get('a')?.elements.length).toBeLessThan(10_000)
+  })
+
+  it('takes views of its bytes a slice at a time, not an element', () => {
+    const views = vi.spyOn(Uint8Array.prototype, 'subarray')
+    try {
+      for (const elements of [100_000, 1_000]) {
+        const bounds = { ...WIDE, elements }
+        const bytes = new TextEncoder().encode(`{"a":[${'[],'.repeat(60_000)}[]],"b":[1]}`)
+        const scanner = new JsonBodyScanner(bounds)
+        views.mockClear()
+        scanner.push(bytes)
+        expect(views.mock.calls.length).toBeLessThan(100)
+        expect(scanner.end().lists.get('a')?.largest).toBe(3)
+      }
+    } finally {
+      views.mockRestore()
+    }
   })
 
   it('holds no long blanks', () => {

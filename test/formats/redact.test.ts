@@ -17,6 +17,7 @@ describe('a line', () => {
     ['what follows Bearer', 'Authorization: Bearer abc.DEF-123~+/=', 'abc.DEF'],
     ['what follows Basic', 'sent Basic bWU6bWU=', 'bWU6'],
     ['the code of a result', 'GET /results/k7Yw-2Qz 200', 'k7Yw'],
+    ['the code of a result as JSON', 'GET /api/result/k7Yw-2Qz/calendar.ics 200', 'k7Yw'],
     ['the token of a database', 'libsql://db.example.com?authToken=s3cret', 's3cret'],
     ['a token in a query', '/api/batch/x/stream?token=s3cret&after=2', 's3cret'],
     ['a token that is not the first parameter', '/x?a=1&token=s3cret', 's3cret'],

@@ -9,10 +9,30 @@ export interface HeavyOptions {
   readonly seed: number
 }
 
+/** Lines of a psych sheet, by the places of their columns: a document that is none is judged by its first pages. */
+function printedRows(seed: number): string {
+  const rows = Array.from({ length: 20 }, (_, at) => [
+    `${at + 1}`,
+    `Quill${seed}, Ada`,
+    '12',
+    'Sample Club-XX',
+    `1:${at + 10}.32`,
+  ])
+  const lines = [
+    [`Event ${seed + 1}  Girls 11-12 100 Yard Freestyle`],
+    ['', 'Name', 'Age', 'Team', 'Seed Time'],
+    ...rows,
+  ]
+  const shown = lines.flatMap((cells, line) =>
+    cells.map((cell, at) => `1 0 0 1 ${[30, 50, 200, 230, 400][at]} ${760 - 12 * line} Tm (${cell}) Tj`),
+  )
+  return shown.join('\n')
+}
+
 /** Makes one. All pages share what they show. */
 export function heavyPdf({ pages, weight, seed }: HeavyOptions): Uint8Array {
-  const line = `BT /F1 8 Tf 10 700 Td (Event ${seed + 1} Girls 11-12 100 Yard Freestyle) Tj 0 -9 Td `
-  const content = `${line}${'(Quill, Ada) Tj 1 -1 Td '.repeat(weight)}ET`
+  const heavy = '(Quill, Ada) Tj 1 -1 Td '.repeat(weight)
+  const content = `BT /F1 8 Tf ${printedRows(seed)} 1 0 0 1 10 300 Tm ${heavy}ET`
   const kids = Array.from({ length: pages }, (_, i) => `${i + 5} 0 R`).join(' ')
   const page =
     '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 3 0 R /Resources << /Font << /F1 4 0 R >> >> >>'

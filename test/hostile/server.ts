@@ -8,7 +8,7 @@ import { buildEdge } from '../../scripts/build-edge.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const NODE_ENTRY = join(ROOT, 'scripts', 'start.js')
-const EDGE_ENTRY = join(ROOT, 'test', 'server', 'edge-process.ts')
+const EDGE_ENTRY = join(ROOT, 'test', 'support', 'cloudflare', 'process.ts')
 const START_MS = 90_000
 const MB = 1024
 
@@ -233,7 +233,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const { runtime = 'node', env = {}, nodeOptions = [], under = [] } = options
   const dataDir = options.dataDir ?? freshFolder()
   const isNode = runtime === 'node'
-  const build: Record<string, string> = isNode ? {} : { EDGE_BUILD: await builtEdge() }
+  const build: Record<string, string> = isNode ? {} : { WORKER_BUILD: await builtEdge() }
   const [command = process.execPath, ...args] = [
     ...under,
     process.execPath,

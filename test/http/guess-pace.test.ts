@@ -1,7 +1,7 @@
 /** How fast public codes can be guessed from one address, and who waits for whom. */
 import { expect, it } from 'vitest'
 import { GuessPace } from '../../src/http/response/guess-pace.ts'
-import { turnableClock } from '../engine/rig.ts'
+import { turnableClock } from '../support/fixture.ts'
 
 it('lets ten look-ups a second through that find nothing, and the others wait', async () => {
   const clock = turnableClock()

@@ -4,6 +4,49 @@ import { type MultipartFile, readMultipart } from '../../src/http/request/multip
 import { bytesOf, errorOf, fileForm, LIMITS, MB, part, requestOf, seenIn } from './multipart-forms.ts'
 
 describe('what a form holds', () => {
+  it.each([
+    [
+      'a file with content and no name',
+      part('form-data; name="pdfs"; filename=""', 'x'),
+      /Part 1 \("pdfs"\).*without a file name/,
+    ],
+    [
+      'bytes of no type and no name',
+      part('form-data; name="f"', 'x', 'content-type: application/octet-stream\r\n'),
+      /Part 1 .*without a file name/,
+    ],
+    [
+      'a quote that is not closed',
+      part('form-data; name="f"; filename="x.pdf', 'x'),
+      /Part 1 .*filename whose quotes are not closed/,
+    ],
+    ['NUL in a file name', part('form-data; name="f"; filename="x\0.pdf"', 'x'), /Part 1 .*NUL/],
+    ['NUL in an encoded file name', part("form-data; name=f; filename*=UTF-8''x%00.pdf", 'x'), /Part 1 .*NUL/],
+    ['no name', part('form-data; filename="x.pdf"', 'x'), /Part 1 .*no name/],
+    ['no disposition', '--XX\r\nContent-Type: text/plain\r\n\r\nx\r\n', /Part 1 .*no Content-Disposition/],
+    ['another disposition', part('attachment; name="x"', 'x'), /Part 1 .*not form-data/],
+    ['two names', part('form-data; name="a"; name="b"', 'x'), /Part 1 .*name twice/],
+    [
+      'a charset that is not taken',
+      part('form-data; name="a"', 'x', 'Content-Type: text/plain; charset=big5\r\n'),
+      /part 1 \("a"\).*big5.*utf-16le/,
+    ],
+  ])('is refused, the part named, where one has %s', async (_, bad, message) => {
+    const good = part('form-data; name="swimmer"', 'A B')
+    for (const body of [`${bad}--XX--`, `${bad}${good}--XX--`]) {
+      await expect(seenIn(requestOf(body))).rejects.toThrow(message)
+    }
+    const counted = new RegExp(message.source.replace('1', '2'))
+    await expect(seenIn(requestOf(`${good}${bad}--XX--`))).rejects.toThrow(counted)
+  })
+
+  it('passes over a file input that was left empty, and nothing else', async () => {
+    const empty = part('form-data; name="pdfs"; filename=""', '', 'Content-Type: application/octet-stream\r\n')
+    expect(await seenIn(requestOf(`${empty}${part('form-data; name="a"', '1')}--XX--`))).toEqual([
+      { field: 'a', value: '1' },
+    ])
+  })
+
   it('reads a FormData as the platform wrote it, in order', async () => {
     const form = new FormData()
     form.append('swimmer', 'Zoë Žižek')
@@ -16,7 +59,6 @@ describe('what a form holds', () => {
       { field: 'swimmer', value: 'Zoë Žižek' },
       { file: 'pdfs', filename: 'añb "q" \\ %41 名.pdf', contentType: 'application/pdf', text: 'one' },
       { field: 'empty', value: '' },
-      { file: 'pdfs', filename: '', contentType: 'application/octet-stream', text: '' },
       { field: 'two\r\nlines "x"', value: 'a\r\nb' },
     ])
   })
@@ -40,7 +82,7 @@ describe('what a form holds', () => {
     ['form-data; filename="日本.pdf"; name="f"', '日本.pdf'],
     ['form-data; name=f; filename="x.pdf"; filename*=UTF-8\'\'%E6%97%A5%20a.pdf', '日 a.pdf'],
     ['form-data; name=f; filename="x.pdf"; filename*=latin1\'\'E6', 'x.pdf'],
-    ['FORM-DATA;name="f";FileName=""', ''],
+    ["FORM-DATA;name=f;FileName*=iso-8859-1'en'Z%FCrich.pdf", 'Zürich.pdf'],
   ])('takes the name out of %s', async (disposition, filename) => {
     const body = `${part(disposition, 'x', 'content-type:  Application/PDF; v=1\r\n')}--XX--\r\n`
     expect(await seenIn(requestOf(body))).toEqual([{ file: 'f', filename, contentType: 'application/pdf', text: 'x' }])
@@ -182,11 +224,15 @@ describe('what is refused', () => {
   })
 
   it('a request over the limit, said or sent', async () => {
-    const limits = { ...LIMITS, maxTotalBytes: 500 }
+    const limits = { ...LIMITS, maxTotal: { bytes: 500, setting: 'MAX_UPLOAD_BYTES' } }
     const said = requestOf(fileForm('x'), 'XX', { 'content-length': '501' })
     expect(await errorOf(seenIn(said, limits))).toMatchObject({ code: 'TOO_LARGE', details: { limit: 500 } })
     const sent = requestOf([bytesOf(fileForm('x'.repeat(500)))])
-    expect((await errorOf(seenIn(sent, limits))).code).toBe('TOO_LARGE')
+    const error = await errorOf(seenIn(sent, limits))
+    expect(error.code).toBe('TOO_LARGE')
+    expect(error.message).toBe(
+      'The whole form is larger than 500 bytes (MAX_UPLOAD_BYTES). Send its files in several forms.',
+    )
     expect(await seenIn(requestOf(fileForm('x'.repeat(100))), limits)).toHaveLength(1)
   })
 })

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { Channel, type Follower } from '../../src/live/channel.ts'
 import type { EventPage } from '../../src/live/event-log.ts'
-import { quietLog } from '../engine/rig.ts'
+import { quietLog } from '../support/fixture.ts'
+import { progressOf } from '../support/progress.ts'
 
 it('says nothing of progress before the first read has told what a client lacks', async () => {
   const read = Promise.withResolvers<EventPage>()
@@ -12,7 +13,7 @@ it('says nothing of progress before the first read has told what a client lacks'
       feed: {
         label: {},
         page: () => read.promise,
-        running: async () => [{ batchId: 'b', jobId: 'j', sequence: 1, percent: 50, message: 'half', stage: null }],
+        running: async () => [{ batchId: 'b', ...progressOf(50, 'half') }],
         subscribe: (follower) => {
           told.push(follower)
           return () => {}
@@ -35,7 +36,7 @@ it('says nothing of progress before the first read has told what a client lacks'
   const event = { seq: 1, type: 'batch_started', batchId: 'b', jobId: null, body: { type: 'batch_started' } }
   read.resolve({ events: [event], end: 1, complete: true, finished: false })
   await new Promise((resolve) => setTimeout(resolve, 20))
-  told[0]?.progress('b', [{ jobId: 'j', sequence: 1, percent: 60, message: 'more', stage: null }])
+  told[0]?.progress('b', [progressOf(60, 'more')])
   await new Promise((resolve) => setTimeout(resolve, 200))
   const types = written.join('').match(/(?<=^event: ).*$/gm)
   expect(types?.[0]).toBe('batch_started')

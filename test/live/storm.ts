@@ -1,7 +1,7 @@
 /** The hardest weather a follower meets: notices dropped, doubled, shuffled and wrong, clients that come, go, stall and come back. */
 import type { Notifier } from '../../src/ports.ts'
-import { openLiveServer } from './live-server.ts'
-import { RawClient } from './raw-client.ts'
+import { openLiveServer } from '../support/live-server.ts'
+import { RawClient } from '../support/raw-client.ts'
 
 /** What came of a storm. */
 export interface StormReport {
@@ -70,19 +70,19 @@ export async function storm(size: { clients: number; events: number }): Promise<
   const live = await openLiveServer({ notifier: unreliable(count) })
   const faults: string[] = []
   try {
-    const batchId = await live.pen.begin()
+    const batchId = await live.writer.begin()
     const people = Array.from({ length: size.clients }, async (_, index) => {
       await upToMs(size.events / 5)
       return person(live.streamUrl(batchId), size.events, (fault) => faults.push(`client ${index}: ${fault}`))
     })
     for (let written = 1; written < size.events - 1; ) {
       const burst = Math.min(size.events - 1 - written, chance(0.5) ? 1 : Math.ceil(Math.random() * 60))
-      await live.pen.write(batchId, burst)
+      await live.writer.write(batchId, burst)
       written += burst
       if (chance(0.5)) await upToMs(8)
       if (chance(0.05)) await live.upset(batchId)
     }
-    await live.pen.finish(batchId)
+    await live.writer.finish(batchId)
     const connections = (await Promise.all(people)).reduce((sum, one) => sum + one, 0)
     return { deliveries: size.clients * size.events, connections, ...count, faults }
   } finally {

@@ -1,10 +1,15 @@
 /** Commands of an owner on a batch that is under way: cancel, pause, resume, retry, delete. */
 import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
+import { insertBatchRestarted } from '../../events.ts'
+import type { Operations } from '../../operation.ts'
 import type { Database } from '../../ports.ts'
+import { batches } from '../../schema/batches.ts'
 import { withCooldown } from '../chunked-work.ts'
-import { advanceOneStep, advanceTransition, type StopCode, type TransitionDeps } from './bulk-transitions.ts'
+import { RESUMED_BUDGET, RETRIED_BUDGET } from './budget.ts'
+import { advanceOneStep, advanceTransition, type TransitionDeps } from './bulk-transitions.ts'
 import { UNBLOCKED_WHILE_PAUSED, unblockJobs } from './concurrency-limit.ts'
+import { CANCELLING_CODES, type StopCode } from './stop-codes.ts'
 
 type Deps = TransitionDeps & {
   /** True where a request may make so few queries that it leaves most of a large batch to the workers. */
@@ -21,7 +26,7 @@ function budget({ workersOnDemand }: Deps): () => boolean {
 }
 
 /**
- * Ends a batch early: what waits ends at once, what runs is told by its heartbeat. Does nothing to a batch that has ended.
+ * Ends a batch early: waiting jobs end at once, running ones are stopped by their heartbeat. Does nothing to a batch that has ended.
  * Repeating it goes on where an earlier call was cut off.
  */
 export async function stopBatch(deps: Deps, batchId: string, code: StopCode): Promise<void> {
@@ -47,7 +52,7 @@ export async function requestStop(
 ): Promise<boolean> {
   const rows = await db.all(sql`
     UPDATE batches SET stop_code = ${code}, cut_open = open_until IS NOT NULL, open_until = NULL, paused_at = NULL, steering = 'stop',
-      steered_to = 0, cancel_requested_at = CASE WHEN ${code} = 'CANCELLED' THEN ${clock.now()} END, progress_version = progress_version + 1
+      steered_to = 0, cancel_requested_at = CASE WHEN ${code} IN ${CANCELLING_CODES} THEN ${clock.now()} END, progress_version = progress_version + 1
     WHERE id = ${batchId} AND finished_at IS NULL AND stop_code IS NULL AND coalesce(steering, '') NOT IN ('supersede', 'retry')
     RETURNING id`)
   return rows.length > 0
@@ -79,11 +84,11 @@ export async function pauseBatch(deps: Deps, batchId: string): Promise<void> {
 export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
   const { db } = deps
   const goOn = budget(deps)
-  // A batch with a bound lets go as many as it has places for, at once: what runs is all that has one.
+  // A batch with a concurrency limit unblocks as many as it has slots for, at once: only running jobs have one.
   const write = async () => {
     const [rows] = await db.batch([
       db.all(sql`
-        UPDATE batches SET paused_at = NULL, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
+        UPDATE batches SET paused_at = NULL, budget = ${RESUMED_BUDGET}, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
           steered_to = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
         WHERE id = ${batchId} AND paused_at IS NOT NULL AND ${UNDISTURBED} RETURNING id`),
       unblockJobs(db, batchId, deps.clock.now(), sql`changes() > 0`, UNBLOCKED_WHILE_PAUSED),
@@ -157,7 +162,7 @@ function refuseEnded({ ended, stopped, status }: Standing, asked: string): void 
 }
 
 /**
- * Runs again what failed or was cancelled of a batch that has ended, and nothing else. The events that told of those failures and of the
+ * Runs again what failed or was cancelled of a batch that has ended, and nothing else. The events of those failures and of the
  * end are superseded; a new `batch_started` says how many jobs run again. Its deadline is gone; the time that it may take is given again.
  * @returns how many
  * @throws MillraceError CONFLICT when the batch has not ended, or nothing of it failed
@@ -175,12 +180,9 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
     db.run(sql`
       UPDATE events SET superseded_at = ${now} WHERE batch_id = ${batchId} AND type = 'batch_completed'
         AND seq = (SELECT last_seq FROM batches WHERE ${ended})`),
+    db.run(insertBatchRestarted(ended, now)),
     db.run(sql`
-      INSERT INTO events (batch_id, seq, type, at, data)
-      SELECT id, last_seq + 1, 'batch_started', ${now}, json_patch(json_object('totalJobs', total, 'retriedJobs', failed + cancelled), facts)
-      FROM batches WHERE ${ended}`),
-    db.run(sql`
-      UPDATE batches SET status = 'processing', finished_at = NULL, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
+      UPDATE batches SET status = 'processing', run = run + 1, finished_at = NULL, budget = ${RETRIED_BUDGET}, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
         deadline_at = ${now} + limit_ms, idle_ms = ${idleSince(sql`finished_at`, now)}, paused_at = NULL, last_seq = last_seq + 1, steering = 'supersede', steered_to = 0 WHERE ${ended}`),
   ])
   const row = rows[0]
@@ -193,15 +195,25 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
 }
 
 /**
- * Takes a batch that has ended out of everyone's sight; the sweep deletes its rows and blobs.
+ * Takes a batch that has ended out of everyone's sight, with what its operation made and keeps beyond it; the sweep deletes its rows and
+ * blobs.
  * @throws MillraceError CONFLICT while it runs
  */
-export async function deleteBatch(deps: Deps, batchId: string): Promise<void> {
-  const rows = await deps.db.all<{ id: string }>(sql`
-    UPDATE batches SET deleted_at = ${deps.clock.now()}, idempotency_key = NULL
-    WHERE id = ${batchId} AND finished_at IS NOT NULL AND deleted_at IS NULL RETURNING id`)
-  if (rows.length === 0) {
+export async function deleteBatch(deps: Deps & { readonly operations: Operations }, id: string): Promise<void> {
+  const { db } = deps
+  const [batch] = await db.all<{ operation: string }>(sql`SELECT operation FROM batches WHERE id = ${id}`)
+  const ended = sql<boolean>`EXISTS (SELECT 1 FROM batches WHERE id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL)`
+  const content = deps.operations[batch?.operation ?? '']?.deleteContent?.(db, id, ended) ?? []
+  const hidden = db
+    .update(batches)
+    .set({ deletedAt: deps.clock.now(), idempotencyKey: null })
+    .where(sql`id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL`)
+    .returning({ id: batches.id })
+  const [first, ...rest] = content
+  // Last, so that what is deleted with it is still guarded by its state.
+  const rows = first === undefined ? await hidden : (await db.batch([first, ...rest, hidden])).at(-1)
+  if (!Array.isArray(rows) || rows.length === 0) {
     throw new MillraceError('CONFLICT', 'A batch can be deleted when it has ended. Cancel it first.')
   }
-  deps.notifier.publish(batchId, { seq: 0 })
+  deps.notifier.publish(id, { seq: 0 })
 }

@@ -1,5 +1,6 @@
 /** Changes that ended jobs make to their batches: counters, sums, an event per job, and the blocked jobs that take the freed concurrency slots. */
 import { type SQL, sql } from 'drizzle-orm'
+import { insertJobEvents } from '../../events.ts'
 import type { Database, Statement } from '../../ports.ts'
 import { type GroupedRow, jsonGroups, jsonObject, jsonObjects } from '../json.ts'
 
@@ -54,7 +55,7 @@ function sums(a: Change['tallies'], b: Change['tallies']): Change['tallies'] {
   return { ...a, ...Object.fromEntries(more.map(([name, amount]) => [name, (a[name] ?? 0) + amount])) }
 }
 
-/** Adds to the batches' counters. Gives each batch's last event, as it is when {@link appendJobEvents} has told of all these jobs. */
+/** Adds to the batches' counters. Returns each batch's last event number, as it is once {@link appendJobEvents} has written the events of all these jobs. */
 export function incrementCounters(db: Database, changes: Changes) {
   const rows = [...changes].map(([id, { jobs, failed, cancelled }]) => [id, [jobs.length, failed, cancelled]] as const)
   return db.all<{ id: string; last_seq: number }>(sql`
@@ -63,26 +64,20 @@ export function incrementCounters(db: Database, changes: Changes) {
     FROM json_each(${jsonObject(rows)}) c WHERE batches.id = c.key RETURNING id, last_seq`)
 }
 
-/** Inserts one event a job. Comes after {@link incrementCounters}. */
+/** Inserts one event a job. Comes after {@link incrementCounters}, and after the statements that end the jobs. */
 export function appendJobEvents(db: Database, changes: Changes, now: number): Statement[] {
   const completed: GroupedRow[] = []
   const failed: GroupedRow[] = []
   for (const [batchId, { jobs }] of changes) {
-    for (const [index, { jobId, kind, sequence, data }] of jobs.entries()) {
-      const row: GroupedRow = [batchId, jobId, [index + 1 - jobs.length, sequence, data]]
+    for (const [index, { jobId, kind, data }] of jobs.entries()) {
+      const row: GroupedRow = [batchId, jobId, [index + 1 - jobs.length, data]]
       if (kind === 'completed') completed.push(row)
       else failed.push(row)
     }
   }
-  const insert = (type: SQL, rows: readonly GroupedRow[]) =>
-    jsonGroups(rows).map(({ json }) =>
-      // CROSS JOIN fixes the order: the rows drive.
-      db.run(sql`
-        INSERT INTO events (batch_id, seq, type, job_id, job_sequence, at, data)
-        SELECT b.id, b.last_seq + (c.value ->> 0), ${type}, c.key, c.value ->> 1, ${now}, c.value -> 2
-        FROM json_each(${json}) g CROSS JOIN batches b ON b.id = g.key CROSS JOIN json_each(g.value) c`),
-    )
-  return [...insert(sql`'job_completed'`, completed), ...insert(sql`'job_failed'`, failed)]
+  const insert = (type: 'job_completed' | 'job_failed', rows: readonly GroupedRow[]) =>
+    jsonGroups(rows).map(({ json }) => db.run(insertJobEvents(type, json, now)))
+  return [...insert('job_completed', completed), ...insert('job_failed', failed)]
 }
 
 /** Adds what each batch's jobs give to the sums that the batch has. */
@@ -100,14 +95,14 @@ export function addTallies(db: Database, changes: Changes): Statement[] {
 }
 
 /**
- * The held jobs that take the places of ended ones: of each batch as many as ended, lowest sequence first. Walks the index of held
- * jobs step by step, so that it costs the same however many are held.
+ * Selects the blocked jobs that take the slots of ended ones: of each batch as many as ended, lowest sequence first. Walks the index of blocked
+ * jobs step by step, so that it costs the same however many are blocked.
  */
 export function nextBlocked(changes: Changes): SQL {
   const ended = jsonObject([...changes].map(([id, change]) => [id, change.jobs.length] as const))
   const first = sql`SELECT min(n.sequence) FROM jobs n WHERE n.status = 'blocked' AND n.batch_id`
   return sql`
-    SELECT h.id, h.owner, h.sequence AS place FROM (
+    SELECT h.id, h.owner, h.queue, h.sequence AS place FROM (
       WITH RECURSIVE walk (batch_id, ended, step, sequence) AS (
         SELECT b.id, c.value, 1, (${first} = b.id)
         FROM json_each(${ended}) c CROSS JOIN batches b ON b.id = c.key AND b.paused_at IS NULL AND b.stop_code IS NULL

@@ -1,21 +1,35 @@
-/** Claiming: a worker takes the jobs whose turn it is, each under a lease that only this claim knows. */
+/** Claims ready jobs for a worker, lowest virtual time first, each under a lease whose token only this claim knows. */
 import { sql } from 'drizzle-orm'
-import type { Attempt, Clock, Database } from '../../ports.ts'
+import { parseLossless } from '../../lossless-json.ts'
+import type { Attempt } from '../../operation.ts'
+import type { Clock, Database, JobFacts } from '../../ports.ts'
 import { jobs } from '../../schema/jobs.ts'
-import type { StopCode } from './bulk-transitions.ts'
-import { type Bound, makeReady, nextTurns, plainBound, swapByPriority } from './fair-queue.ts'
+import {
+  type Bound,
+  makeReady,
+  nextReady,
+  type OfferedQueue,
+  offeredIn,
+  plainBound,
+  READY,
+  swapByPriority,
+} from './fair-queue.ts'
 import { firstOfOthers, othersAreReady } from './pass-over.ts'
+import type { StopCode } from './stop-codes.ts'
 
-/** A job held under a lease. */
-export interface ClaimedJob extends Attempt {
+/** A leased job. */
+export interface ClaimedJob extends Attempt, Omit<JobFacts, 'finishedAt' | 'filename'> {
+  /** A run may find out another. */
+  filename: string | null
   readonly operation: string
   /** Names this claim in every later write to the job. */
   readonly lease: string
-  readonly maxAttempts: number
   /** True where its batch has a concurrency limit, so that other jobs of it may wait for a slot. */
   readonly hasConcurrencyLimit: boolean
   /** True where its batch has a webhook. */
   readonly hasWebhook: boolean
+  /** True where its batch has a budget. */
+  readonly hasBudget: boolean
   /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
   readonly stopCode: StopCode | null
 }
@@ -26,8 +40,10 @@ export interface ClaimRequest {
   readonly lease: string
   readonly limit: number
   readonly leaseMs: number
-  /** Owners whose jobs are passed over; of each other owner one job at most is claimed. Absent where whoever is next is claimed. */
+  /** Owners whose jobs are passed over; of each other owner one job at most is claimed. Absent: none are passed over. */
   readonly passedOwners?: readonly string[]
+  /** Queue whose jobs are claimed, of one owner or of all; absent where the server's own are. */
+  readonly queue?: OfferedQueue
 }
 
 /** A job as a claim brings it: one cell of JSON costs half of what ten cells do. */
@@ -35,8 +51,12 @@ interface JobRow {
   job: string
 }
 
-/** Values in that cell, in order: id, batch, owner, operation, sequence, virtual time, attempt, maximum attempts, input, checkpoint. */
-type JobCells = readonly [string, string, string, string, number, number, number, number, unknown, unknown]
+/** Values of that cell. */
+interface JobCells
+  extends Omit<ClaimedJob, 'batchInput' | 'hasConcurrencyLimit' | 'hasWebhook' | 'hasBudget' | 'stopCode' | 'lease'> {
+  /** Virtual time. */
+  readonly turn: number
+}
 
 /** A batch of claimed jobs. */
 interface BatchRow {
@@ -45,29 +65,35 @@ interface BatchRow {
   concurrency: number | null
   stop_code: StopCode | null
   webhook_id: string | null
+  has_budget: 0 | 1
 }
 
-/** Claims up to `limit` ready jobs, lowest turn first, and brings them with their batches. The last two are read by {@link parseClaimedRows}. */
-export function claimStatements(db: Database, now: number, { lease, limit, leaseMs, passedOwners }: ClaimRequest) {
+/** Claims up to `limit` ready jobs, lowest virtual time first, and reads them with their batches. The last two are read by {@link parseClaimedRows}. */
+export function claimStatements(
+  db: Database,
+  now: number,
+  { lease, limit, leaseMs, passedOwners, queue }: ClaimRequest,
+) {
   const until = now + leaseMs
+  const ready = queue === undefined ? READY : offeredIn(queue)
   const next = (bound: Bound) =>
-    passedOwners === undefined ? nextTurns(bound(limit)) : firstOfOthers(passedOwners, limit, bound)
+    passedOwners === undefined ? nextReady(bound(limit), ready) : firstOfOthers(passedOwners, limit, bound)
   const mine = sql`status = 'running' AND lease_until = ${until} AND lease = ${lease}`
   return [
-    swapByPriority(db, next),
+    swapByPriority(db, next, ready),
     db.run(sql`
       UPDATE jobs SET status = 'running', lease = ${lease}, lease_until = ${until}, attempt = attempt + 1,
         started_at = coalesce(started_at, ${now}), error_code = NULL, error_message = NULL
       WHERE rowid IN (SELECT job FROM (${next(plainBound)}))`),
     // Half as dear as to have the update return them.
     db.all<JobRow>(sql`
-      SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint)) AS job
+      SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint), item_id, started_at, label, url) AS job
       FROM jobs WHERE ${mine}`),
     db.all<BatchRow>(sql`
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
       WHERE id IN (SELECT batch_id FROM jobs WHERE ${mine})
-      RETURNING id, input, concurrency, stop_code, webhook_id`),
+      RETURNING id, input, concurrency, stop_code, webhook_id, budget IS NOT NULL AS has_budget`),
   ] as const
 }
 
@@ -77,41 +103,38 @@ export function parseClaimedRows(
   jobRows: readonly JobRow[],
   batchRows: readonly BatchRow[],
 ): ClaimedJob[] {
-  const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parse(input) }]))
+  const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parseLossless(input) }]))
   return jobRows
-    .map((row): JobCells => JSON.parse(row.job))
-    .sort((a, b) => a[TURN] - b[TURN])
-    .flatMap(([jobId, batchId, owner, operation, sequence, , attempt, maxAttempts, input, checkpoint]) => {
-      const batch = batches.get(batchId)
+    .map(parseCells)
+    .sort((a, b) => a.turn - b.turn)
+    .flatMap(({ turn, ...job }) => {
+      const batch = batches.get(job.batchId)
       if (batch === undefined) return []
       return {
-        jobId,
-        batchId,
-        owner,
-        operation,
-        sequence,
-        attempt,
-        maxAttempts,
-        input,
+        ...job,
         batchInput: batch.batchInput,
-        checkpoint,
         hasConcurrencyLimit: batch.concurrency !== null,
         hasWebhook: batch.webhook_id !== null,
+        hasBudget: batch.has_budget === 1,
         stopCode: batch.stop_code,
         lease,
       }
     })
 }
 
-const TURN = 5
-
-function parse(text: string): unknown {
-  return JSON.parse(text)
+/** Names the values of a cell, in the order in which {@link claimStatements} lists them. */
+function parseCells({ job }: JobRow): JobCells {
+  const cells = parseLossless(job)
+  if (!Array.isArray(cells)) throw new TypeError('A claimed job came as something else than a list of its cells.')
+  const [jobId, batchId, owner, operation, sequence, turn, attempt, maxAttempts, input, checkpoint, ...facts] = cells
+  const [itemId, startedAt, filename, url] = facts
+  const row = { jobId, batchId, owner, operation, sequence, turn, attempt, maxAttempts, input, checkpoint }
+  return { ...row, itemId, startedAt, filename, url }
 }
 
 /**
  * Claims ready jobs. Where owners are passed over, it looks first, since a claim takes the write lock.
- * @returns the claimed jobs in the order of their turns
+ * @returns the claimed jobs in order of virtual time
  */
 export async function claim(deps: { db: Database; clock: Clock }, order: ClaimRequest): Promise<ClaimedJob[]> {
   if (order.passedOwners !== undefined && !(await othersAreReady(deps.db, order.passedOwners))) return []
@@ -119,7 +142,7 @@ export async function claim(deps: { db: Database; clock: Clock }, order: ClaimRe
   return parseClaimedRows(order.lease, jobRows, batchRows)
 }
 
-/** Jobs made ready at once when they fall due. More are left for the next call. */
+/** Due jobs that one call makes ready. More are left for the next call. */
 const DUE_AT_ONCE = 500
 
 /** Result of {@link readyDue}. */
@@ -134,18 +157,18 @@ export interface Due {
 export async function readyDue(deps: { db: Database; clock: Clock }): Promise<Due> {
   const { db } = deps
   const now = deps.clock.now()
-  const earliest = await nextDue(db)
+  const earliest = await readNextRunAt(db)
   if (earliest === null || earliest > now) return { next: earliest, readied: false }
   await db.batch(
     makeReady(
       db,
-      sql`SELECT id, owner, run_at AS place FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
+      sql`SELECT id, owner, queue, run_at AS place FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
     ),
   )
-  return { next: await nextDue(db), readied: true }
+  return { next: await readNextRunAt(db), readied: true }
 }
 
-async function nextDue(db: Database): Promise<number | null> {
+async function readNextRunAt(db: Database): Promise<number | null> {
   const row = await db
     .select({ runAt: jobs.runAt })
     .from(jobs)

@@ -1,10 +1,12 @@
 /** Completion of a batch: with the last of its jobs, or when it is sealed after that. */
 import { sql } from 'drizzle-orm'
+import { insertBatchCompleted } from '../../events.ts'
 import type { Database, Statement } from '../../ports.ts'
 import { enqueueDeliveries } from '../webhooks.ts'
+import { CANCELLING_CODES } from './stop-codes.ts'
 
 /**
- * The closing event and the final status of those batches whose every job has ended, and the deliveries that tell webhooks of every
+ * The closing event and the final status of those batches whose every job has ended, and the deliveries to webhooks of every
  * event this commit wrote.
  * @param batchIds a JSON array of ids to look at
  * @param hasWebhook false where it is known that none of them has a webhook
@@ -12,14 +14,10 @@ import { enqueueDeliveries } from '../webhooks.ts'
 export function completeBatches(db: Database, batchIds: string, now: number, hasWebhook = true): Statement[] {
   const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total
     AND coalesce(steering, '') NOT IN ('supersede', 'retry')`
-  const status = sql`CASE WHEN stop_code = 'CANCELLED' AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
+  const status = sql`CASE WHEN stop_code IN ${CANCELLING_CODES} AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
     WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
   return [
-    db.run(sql`
-      INSERT INTO events (batch_id, seq, type, at, data)
-      SELECT id, last_seq + 1, 'batch_completed', ${now}, json_object('status', ${status}, 'completedJobs', completed,
-        'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
-      FROM batches WHERE ${done}`),
+    db.run(insertBatchCompleted(done, now, status)),
     db.run(sql`
       UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, steering = NULL, steered_to = NULL
       WHERE ${done}`),

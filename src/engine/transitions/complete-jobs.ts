@@ -2,13 +2,14 @@
  * Finishing: what running jobs came to, written with their counters and their events in one commit. Completions that arrive together
  * share a commit.
  *
- * A commit takes all of its jobs to be held still. The statement that clears the leases is guarded by them, and where it changed fewer
- * jobs than it was given, the next one fails and nothing at all is written; then those that are held no more are looked for, and the
+ * A commit assumes that all of its leases are still valid. The statement that clears the leases is guarded by them, and where it changed fewer
+ * jobs than it was given, the next one fails and nothing at all is written; then those whose lease was lost are looked for, and the
  * commit is made without them. So a write under a lost lease changes nothing, and no other statement has to ask.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
-import type { Clock, Database, Notifier, RunResult, Statement } from '../../ports.ts'
+import type { RunResult } from '../../operation.ts'
+import type { Clock, Database, Notifier, Statement } from '../../ports.ts'
 import { jsonObjects, type NamedRow } from '../json.ts'
 import {
   addTallies,
@@ -19,6 +20,7 @@ import {
   incrementCounters,
   nextBlocked,
 } from './batch-counters.ts'
+import { enforceBudgets } from './budget.ts'
 import { type ClaimedJob, type ClaimRequest, claimStatements, parseClaimedRows } from './claim.ts'
 import { completeBatches } from './complete-batch.ts'
 import { makeReady } from './fair-queue.ts'
@@ -34,6 +36,10 @@ export interface LeaseToken {
   readonly hasConcurrencyLimit: boolean
   /** True where its batch has a webhook. */
   readonly hasWebhook: boolean
+  /** True where its batch has a budget. */
+  readonly hasBudget: boolean
+  /** Name of its file that this run found out; absent where it has the name that it had. */
+  readonly renamedTo?: string
 }
 
 type Completed = LeaseToken & { readonly kind: 'completed'; readonly run: RunResult }
@@ -62,7 +68,7 @@ export type Outcome = Completed | Failed | Again
 const startedAt = (begun: SQL) =>
   sql`CASE WHEN ${begun} = 0 AND attempt = 1 AND losses = 0 AND checkpoint IS NULL THEN NULL ELSE started_at END`
 
-/** True while the job is still held under this lease. For guarding an operation's own rows. */
+/** True while this lease of the job is valid. For guarding an operation's own rows. */
 function heldBy(jobId: string, lease: string): SQL<boolean> {
   return sql<boolean>`EXISTS (SELECT 1 FROM jobs WHERE id = ${jobId} AND lease = ${lease} AND status = 'running')`
 }
@@ -71,14 +77,14 @@ type Deps = { db: Database; clock: Clock; notifier: Notifier }
 
 /** Result of writing the outcomes that were handed in. */
 export interface Finished {
-  /** Those whose lease was still held. The others were fenced, and nothing of them was written. */
+  /** Those whose lease was valid. The others were fenced, and nothing of them was written. */
   readonly written: readonly Outcome[]
   /** Jobs that were claimed in the same commit. */
   readonly claimed: ClaimedJob[]
 }
 
 /**
- * Writes outcomes and tells followers; claims, in the same commit, jobs for the places that became free.
+ * Writes outcomes and notifies followers; claims, in the same commit, jobs for the slots that became free.
  * @param order null to claim nothing
  */
 export async function completeJobs(
@@ -91,7 +97,7 @@ export async function completeJobs(
     try {
       return { written, claimed: await write(deps, written, order) }
     } catch (error) {
-      const held = await stillHeld(deps.db, written)
+      const held = await withValidLease(deps.db, written)
       if (held.length === written.length) throw error
       written = held
     }
@@ -134,12 +140,14 @@ function writesOf({ run, jobId, lease }: Completed): readonly Statement[] {
 
 /** Makes the statements that update the batches of jobs that ended. */
 function after(db: Database, changes: Changes, ended: readonly (Completed | Failed)[], now: number): Statement[] {
+  const batchIds = JSON.stringify([...changes.keys()])
   return [
     ...appendJobEvents(db, changes, now),
     ...addTallies(db, changes),
+    ...(ended.some(({ hasBudget }) => hasBudget) ? enforceBudgets(db, batchIds, now) : []),
     ...completeBatches(
       db,
-      JSON.stringify([...changes.keys()]),
+      batchIds,
       now,
       ended.some(({ hasWebhook }) => hasWebhook),
     ),
@@ -159,7 +167,7 @@ function changed(db: Database, rows: number): Statement {
   return db.all(sql`SELECT json(CASE changes() WHEN ${rows} THEN 'true' ELSE 'a lease was lost' END) AS held`)
 }
 
-/** Joins rows (as `c`: `key` a job's id, `value` an array that begins with its lease) with the jobs held under those leases. */
+/** Joins rows (as `c`: `key` a job's id, `value` an array that begins with its lease) with the jobs leased under those tokens. */
 const HELD = sql`jobs.id = c.key AND jobs.lease = c.value ->> 0 AND jobs.status = 'running'`
 
 /** A statement that takes rows as one JSON object, and its proof, as often as the rows' size asks for. */
@@ -172,14 +180,18 @@ function clear<T>(
   return jsonObjects(outcomes.map(rowOf)).flatMap(({ json, rows }) => [db.run(statement(json)), changed(db, rows)])
 }
 
+/** The last cell of the row of an outcome: most have none. */
+const named = (name: string | undefined) => (name === undefined ? [] : [name])
+
 function clearCompleted(db: Database, outcomes: readonly Completed[], now: number): Statement[] {
   return clear(
     db,
     outcomes,
-    ({ jobId, lease, run }) => [jobId, [lease, run.result, run.summary]],
+    ({ jobId, lease, run, renamedTo }) => [jobId, [lease, run.result, run.summary, ...named(renamedTo)]],
     (json) => sql`
       UPDATE jobs SET status = 'completed', lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL, progress_message = NULL,
-        progress_percent = 100, result = c.value -> 1, summary = c.value -> 2, error_code = NULL, error_message = NULL
+        progress_percent = 100, result = c.value -> 1, summary = c.value -> 2, error_code = NULL, error_message = NULL,
+        label = coalesce(c.value ->> 3, label)
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
 }
@@ -188,36 +200,45 @@ function clearFailed(db: Database, outcomes: readonly Failed[], now: number): St
   return clear(
     db,
     outcomes,
-    ({ jobId, lease, kind, code, message, begun = true }) => [jobId, [lease, kind, code, message, Number(begun)]],
+    ({ jobId, lease, kind, code, message, begun = true, renamedTo }) => [
+      jobId,
+      [lease, kind, code, message, Number(begun), ...named(renamedTo)],
+    ],
     (json) => sql`
       UPDATE jobs SET status = c.value ->> 1, lease = NULL, lease_until = NULL, finished_at = ${now}, stage = NULL, progress_message = NULL,
-        result = NULL, summary = NULL, error_code = c.value ->> 2, error_message = c.value ->> 3, started_at = ${startedAt(sql`c.value ->> 4`)}
+        result = NULL, summary = NULL, error_code = c.value ->> 2, error_message = c.value ->> 3, started_at = ${startedAt(sql`c.value ->> 4`)},
+        label = coalesce(c.value ->> 5, label)
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
 }
 
-/** Schedules jobs that are to be tried again. Those of a stopped batch are due at once: the worker that claims them ends them. */
+/**
+ * Schedules jobs that are to be tried again, or go on. Those of a stopped batch are due at once: the worker that claims them ends them. So are those
+ * whose checkpoint says that what they wait for is there.
+ */
 function clearAgain(db: Database, outcomes: readonly Again[]): Statement[] {
   return clear(
     db,
     outcomes,
-    ({ jobId, lease, runAt, refund, loss, code, message, begun = true }) => [
+    ({ jobId, lease, runAt, refund, loss, code, message, begun = true, renamedTo }) => [
       jobId,
-      [lease, runAt, Number(refund), Number(loss), code, message, Number(begun)],
+      [lease, runAt, Number(refund), Number(loss), code, message, Number(begun), ...named(renamedTo)],
     ],
     (json) => sql`
-      UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN c.value ->> 1 ELSE 0 END,
+      UPDATE jobs SET run_at = CASE WHEN (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL AND (c.value ->> 2 = 0 OR jobs.checkpoint ->> '$.due' IS NOT 1)
+          THEN c.value ->> 1 ELSE 0 END,
         status = CASE WHEN (SELECT b.paused_at FROM batches b WHERE b.id = jobs.batch_id) IS NULL THEN 'scheduled' ELSE 'blocked' END,
         lease = NULL, lease_until = NULL, stage = NULL, progress_message = c.value ->> 5,
         progress_percent = CASE WHEN c.value ->> 4 IS NULL THEN progress_percent ELSE 0 END,
         attempt = attempt - (c.value ->> 2), losses = losses + (c.value ->> 3), error_code = c.value ->> 4, error_message = c.value ->> 5,
-        started_at = ${startedAt(sql`c.value ->> 6`)}
+        started_at = ${startedAt(sql`c.value ->> 6`)},
+        label = coalesce(c.value ->> 7, label)
       FROM json_each(${json}) c WHERE ${HELD}`,
   )
 }
 
-/** Those of the outcomes whose lease is held. */
-async function stillHeld(db: Database, outcomes: readonly Outcome[]): Promise<Outcome[]> {
+/** Returns those of the outcomes whose lease is valid. */
+async function withValidLease(db: Database, outcomes: readonly Outcome[]): Promise<Outcome[]> {
   const rows = await db.all<{ place: number }>(sql`
     SELECT c.key AS place FROM json_each(${JSON.stringify(outcomes.map(({ jobId, lease }) => [jobId, lease]))}) c
     CROSS JOIN jobs j ON j.id = c.value ->> 0 AND j.lease = c.value ->> 1 AND j.status = 'running'`)

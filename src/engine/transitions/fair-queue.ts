@@ -1,31 +1,46 @@
 /**
- * Turns: the order in which ready jobs are claimed, fair between owners (start-time fair queueing, Goyal et al. 1996, with jobs of
- * equal weight). An owner's new job starts at the later of the owner's last turn and the lowest ready turn, and takes one step.
+ * The order in which ready jobs are claimed, fair between owners (start-time fair queueing, Goyal et al. 1996, with jobs of equal weight).
+ * A job's virtual time is its column `turn`: the later of its owner's last one and the lowest of all ready jobs, plus one.
  *
- * Which of an owner's ready jobs goes at the owner's next turn is a matter of the owner's alone. A job's `place` among them is its turn
- * less its batch's priority, so a priority is a head start in the owner's own turns; a claim lets the job with the lowest place have the
- * lowest turn, and the two change turns. Places are written down, and indexed, only of owners who use priorities: of a job without one
- * the place is the turn, and it had its turn before any job of its owner got a place.
+ * Priorities order the jobs of one owner alone. A job's priority key (column `place`) is its virtual time less its batch's priority, so a
+ * priority is a head start over the owner's other jobs; a claim gives the lowest virtual time to the job with the lowest key, and the two
+ * swap virtual times. Keys are stored, and indexed, only for owners who use priorities: without one the key is the virtual time, which was
+ * assigned before any job of the owner had a key.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database, Statement } from '../../ports.ts'
 
-/** The lowest ready turn; where nothing is ready, the furthest any owner got, so that a newcomer gets no credit for time it was away. */
+/** Jobs that the server's own workers may claim, as a condition. */
+export const READY = sql`status = 'ready'`
+
+/** A queue that workers over HTTP claim from, and the owner whose jobs they may see; null for all owners. */
+export interface OfferedQueue {
+  readonly name: string
+  readonly owner: string | null
+}
+
+/** Jobs that are offered in a queue, as a condition. */
+export function offeredIn({ name, owner }: { readonly name: string | SQL; readonly owner: string | SQL | null }): SQL {
+  return sql`status = 'offered' AND queue = ${name} AND ${owner === null ? sql`true` : sql`owner = ${owner}`}`
+}
+
+/** The lowest virtual time of a ready job; where nothing is ready, the highest of any owner, so that a newcomer gets no credit for idle time. */
 const FLOOR = sql`coalesce((SELECT min(turn) FROM jobs WHERE status = 'ready'), (SELECT max(last_turn) FROM owners), 0)`
 
-/** Takes `count` turns for an owner; afterwards the owner's `last_turn` is the last of them. */
-export function assignVirtualTimes(db: Database, owner: string, count: number): Statement {
+/** Assigns `count` virtual times to an owner; afterwards the owner's `last_turn` is the last of them. */
+export function assignVirtualTimes(db: Database, owner: string, count: SQL): Statement {
   return db.run(sql`
     INSERT INTO owners (owner, last_turn) VALUES (${owner}, ${FLOOR} + ${count})
     ON CONFLICT (owner) DO UPDATE SET last_turn = max(last_turn, ${FLOOR}) + ${count}`)
 }
 
 /**
- * The place of a job that gets a turn; null where it need not be written down.
+ * The priority key of a job that gets a virtual time; null where it need not be stored.
  * @param owner whose job it is
+ * @param ready what holds of the jobs (as `p`) that it stands among
  */
-export function priorityKey(owner: SQL, turn: SQL, priority: SQL): SQL {
-  const ranked = sql`EXISTS (SELECT 1 FROM jobs p WHERE p.status = 'ready' AND p.place IS NOT NULL AND p.owner = ${owner})`
+export function priorityKey(owner: SQL, turn: SQL, priority: SQL, ready = sql`p.status = 'ready'`): SQL {
+  const ranked = sql`EXISTS (SELECT 1 FROM jobs p WHERE ${ready} AND p.place IS NOT NULL AND p.owner = ${owner})`
   return sql`CASE WHEN ${priority} <> 0 OR ${ranked} THEN ${turn} - ${priority} END`
 }
 
@@ -35,36 +50,40 @@ export type Bound = (jobs: number) => SQL
 /** Bounds by the number alone. */
 export const plainBound: Bound = (jobs) => sql`${jobs}`
 
-/** Looks at no job where nobody uses priorities. In a LIMIT, because SQLite would make a join of an EXISTS in a WHERE and walk all ready jobs. */
-const boundByPlaces: Bound = (jobs) =>
-  sql`(SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE status = 'ready' AND place IS NOT NULL) THEN ${jobs} ELSE 0 END)`
+/** Looks at no job where no owner uses priorities. In a LIMIT, because SQLite would make a join of an EXISTS in a WHERE and walk all ready jobs. */
+const boundByKeys =
+  (ready: SQL): Bound =>
+  (jobs) =>
+    sql`(SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE ${ready} AND place IS NOT NULL) THEN ${jobs} ELSE 0 END)`
 
 /**
- * The ready jobs with the next turns, as `job, owner, turn, place`.
+ * The ready jobs with the lowest virtual times, as `job, owner, turn, place`.
+ * @param ready which they are: {@link READY}, or {@link offeredIn} a queue
  * @param condition what else must hold of them
  */
-export function nextTurns(limit: SQL, condition: SQL = sql`true`): SQL {
+export function nextReady(limit: SQL, ready: SQL, condition: SQL = sql`true`): SQL {
   return sql`
     SELECT rowid AS job, owner, turn, coalesce(place, turn) AS place FROM jobs
-    WHERE status = 'ready' AND ${condition} ORDER BY turn LIMIT ${limit}`
+    WHERE ${ready} AND ${condition} ORDER BY turn LIMIT ${limit}`
 }
 
 /**
- * Lets each owner's jobs with the lowest places have those of the turns about to be claimed that are the owner's: they change turns with
- * the jobs that had them. Looks at no more jobs than it is about, and at none where nobody uses priorities.
+ * Gives the virtual times that are about to be claimed to the jobs of the same owner with the lowest priority keys, which swap with the
+ * jobs that had them. Looks at no more jobs than are claimed, and at none where no owner uses priorities.
  * @param claimed a SELECT of `job, owner, turn, place` from ready jobs within a bound: those that the claim would take
+ * @param ready the jobs that it claims from, as {@link nextReady} has it
  */
-export function swapByPriority(db: Database, claimed: (bound: Bound) => SQL): Statement {
+export function swapByPriority(db: Database, claimed: (bound: Bound) => SQL, ready: SQL): Statement {
   return db.run(sql`
     WITH slots AS MATERIALIZED (
-      SELECT job, owner, turn, place FROM (${claimed(boundByPlaces)})
+      SELECT job, owner, turn, place FROM (${claimed(boundByKeys(ready))})
     ), shares AS MATERIALIZED (
       SELECT owner, count(*) AS n FROM slots GROUP BY owner
     ), candidates AS (
       SELECT job, owner, turn, place, true AS slot FROM slots
       UNION ALL
       SELECT p.rowid, p.owner, p.turn, p.place, false FROM shares s CROSS JOIN jobs p ON p.rowid IN (
-        SELECT q.rowid FROM jobs q WHERE q.status = 'ready' AND q.place IS NOT NULL AND q.owner = s.owner ORDER BY q.place
+        SELECT q.rowid FROM jobs q WHERE ${ready} AND q.place IS NOT NULL AND q.owner = s.owner ORDER BY q.place
         LIMIT (SELECT max(n) FROM shares))
       WHERE p.rowid NOT IN (SELECT job FROM slots)
     ), ranked AS (
@@ -80,20 +99,34 @@ export function swapByPriority(db: Database, claimed: (bound: Bound) => SQL): St
 }
 
 /**
- * Makes waiting jobs ready, each with a fresh turn of its owner.
- * @param waiting a SELECT of `id, owner, place` from jobs that are not ready yet; `place` orders one owner's jobs
+ * The virtual time after which an owner's jobs come in a queue. No clock is stored for it: claimed jobs had lower virtual times than those left,
+ * so an owner without jobs there begins at the lowest that is left, and gets no credit for idle time.
+ */
+const LAST_OFFERED = sql`max(
+  coalesce((SELECT max(e.turn) FROM jobs e WHERE e.status = 'offered' AND e.queue = w.queue AND e.owner = w.owner), 0),
+  coalesce((SELECT min(e.turn) - 1 FROM jobs e WHERE e.status = 'offered' AND e.queue = w.queue), 0))`
+
+/**
+ * Makes waiting jobs ready, each with a new virtual time of its owner; those of a queue are offered in it, unless their batch was stopped: then a
+ * worker of the server's own ends them.
+ * @param waiting a SELECT of `id, owner, queue, place` from jobs that are not ready yet; `place` orders the jobs of an owner
  */
 export function makeReady(db: Database, waiting: SQL): [Statement, Statement] {
+  const priority = sql`(SELECT b.priority FROM batches b WHERE b.id = jobs.batch_id)`
+  const isOffered = sql`(t.queue IS NOT NULL AND (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) IS NULL)`
   return [
     db.run(sql`
       UPDATE owners SET last_turn = max(last_turn, ${FLOOR}) + w.n
-      FROM (SELECT owner, count(*) AS n FROM (${waiting}) GROUP BY owner) w WHERE w.owner = owners.owner`),
+      FROM (SELECT owner, count(*) AS n FROM (${waiting}) WHERE queue IS NULL GROUP BY owner) w WHERE w.owner = owners.owner`),
     db.run(sql`
-      UPDATE jobs SET status = 'ready', run_at = NULL, turn = t.turn,
-        place = ${priorityKey(sql`jobs.owner`, sql`t.turn`, sql`(SELECT b.priority FROM batches b WHERE b.id = jobs.batch_id)`)}
+      UPDATE jobs SET status = CASE WHEN ${isOffered} THEN 'offered' ELSE 'ready' END, run_at = NULL,
+        turn = CASE WHEN t.queue IS NULL OR ${isOffered} THEN t.turn ELSE ${FLOOR} END,
+        place = CASE WHEN t.queue IS NULL THEN ${priorityKey(sql`jobs.owner`, sql`t.turn`, priority)}
+          WHEN ${isOffered} THEN ${priorityKey(sql`jobs.owner`, sql`t.turn`, priority, sql`p.status = 'offered' AND p.queue = t.queue`)} END
       FROM (
-        SELECT w.id, o.last_turn - count(*) OVER (PARTITION BY w.owner) + row_number() OVER (PARTITION BY w.owner ORDER BY w.place) AS turn
-        FROM (${waiting}) w JOIN owners o ON o.owner = w.owner
+        SELECT w.id, w.queue, row_number() OVER (PARTITION BY w.queue, w.owner ORDER BY w.place)
+          + CASE WHEN w.queue IS NULL THEN o.last_turn - count(*) OVER (PARTITION BY w.queue, w.owner) ELSE ${LAST_OFFERED} END AS turn
+        FROM (${waiting}) w LEFT JOIN owners o ON o.owner = w.owner
       ) t WHERE t.id = jobs.id`),
   ]
 }

@@ -1,7 +1,8 @@
 /** The heartbeat: renews the leases of what a worker runs, carries progress, and brings back what the worker must know. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database, Notifier, Progress } from '../../ports.ts'
-import type { StopCode } from './bulk-transitions.ts'
+import { jsonLists } from '../json.ts'
+import type { StopCode } from './stop-codes.ts'
 
 /** A running job as its worker reports it. */
 export interface Heartbeat extends Progress {
@@ -13,7 +14,7 @@ export interface Heartbeat extends Progress {
 
 /** Result of a heartbeat for the jobs that it reported. */
 export interface HeartbeatResult {
-  /** Leases that were still held, and are renewed. */
+  /** Jobs whose leases were valid, and are renewed. */
   readonly held: Set<string>
   /** Those among them whose batch was stopped, and why. */
   readonly stopped: Map<string, StopCode>
@@ -27,13 +28,21 @@ export async function heartbeat(
 ): Promise<HeartbeatResult> {
   const { db } = deps
   const array = JSON.stringify(
-    beats.map(({ jobId: id, lease, percent, message, stage }) => ({ id, lease, percent, message, stage })),
+    beats.map(({ jobId: id, lease, percent, message, stage, filename }) => ({
+      id,
+      lease,
+      percent,
+      message,
+      stage,
+      filename,
+    })),
   )
   const moved = [...new Set(beats.filter((beat) => beat.moved).map((beat) => beat.batchId))]
   const [rows] = await db.batch([
     db.all<{ id: string; stop_code: StopCode | null }>(sql`
       UPDATE jobs SET lease_until = ${deps.clock.now() + leaseMs}, progress_percent = c.value ->> 'percent',
-        progress_message = c.value ->> 'message', stage = c.value ->> 'stage'
+        progress_message = c.value ->> 'message', stage = c.value ->> 'stage',
+        label = c.value ->> 'filename'
       FROM json_each(${array}) c WHERE jobs.id = c.value ->> 'id' AND jobs.lease = c.value ->> 'lease' AND jobs.status = 'running'
       RETURNING id, (SELECT b.stop_code FROM batches b WHERE b.id = jobs.batch_id) AS stop_code`),
     ...(moved.length === 0
@@ -72,4 +81,18 @@ export async function keepCheckpoint(
   const rows = await db.all(sql`
     UPDATE jobs SET checkpoint = ${JSON.stringify(state)} WHERE id = ${job.jobId} AND lease = ${job.lease} AND status = 'running' RETURNING id`)
   return rows.length > 0
+}
+
+/** Likewise, of several jobs; those whose lease was lost keep nothing. */
+export async function keepCheckpoints(
+  db: Database,
+  jobs: readonly { readonly jobId: string; readonly lease: string; readonly checkpoint: unknown }[],
+): Promise<void> {
+  const pieces = jsonLists(jobs.map(({ jobId, lease, checkpoint }) => [jobId, lease, checkpoint]))
+  const [first, ...rest] = pieces.map(({ json }) =>
+    db.run(sql`
+      UPDATE jobs SET checkpoint = c.value -> 2 FROM json_each(${json}) c
+      WHERE jobs.id = c.value ->> 0 AND jobs.lease = c.value ->> 1 AND jobs.status = 'running'`),
+  )
+  if (first !== undefined) await db.batch([first, ...rest])
 }

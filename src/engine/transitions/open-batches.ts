@@ -1,21 +1,22 @@
-/** Open batches: what is too big for one body comes in slices, and is sealed when all of it is there. */
+/** Open batches: items that are too many for one body are added in parts, and the batch is sealed when all are there. */
 import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
-import type { Clock, Database, Dispatcher, JobPlan, Notifier, Statement } from '../../ports.ts'
+import type { JobPlan } from '../../operation.ts'
+import type { Clock, Database, Dispatcher, Notifier, Statement } from '../../ports.ts'
 import { jsonLists } from '../json.ts'
 import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 import { completeBatches } from './complete-batch.ts'
 import { unblockJobs } from './concurrency-limit.ts'
-import { insertJobs } from './submit.ts'
+import { insertJobs } from './insert-jobs.ts'
 
 type Deps = { db: Database; clock: Clock; dispatcher: Dispatcher; notifier: Notifier; quota?: StorageQuota }
 
 const utf8 = new TextEncoder()
 
-/** Every slice that comes in keeps an open batch open for this long, in milliseconds. */
+/** Time that an open batch stays open after each part that comes in, in milliseconds. */
 export const OPEN_MS = 60 * 60 * 1_000
 
-/** Jobs of a batch that stand one after the other; places are counted from 1. */
+/** Jobs of a batch with consecutive sequences, counted from 1. */
 interface Slice {
   readonly batch: { readonly id: string; readonly owner: string }
   readonly first: number
@@ -23,10 +24,11 @@ interface Slice {
 }
 
 /**
- * Adds jobs to an open batch, all or none. A job whose place is taken by the same one is passed over, so a slice may be sent again.
- * @param first place of the first of them in the batch, from 1
+ * Adds jobs to an open batch, all or none. A job whose sequence is taken by an equal one is skipped, so a part may be sent again.
+ * @param first sequence of the first of them in the batch, from 1
  * @returns how many were added
- * @throws MillraceError QUOTA_EXCEEDED; CONFLICT when the batch is sealed, or a place is taken by another job; `details.index` is that place, from 0
+ * @throws MillraceError QUOTA_EXCEEDED; CONFLICT when the batch is sealed, or a sequence is taken by another job, or the id of an item by
+ * another sequence; `details.index` is its index, from 0
  */
 export async function appendJobs(
   deps: Deps,
@@ -37,15 +39,16 @@ export async function appendJobs(
   const slice = { batch, first, jobs }
   const bytes = countBytes(jobs)
   try {
-    return await write(deps, slice, [whereFree(deps.db, slice)], sql`${bytes}`)
+    return await write(deps, slice, [whereFree(deps.db, slice), ...whereUnique(deps.db, slice)], sql`${bytes}`)
   } catch (error) {
     if (error instanceof MillraceError) throw error
-    // Most slices come once, so only now are the jobs compared with those that are there.
+    // Most parts come once, so only now are the jobs compared with those that are there.
     await refuseOthers(deps.db, slice)
+    await refuseDoubles(deps.db, slice)
     // Those that are there were counted when they came.
     const part = sql`${bytes} * ${addedOf(slice)} / ${jobs.length}`
     return await commitWithin(deps.quota, { owner: batch.owner, bytes }, () =>
-      write(deps, slice, whereSame(deps.db, slice), part),
+      write(deps, slice, [...whereSame(deps.db, slice), ...whereUnique(deps.db, slice)], part),
     )
   }
 }
@@ -65,12 +68,37 @@ const placesOf = ({ batch, first, jobs }: Slice) =>
 const whereFree = (db: Database, slice: Slice) =>
   demand(db, sql`NOT EXISTS (SELECT 1 FROM jobs WHERE ${placesOf(slice)})`)
 
-/** Jobs whose place is taken by another (as `j`), a query for each stretch of the slice. */
+/** Jobs elsewhere in the batch (as `j`) whose item has the id of one of the part (as `r`), a query for each piece of the ids. */
+function doubles({ batch, first, jobs }: Slice): SQL[] {
+  const named = jobs.flatMap(({ itemId }, at) => (itemId === undefined ? [] : [[first + at, itemId]]))
+  return jsonLists(named).map(
+    ({ json }) => sql`
+      FROM json_each(${json}) r CROSS JOIN jobs j ON j.batch_id = ${batch.id} AND j.item_id = r.value ->> 1
+      WHERE j.sequence <> r.value ->> 0`,
+  )
+}
+
+const whereUnique = (db: Database, slice: Slice) =>
+  doubles(slice).map((from) => demand(db, sql`NOT EXISTS (SELECT 1 ${from})`))
+
+async function refuseDoubles(db: Database, slice: Slice): Promise<void> {
+  for (const from of doubles(slice)) {
+    const [row] = await db.all<{ place: number; other: number }>(
+      sql`SELECT r.value ->> 0 AS place, j.sequence AS other ${from} LIMIT 1`,
+    )
+    if (row === undefined) continue
+    const field = `items.${row.place - 1}.id`
+    const message = `${field}: the same as that of item ${row.other - 1} of this batch. The id of an item is unique in its batch; nothing of what was sent from item ${slice.first - 1} on was taken.`
+    throw new MillraceError('CONFLICT', message, { details: { field, index: row.place - 1 } })
+  }
+}
+
+/** Jobs whose sequence is taken by another (as `j`), a query for each piece of the part. */
 function others({ batch, first, jobs }: Slice): SQL[] {
-  return jsonLists(jobs.map(({ input }) => [input])).map(
+  return jsonLists(jobs.map(({ input, itemId = null }) => [input, itemId])).map(
     (piece) => sql`
       FROM json_each(${piece.json}) r CROSS JOIN jobs j ON j.batch_id = ${batch.id} AND j.sequence = ${first + piece.first} + r.key
-      WHERE j.input <> r.value -> 0`,
+      WHERE j.input <> r.value -> 0 OR j.item_id IS NOT r.value ->> 1`,
   )
 }
 
@@ -135,9 +163,9 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[], by
 
 /**
  * Says that all items are there; the batch ends with the last of them. Does nothing to a batch that is sealed.
- * @param total how many there should be; absent: as many as the last place says
+ * @param total how many there should be; absent: as many as the last sequence says
  * @returns how many there are
- * @throws MillraceError CONFLICT, saying which are missing, when places are empty or there is another number of items; also when the batch
+ * @throws MillraceError CONFLICT, saying which are missing, when sequences are missing or the number of items differs; also when the batch
  * was stopped before it was sealed
  */
 export async function sealBatch(deps: Deps, batchId: string, { total }: { total?: number } = {}): Promise<number> {
@@ -151,7 +179,7 @@ export async function sealBatch(deps: Deps, batchId: string, { total }: { total?
   throw new MillraceError('CONFLICT', await lacking(deps.db, batchId, batch, total), { details: { field: 'total' } })
 }
 
-/** Seals a batch that nobody sealed in time, with what it has. */
+/** Seals a batch that was not sealed in time, with what it has. */
 export async function sealLeft(deps: Deps, batchId: string): Promise<void> {
   await seal(deps, batchId, sql`true`)
 }
@@ -181,7 +209,7 @@ async function seal(deps: Deps, batchId: string, condition: SQL): Promise<Sealed
   return { total: row.total, open: row.open === 1, cutOpen: row.cut_open === 1 }
 }
 
-/** Why a batch is not what whoever seals it takes it for. Looks for the first empty place, which only a refusal may cost. */
+/** Explains why a batch cannot be sealed with the total given. Looks for the first missing sequence, which only a refusal may cost. */
 async function lacking(db: Database, batchId: string, batch: Sealed, total: number | undefined): Promise<string> {
   const holds = `The batch ${batch.open ? 'holds' : 'was sealed with'} ${batch.total} items`
   if (!batch.open) return `${holds}, not ${total}.`

@@ -1,28 +1,28 @@
 /**
- * Passing over: claims for the reserve take no jobs of owners who run enough already, although these owners' turns come first.
+ * Passing over: claims for the reserve take no jobs of owners who run enough already, although their virtual times are lower.
  *
- * Their ready jobs may be many, so a claim looks at the next {@link WINDOW} turns only. Where all of them are such owners', those jobs are
- * moved behind the last turns of their owners, which is what their turns would be had virtual time gone on without them; each keeps its
- * place among its owner's jobs. So a claim stays a look-up however many jobs are passed over, and jobs are moved only as far as others are
- * served.
+ * Their ready jobs may be many, so a claim looks at the next {@link WINDOW} jobs only. Where all of them are such owners', those jobs are
+ * moved behind the last ones of their owners, to the virtual times that they would have had time passed without them; each keeps its order
+ * among its owner's jobs. So a claim stays a look-up however many jobs are passed over, and jobs are moved only as far as others are served.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../ports.ts'
-import { type Bound, nextTurns, plainBound } from './fair-queue.ts'
+import { type Bound, nextReady, plainBound, READY } from './fair-queue.ts'
 
-/** Turns looked at by one claim. */
+/** Jobs looked at by one claim. */
 const WINDOW = 200
 
 const listed = (owners: readonly string[]) => sql`(SELECT value FROM json_each(${JSON.stringify(owners)}))`
 
-/** The next turns; none beyond the last turn that anyone else has, so that nothing is looked at where nobody else has a job. */
+/** The next jobs; none beyond the last virtual time of any other owner, so that nothing is looked at where no other has a job. */
 const windowOf = (passed: readonly string[], bound = plainBound) =>
-  nextTurns(
+  nextReady(
     bound(WINDOW),
+    READY,
     sql`turn <= (SELECT o.last_turn FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_turn DESC LIMIT 1)`,
   )
 
-/** The next job of each other owner, `limit` at most, as {@link nextTurns} gives those of all. */
+/** The next job of each other owner, `limit` at most, as {@link nextReady} gives those of all. */
 export function firstOfOthers(passed: readonly string[], limit: number, bound?: Bound): SQL {
   return sql`
     SELECT job, owner, turn, place FROM (
@@ -32,7 +32,7 @@ export function firstOfOthers(passed: readonly string[], limit: number, bound?: 
 }
 
 /**
- * Looks for a ready job of another owner, and moves jobs that are in the way.
+ * Looks for a ready job of another owner, and moves jobs that come before it.
  * @param passed owners whose jobs are passed over
  * @returns true when there is one
  */
@@ -47,7 +47,7 @@ export async function othersAreReady(db: Database, passed: readonly string[]): P
   }
 }
 
-/** Moves the jobs of the next turns behind the last turns of their owners, unless someone else's is among them. */
+/** Moves the next jobs behind the last ones of their owners, unless another owner's is among them. */
 async function moveBack(db: Database, passed: readonly string[]): Promise<void> {
   const turns = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.turn) OVER () AS top FROM (${windowOf(passed)}) w`
   await db.batch([

@@ -1,10 +1,12 @@
 /** Retention: what is deleted, or older than it is kept, goes with its rows and its blobs; blobs that no row names go too. */
 import { type SQL, sql } from 'drizzle-orm'
-import type { BlobStore, Clock, Database, Log, Operations } from '../../ports.ts'
+import type { Operations } from '../../operation.ts'
+import type { BlobStore, Clock, Database, Log } from '../../ports.ts'
 import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
 import { runInChunks, withCooldown } from '../chunked-work.ts'
 import { observeTime } from '../database-time.ts'
 import { WINDOW_MS } from '../quotas.ts'
+import { UPLOADS } from '../uploads.ts'
 import { forgetVanishedWorkers } from './sweep.ts'
 
 interface Deps {
@@ -15,8 +17,6 @@ interface Deps {
   readonly log: Log
 }
 
-/** Prefix of the keys of uploads. */
-const UPLOADS = 'uploads/'
 /** Rows deleted by one commit, so that no commit holds the write lock for long. */
 const ROWS_A_COMMIT = 1_000
 const BATCHES_AT_ONCE = 50
@@ -120,6 +120,9 @@ export async function sweepOrphans(
   { under = UPLOADS, goOn = () => true }: { under?: string; goOn?: () => boolean } = {},
 ): Promise<number> {
   const before = (await observeTime(deps, ORPHAN_AFTER_MS)).ago(ORPHAN_AFTER_MS)
+  // Files sent ahead of a create that never came: without their rows their blobs are orphans.
+  const unclaimed = sql`rowid IN (SELECT rowid FROM uploads WHERE batch_id = '' AND created_at < ${before} LIMIT ${ROWS_A_COMMIT})`
+  if (!(await deleteInSlices(deps.db, sql`uploads`, unclaimed, goOn))) return 0
   let deleted = 0
   let page: string[] = []
   const flush = async () => {

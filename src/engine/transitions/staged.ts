@@ -1,11 +1,12 @@
 /**
- * Creates that are too large for one commit. The batch is written first, out of everyone's sight, then its jobs, so many a commit, and the
+ * Creates that are too large for one commit. The batch is written first, hidden from all readers, then its jobs, so many a commit, and the
  * last commit makes all of it visible. So a create is still all or nothing, and no commit holds the event loop, or the write lock, for long.
  * Hidden batches are those whose deletion is due at a time to come: one whose create was cut off is swept like any that was deleted.
  */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
-import type { Clock, Database, JobPlan, Statement } from '../../ports.ts'
+import type { JobPlan } from '../../operation.ts'
+import type { Clock, Database, Statement } from '../../ports.ts'
 import { yieldToEventLoop } from '../chunked-work.ts'
 import type { Piece } from '../json.ts'
 import { commitWithin, type StorageQuota } from '../storage-quota.ts'
@@ -24,14 +25,22 @@ export interface SizedPiece extends Piece {
   readonly bytes: number
 }
 
+/** Makes the row of a new job: its id, its input, its label, its item's id, its link. Shorter where the last of these are absent. */
+export function rowOfJob({ input, label, itemId, url }: JobPlan): readonly unknown[] {
+  const row = [uuidv7(), input]
+  if (url !== undefined) return [...row, label ?? null, itemId ?? null, url]
+  if (itemId !== undefined) return [...row, label ?? null, itemId]
+  return label === undefined ? row : [...row, label]
+}
+
 /** Writes the rows of jobs as JSON arrays for a commit each, one at a time as they are asked for. */
 export function* commitsOf(jobs: readonly JobPlan[]): Generator<SizedPiece> {
   let first = 0
   let texts: string[] = []
   let bytes = 0
   const piece = (): SizedPiece => ({ json: `[${texts.join(',')}]`, first, rows: texts.length, bytes })
-  for (const { input, label } of jobs) {
-    const text = JSON.stringify(label === undefined ? [uuidv7(), input] : [uuidv7(), input, label])
+  for (const job of jobs) {
+    const text = JSON.stringify(rowOfJob(job))
     const size = utf8.encode(text).byteLength + 1
     if (texts.length > 0 && (texts.length === MAX_COMMIT_JOBS || bytes + size > MAX_COMMIT_BYTES)) {
       yield piece()
@@ -49,7 +58,7 @@ export function* commitsOf(jobs: readonly JobPlan[]): Generator<SizedPiece> {
 export interface Staged {
   readonly batchId: string
   readonly owner: string
-  /** Inserts the batch, hidden until `hiddenUntil` and paused, so that its jobs are held. */
+  /** Inserts the batch, hidden until `hiddenUntil` and paused, so that its jobs are blocked. */
   readonly head: (hiddenUntil: number) => Statement
   readonly pieces: Iterable<SizedPiece>
   /** Statements written when all jobs are there, by the commit that makes the batch visible. */
@@ -93,8 +102,8 @@ export async function createStaged(
 function insertHidden(db: Database, batchId: string, { json, first, bytes }: SizedPiece): [Statement, Statement] {
   return [
     db.run(sql`
-      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, max_attempts, created_at)
-      SELECT r.value ->> 0, b.id, b.owner, b.operation, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value -> 1, 0, b.max_attempts, b.created_at
+      INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, turn, max_attempts, created_at)
+      SELECT r.value ->> 0, b.id, b.owner, b.operation, b.queue, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, 0, b.max_attempts, b.created_at
       FROM batches b CROSS JOIN json_each(${json}) r WHERE b.id = ${batchId}`),
     db.run(sql`UPDATE batches SET input_bytes = input_bytes + ${bytes} WHERE id = ${batchId}`),
   ]

@@ -5,15 +5,16 @@ import { batches } from '../../schema/batches.ts'
 import { jobs } from '../../schema/jobs.ts'
 import { workers } from '../../schema/workers.ts'
 import { requestStop } from './batch-commands.ts'
-import type { StopCode } from './bulk-transitions.ts'
 import { completeJobs, type Outcome } from './complete-jobs.ts'
 import { sealLeft } from './open-batches.ts'
+import type { StopCode } from './stop-codes.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
 export const MAX_LOSSES = 10
 
-const LOST = 'The server stopped while working on this. It is tried again.'
-const LOST_FOR_GOOD = `The server stopped ${MAX_LOSSES} times while working on this, so it was given up. Retry it by hand if the cause is mended.`
+const who = (queue: string | null) => (queue === null ? 'The server' : 'The worker')
+const LOST = 'stopped while working on this. It is tried again.'
+const LOST_FOR_GOOD = `stopped ${MAX_LOSSES} times while working on this, so it was given up. Retry it by hand if the cause is mended.`
 
 /** Leases looked at in one go. */
 const AT_ONCE = 200
@@ -28,18 +29,41 @@ export async function sweepLeases(
 ): Promise<number> {
   const now = deps.clock.now()
   const lost = await deps.db
-    .select({ jobId: jobs.id, batchId: jobs.batchId, sequence: jobs.sequence, lease: jobs.lease, losses: jobs.losses })
+    .select({
+      jobId: jobs.id,
+      batchId: jobs.batchId,
+      sequence: jobs.sequence,
+      lease: jobs.lease,
+      losses: jobs.losses,
+      queue: jobs.queue,
+    })
     .from(jobs)
     .where(
       sql`status = 'running' AND (lease_until < ${now} OR substr(lease, 1, 36) IN (SELECT value FROM json_each(${JSON.stringify(dead)})))`,
     )
     .limit(AT_ONCE)
   if (lost.length === 0) return 0
-  const outcomes = lost.map(({ jobId, batchId, sequence, lease, losses }): Outcome => {
-    const held = { jobId, batchId, sequence, lease: lease ?? '', hasConcurrencyLimit: true, hasWebhook: true }
+  const outcomes = lost.map(({ jobId, batchId, sequence, lease, losses, queue }): Outcome => {
+    const held = {
+      jobId,
+      batchId,
+      sequence,
+      lease: lease ?? '',
+      hasConcurrencyLimit: true,
+      hasWebhook: true,
+      hasBudget: true,
+    }
     return losses + 1 < MAX_LOSSES
-      ? { ...held, kind: 'retry', runAt: now, refund: true, loss: true, code: 'WORKER_LOST', message: LOST }
-      : { ...held, kind: 'failed', code: 'WORKER_LOST', message: LOST_FOR_GOOD }
+      ? {
+          ...held,
+          kind: 'retry',
+          runAt: now,
+          refund: true,
+          loss: true,
+          code: 'WORKER_LOST',
+          message: `${who(queue)} ${LOST}`,
+        }
+      : { ...held, kind: 'failed', code: 'WORKER_LOST', message: `${who(queue)} ${LOST_FOR_GOOD}` }
   })
   return (await completeJobs(deps, outcomes)).written.length
 }
@@ -49,7 +73,7 @@ const BATCHES_AT_ONCE = 20
 const STOPPED_AT_ONCE = 1_000
 
 /**
- * Writes down that batches are to be stopped whose deadline has passed, seals open batches nobody sealed.
+ * Writes down that batches are to be stopped whose deadline has passed, seals open batches that were not sealed in time.
  * @returns the batches that are stopped and not ended yet, so that a worker stops what it runs of them
  */
 export async function sweepBatches(deps: {
@@ -93,8 +117,11 @@ export async function signIn(
 }
 
 /** The workers that are noted, as many as live or vanished without a word. */
-export async function knownWorkers(db: Database): Promise<{ id: string; host: string; pid: number; seenAt: number }[]> {
-  return db.select({ id: workers.id, host: workers.host, pid: workers.pid, seenAt: workers.seenAt }).from(workers)
+export async function knownWorkers(
+  db: Database,
+): Promise<{ id: string; host: string; pid: number; startedAt: number; seenAt: number }[]> {
+  const { id, host, pid, startedAt, seenAt } = workers
+  return db.select({ id, host, pid, startedAt, seenAt }).from(workers)
 }
 
 /** Strikes workers off. */
@@ -105,7 +132,7 @@ export async function signOut(db: Database, ids: readonly string[]): Promise<voi
 /** Milliseconds after which a worker without a heartbeat is forgotten, much longer than any lease. One that comes back signs in anew. */
 const FORGET_AFTER_MS = 24 * 60 * 60 * 1_000
 
-/** Strikes off workers that vanished where nobody could tell, such as in a container that is no more. */
+/** Deletes workers that vanished unseen, such as with their container. */
 export async function forgetVanishedWorkers({ db, clock }: { db: Database; clock: Clock }): Promise<void> {
   await db.delete(workers).where(sql`seen_at < ${clock.now() - FORGET_AFTER_MS}`)
 }

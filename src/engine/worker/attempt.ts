@@ -1,12 +1,14 @@
 /** One attempt at a job: run under a time limit, with every way it can end turned into an outcome. */
+import { backoff } from '../../backoff.ts'
 import { MillraceError } from '../../errors.ts'
-import type { Clock, EndedAttempt, Log, Operation, Operations, RunContext } from '../../ports.ts'
+import type { Operation, Operations, RunContext } from '../../operation.ts'
+import type { Clock, EndedAttempt, Log } from '../../ports.ts'
 import { asStorageError } from '../../storage-errors.ts'
-import { STOP_MESSAGES, type StopCode } from '../transitions/bulk-transitions.ts'
 import type { ClaimedJob } from '../transitions/claim.ts'
 import type { LeaseToken, Outcome } from '../transitions/complete-jobs.ts'
+import { cancels, isStopCode, STOP_MESSAGES, type StopCode } from '../transitions/stop-codes.ts'
 
-/** Why a running attempt is told to stop. `lost`: another worker may hold the job, so nothing may be written. */
+/** Reason why a running attempt is stopped. `lost`: another worker may hold the job, so nothing may be written. */
 export type StopReason = StopCode | 'lost' | 'shutdown' | 'time limit'
 
 /** Thrown into an attempt through its AbortSignal. */
@@ -21,22 +23,10 @@ export class Stopped extends Error {
 
 /** Characters of an error's message that are kept: lists hold a thousand of them. */
 const LONGEST_MESSAGE = 4_000
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
-/** Before a run that met a storage fault goes on; the place in between is free for others. */
+/** Between attempts, where the operation says nothing else. */
+export const ATTEMPT_BACKOFF = { firstMs: 1_000, mostMs: 60_000 }
+/** Pause before a run that met a storage fault continues; its slot is free for others meanwhile. */
 const STORAGE_PAUSE_MS = 5_000
-
-/**
- * Computes the backoff before the next attempt: exponential, with half of it at random ("equal jitter", Brooker, "Exponential Backoff and
- * Jitter", AWS 2015), so that jobs that failed together do not return together.
- * @param attempt tries so far, from 1
- * @param random from 0 to 1
- * @returns milliseconds
- */
-export function backoff(attempt: number, random = Math.random()): number {
-  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1))
-  return Math.round(full * (0.5 + random / 2))
-}
 
 /**
  * Runs one attempt to its end; never throws.
@@ -48,8 +38,8 @@ export async function runAttempt(
   stop: AbortController,
   ctx: RunContext,
 ): Promise<Outcome | null> {
-  const { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook } = job
-  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }
+  const { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget } = job
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }
   const operation = deps.operations[job.operation]
   if (operation === undefined) {
     const message = `This server does not know the operation "${job.operation}".`
@@ -60,13 +50,14 @@ export async function runAttempt(
     return outcome === null ? null : notStarted(outcome)
   }
   const timer = setTimeout(() => stop.abort(new Stopped('time limit')), operation.timeLimitMs)
-  // An operation that does not listen to its signal must not keep the place it was given.
+  // An operation that does not listen to its signal must not keep its slot.
   const stopped = new Promise<never>((_, reject) =>
     stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true }),
   )
   try {
     const run = await Promise.race([operation.run(job, ctx), stopped])
-    return run === 'continue' ? continueLater(deps.clock, held) : { ...held, kind: 'completed', run }
+    if (run === 'continue') return continueLater(deps.clock, held)
+    return 'continueAt' in run ? continueLater(deps.clock, held, run.continueAt) : { ...held, kind: 'completed', run }
   } catch (thrown) {
     // Whatever a stopped run throws, the reason it was stopped for is what counts.
     return outcomeOf(deps, job, operation, held, stop.signal.aborted ? stop.signal.reason : thrown)
@@ -82,17 +73,18 @@ export function notStarted(outcome: Outcome): Outcome {
 
 /** The outcome of a job whose batch was stopped. */
 export function stoppedOutcome(held: LeaseToken, code: StopCode): Outcome {
-  const kind = code === 'CANCELLED' ? 'cancelled' : 'failed'
+  const kind = cancels(code) ? 'cancelled' : 'failed'
   return { ...held, kind, code, message: STOP_MESSAGES[code] }
 }
 
-/** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. */
+/** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. @param runAt when; default: at once */
 export function continueLater(
   clock: Clock,
-  { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }: LeaseToken,
+  { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }: LeaseToken,
+  runAt = clock.now(),
 ): Outcome {
-  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook }
-  return { ...held, kind: 'retry', runAt: clock.now(), refund: true, loss: false, code: null, message: null }
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }
+  return { ...held, kind: 'retry', runAt, refund: true, loss: false, code: null, message: null }
 }
 
 function outcomeOf(
@@ -104,7 +96,7 @@ function outcomeOf(
 ): Outcome | null {
   const now = deps.clock.now()
   if (thrown instanceof Stopped && thrown.reason === 'lost') return null
-  if (thrown instanceof Stopped && (thrown.reason === 'CANCELLED' || thrown.reason === 'DEADLINE_EXCEEDED')) {
+  if (thrown instanceof Stopped && isStopCode(thrown.reason)) {
     return stoppedOutcome(held, thrown.reason)
   }
   if (thrown instanceof Stopped && thrown.reason === 'shutdown') {
@@ -123,8 +115,21 @@ function outcomeOf(
     return { ...held, kind: 'retry', runAt, refund: true, loss: false, code: fault.code, message }
   }
   const error = asMillraceError(deps.log, job, operation, thrown)
+  return failedOutcome(job, held, error, { now, pauseMs: operation.backoff?.(job.attempt, error) })
+}
+
+/**
+ * The outcome of an attempt that failed: tried again where the error may pass and attempts are left.
+ * @param options.pauseMs until the next attempt; undefined: exponential, up to a minute
+ */
+export function failedOutcome(
+  job: Pick<ClaimedJob, 'attempt' | 'maxAttempts'>,
+  held: LeaseToken,
+  error: MillraceError,
+  { now, pauseMs }: { readonly now: number; readonly pauseMs: number | undefined },
+): Outcome {
   if (error.transient && job.attempt < job.maxAttempts) {
-    const pause = operation.backoff?.(job.attempt, error) ?? backoff(job.attempt)
+    const pause = pauseMs ?? backoff(job.attempt, ATTEMPT_BACKOFF)
     const message = `${storable(error.message)} Trying again (${job.attempt + 1} of ${job.maxAttempts}).`
     return { ...held, kind: 'retry', runAt: now + pause, refund: false, loss: false, code: error.code, message }
   }
@@ -143,7 +148,7 @@ function asMillraceError(log: Log, job: ClaimedJob, operation: Operation, thrown
     const seconds = Math.round(operation.timeLimitMs / 1000)
     return new MillraceError('TIMEOUT', `This took longer than the ${seconds} seconds it may take.`)
   }
-  log.error({ err: thrown, jobId: job.jobId, operation: job.operation }, 'a job failed in a way nobody foresaw')
+  log.error({ err: thrown, jobId: job.jobId, operation: job.operation }, 'a job failed with an unexpected error')
   return new MillraceError('UNKNOWN', 'Something went wrong that we did not foresee. The server log has the details.')
 }
 

@@ -1,5 +1,6 @@
 /** Group commit: outcomes that arrive while a commit is under way share the next one. */
 
+import { backoff, sleep } from '../../backoff.ts'
 import { MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
 import type { Clock, Database, Log, Notifier } from '../../ports.ts'
 import { findStorageFault, isRefusal } from '../../storage-errors.ts'
@@ -10,16 +11,15 @@ import { completeJobs, type Outcome } from '../transitions/complete-jobs.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
 const MAX_TOGETHER = 400
-const FIRST_PAUSE_MS = 250
 /** Short, since this is how long a worker may stand still after the storage works again. */
-const LONGEST_PAUSE_MS = 5_000
+const BACKOFF = { firstMs: 250, mostMs: 5_000 }
 /** Tries of an outcome that the database refuses for what is in it, before it ends as a failure. Nothing else counts as such a try. */
 const MAX_REFUSALS = 5
 /** Between two log lines about a storage fault that lasts. */
-const TELL_EVERY_MS = 30_000
+const LOG_EVERY_MS = 30_000
 
 /** The worker that a committer writes for. */
-export interface Places {
+export interface Slots {
   /** Returns the claim for the worker's slots that a group frees, made in the commit that writes the group; null for none. */
   order(freed: number): ClaimRequest | null
   /** Called once for each group that is written or fenced, with what was claimed under its order. */
@@ -35,7 +35,7 @@ interface CommitterDeps {
   readonly meter: Meter
 }
 
-/** A group after it was tried: what is settled, and what was claimed for the places that this frees. */
+/** A group after it was tried: what is settled, and what was claimed for the slots that this frees. */
 interface Tried {
   readonly settled: readonly Outcome[]
   readonly claimed: readonly ClaimedJob[]
@@ -50,7 +50,7 @@ interface Tried {
  */
 export class GroupCommit {
   readonly #deps: CommitterDeps
-  readonly #places: Places
+  readonly #slots: Slots
   #queue: Outcome[] = []
   readonly #aside = new Map<Outcome, { tries: number; refusals: number }>()
   /** Number of those that wait to return to the queue. */
@@ -59,9 +59,9 @@ export class GroupCommit {
   #closed = false
   readonly #closing = Promise.withResolvers<void>()
 
-  constructor(deps: CommitterDeps, places: Places) {
+  constructor(deps: CommitterDeps, slots: Slots) {
     this.#deps = deps
-    this.#places = places
+    this.#slots = slots
   }
 
   /** Hands over an outcome. It is written soon, and tried again for as long as the database does not take it. */
@@ -79,14 +79,14 @@ export class GroupCommit {
 
   async #writeAll(): Promise<void> {
     this.#writing = true
-    // A turn of the event loop, so that jobs that end in the same turn end in the same commit.
+    // One iteration of the event loop, so that jobs that end in the same iteration are written by one commit.
     await yieldToEventLoop()
     while (this.#queue.length > 0) {
       const group = this.#queue.splice(0, MAX_TOGETHER)
-      const order = this.#places.order(group.length)
+      const order = this.#slots.order(group.length)
       const { settled, claimed } = await this.#write(group, order)
       this.#countWaiting()
-      this.#places.done(settled, order, claimed)
+      this.#slots.done(settled, order, claimed)
       await yieldToEventLoop()
     }
     this.#writing = false
@@ -95,7 +95,7 @@ export class GroupCommit {
   /** Tries a group until it is written, refused or fenced, or until the committer is closed. */
   async #write(group: readonly Outcome[], order: ClaimRequest | null): Promise<Tried> {
     const began = performance.now()
-    let toldAt = Number.NEGATIVE_INFINITY
+    let loggedAt = Number.NEGATIVE_INFINITY
     for (let tries = 1; ; tries++) {
       try {
         // A token is never used twice: a commit whose answer was lost may have claimed under it.
@@ -107,8 +107,8 @@ export class GroupCommit {
         if (fault === null) return { settled: await this.#writeEach(group, error), claimed: [] }
         this.#deps.meter.addStorageFault(fault)
         this.#countWaiting(group.length)
-        if (performance.now() - toldAt >= TELL_EVERY_MS) {
-          toldAt = performance.now()
+        if (performance.now() - loggedAt >= LOG_EVERY_MS) {
+          loggedAt = performance.now()
           this.#deps.log.error(
             { event: 'commit.storage_fault', err: error, fault, jobs: group.length + this.#queue.length, tries },
             'finished jobs wait for the storage; they are written when it works again',
@@ -168,17 +168,16 @@ export class GroupCommit {
     if (!this.#closed) this.add(outcome)
     else {
       this.#aside.delete(outcome)
-      this.#places.done([outcome], null, [])
+      this.#slots.done([outcome], null, [])
     }
   }
 
   /** Waits, with jitter and twice as long after each try, or until the committer is closed. */
   async #pause(tries: number): Promise<void> {
-    const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1))
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, full * (0.5 + Math.random() / 2))
-    await Promise.race([promise, this.#closing.promise])
-    clearTimeout(timer)
+    const ended = new AbortController()
+    const pause = sleep(backoff(tries, BACKOFF), ended.signal)
+    await Promise.race([pause.catch(() => {}), this.#closing.promise])
+    ended.abort()
   }
 
   #countWaiting(trying = 0): void {
@@ -191,7 +190,7 @@ export class GroupCommit {
     if (written.length < outcomes.length) {
       const fenced = outcomes.filter((outcome) => !written.includes(outcome))
       for (const { jobId } of fenced) {
-        this.#deps.log.warn({ jobId }, 'a late result was refused: the job is held elsewhere')
+        this.#deps.log.warn({ jobId }, 'a late result was refused: another worker has leased the job')
       }
     }
     return claimed

@@ -10,7 +10,7 @@ export function repeat(ms: number, run: () => Promise<void>, log: Log): () => vo
   let timer: ReturnType<typeof setTimeout>
   let stopped = false
   let toldAt = Number.NEGATIVE_INFINITY
-  const tell = (error: unknown) => {
+  const logError = (error: unknown) => {
     const lasts = findStorageFault(error) !== null && performance.now() - toldAt < TELL_EVERY_MS
     if (lasts) return
     toldAt = performance.now()
@@ -18,7 +18,7 @@ export function repeat(ms: number, run: () => Promise<void>, log: Log): () => vo
   }
   const next = () => {
     timer = setTimeout(async () => {
-      await run().catch(tell)
+      await run().catch(logError)
       if (!stopped) next()
     }, ms)
   }

@@ -1,4 +1,4 @@
-/** The jobs that a worker holds: those that run in its places, those that wait here for one, those whose end is being written. */
+/** Tracks the jobs leased by a worker: those that run in its slots, those prefetched that wait for one, those whose outcome is being written. */
 
 import type { ClaimedJob } from '../transitions/claim.ts'
 import { Stopped, type StopReason } from './attempt.ts'
@@ -20,34 +20,34 @@ export interface LeasedJob {
 /** Runner of the jobs that {@link LeasedJobs} hands out. */
 export interface Runner {
   /**
-   * Runs a job that has got its place, and calls {@link LeasedJobs.ended} afterwards. A job that was told to stop before it began comes here
-   * too, beyond all places.
+   * Runs a job that has a slot, and calls {@link LeasedJobs.ended} afterwards. Also called for a job that is stopped before it began, without
+   * a slot.
    */
-  run(held: LeasedJob): void
+  run(leased: LeasedJob): void
   /** Called when the reserve has opened. */
   stuck(): void
 }
 
-/** Keeps the places filled, lowest turn first, and lends those of the reserve. */
+/** Fills the slots, lowest virtual time first, and those of the reserve. */
 export class LeasedJobs {
-  readonly #places: number
+  readonly #slots: number
   readonly #runner: Runner
   readonly #ahead: PrefetchSizer
   readonly #reserve: Reserve
-  readonly #held = new Map<string, LeasedJob>()
+  readonly #leased = new Map<string, LeasedJob>()
   #waiting: LeasedJob[] = []
   #watch: ReturnType<typeof setTimeout> | undefined
 
   /**
-   * @param options.places jobs that run at once
+   * @param options.slots jobs that run at once
    * @param options.reserve jobs that may run beyond that, see {@link Reserve}
    * @param options.meanMs see {@link PrefetchSizer}
    */
-  constructor(options: { places: number; reserve: number; meanMs?: number | undefined }, runner: Runner) {
-    this.#places = options.places
+  constructor(options: { slots: number; reserve: number; meanMs?: number | undefined }, runner: Runner) {
+    this.#slots = options.slots
     this.#runner = runner
-    this.#ahead = new PrefetchSizer(options.places, options.meanMs)
-    this.#reserve = new Reserve(options.places, options.reserve)
+    this.#ahead = new PrefetchSizer(options.slots, options.meanMs)
+    this.#reserve = new Reserve(options.slots, options.reserve)
   }
 
   /** Moving mean of the duration of a job, in milliseconds. */
@@ -56,42 +56,42 @@ export class LeasedJobs {
   }
 
   get size(): number {
-    return this.#held.size
+    return this.#leased.size
   }
 
   get(jobId: string): LeasedJob | undefined {
-    return this.#held.get(jobId)
+    return this.#leased.get(jobId)
   }
 
   [Symbol.iterator](): Iterator<LeasedJob> {
-    return this.#held.values()
+    return this.#leased.values()
   }
 
-  /** Jobs that may be claimed: for the free places, and for as many as may wait for one. */
+  /** Jobs that may be claimed: for the free slots, and for as many as may wait for one. */
   get room(): number {
-    return this.#places + this.#ahead.jobs - this.#held.size
+    return this.#slots + this.#ahead.jobs - this.#leased.size
   }
 
-  /** Places of the reserve that may be claimed for, and owners who may have none of them; null while the reserve is closed. */
+  /** Slots of the reserve that may be claimed for, and owners who may have none of them; null while the reserve is closed. */
   get reserve(): { readonly room: number; readonly ownersAtShare: readonly string[] } | null {
     return this.#reserve.open ? { room: this.#reserve.free, ownersAtShare: this.#reserve.ownersAtShare } : null
   }
 
-  /** Holds a job. An older run of it lost its lease and may write nothing. */
+  /** Adds a claimed job. An older run of it has lost its lease and may write nothing. */
   hold(job: ClaimedJob, now: number): LeasedJob {
-    const older = this.#held.get(job.jobId)
+    const older = this.#leased.get(job.jobId)
     if (older !== undefined) this.stop(older, 'lost')
-    const held = { job, stop: new AbortController(), since: performance.now(), renewedAt: now, reserved: false }
-    this.#held.set(job.jobId, held)
-    return held
+    const leased = { job, stop: new AbortController(), since: performance.now(), renewedAt: now, reserved: false }
+    this.#leased.set(job.jobId, leased)
+    return leased
   }
 
-  /** Lets a job that is held wait for a place. */
-  enqueue(held: LeasedJob): void {
-    this.#waiting.push(held)
+  /** Queues a leased job until a slot is free. */
+  enqueue(leased: LeasedJob): void {
+    this.#waiting.push(leased)
   }
 
-  /** Runs what waits, as far as there are places. */
+  /** Runs what waits, as far as there are slots. */
   fill(): void {
     while (!this.#reserve.full) {
       const next = this.#waiting.shift()
@@ -103,16 +103,16 @@ export class LeasedJobs {
     else this.#lend()
   }
 
-  /** Runs what waits of owners who may have a place of the reserve. */
+  /** Runs what waits of owners who may have a slot of the reserve. */
   #lend(): void {
     for (;;) {
       const next = this.#waiting.findIndex(({ job }) => this.#reserve.mayRun(job.owner))
       if (next === -1) return
-      for (const held of this.#waiting.splice(next, 1)) this.#begin(held, true)
+      for (const leased of this.#waiting.splice(next, 1)) this.#begin(leased, true)
     }
   }
 
-  /** Looks soon if the places are stuck, and tells so: for jobs that find no place, here or in the database. */
+  /** Checks soon whether the slots are stuck, and calls `stuck` then: for jobs without a slot, here or in the database. */
   watch(): void {
     if (!this.#reserve.exists || this.#watch !== undefined) return
     this.#watch = setTimeout(() => {
@@ -124,40 +124,40 @@ export class LeasedJobs {
     }, STUCK_MS + 1)
   }
 
-  /** Looks no more. */
+  /** Stops checking. */
   close(): void {
     clearTimeout(this.#watch)
   }
 
-  #begin(held: LeasedJob, reserved: boolean): void {
-    held.reserved = reserved
-    this.#reserve.begin(held.job.owner, reserved)
-    this.#runner.run(held)
+  #begin(leased: LeasedJob, reserved: boolean): void {
+    leased.reserved = reserved
+    this.#reserve.begin(leased.job.owner, reserved)
+    this.#runner.run(leased)
   }
 
-  /** A run ended, and its place is free. @param ms how long it took */
+  /** Frees the slot of a run that ended. @param ms its duration */
   ended({ job, reserved }: LeasedJob, ms: number): void {
     this.#reserve.end(job.owner, reserved)
-    // The reserve says nothing of how soon the other places are free.
+    // The reserve says nothing of how soon the other slots are free.
     if (!reserved) this.#ahead.note(ms)
     this.fill()
   }
 
-  /** Lets go of a job, unless it is held under another lease by now. */
+  /** Removes a job, unless it is leased under another token by now. */
   drop({ jobId, lease }: { readonly jobId: string; readonly lease: string }): void {
-    if (this.#held.get(jobId)?.job.lease === lease) this.#held.delete(jobId)
+    if (this.#leased.get(jobId)?.job.lease === lease) this.#leased.delete(jobId)
   }
 
-  /** Tells a job to stop. One that waits ends before it begins. */
-  stop(held: LeasedJob, reason: StopReason): void {
-    held.stop.abort(new Stopped(reason))
-    const place = this.#waiting.indexOf(held)
-    if (place === -1) return
-    this.#waiting.splice(place, 1)
-    this.#begin(held, false)
+  /** Aborts a job. One that waits ends before it begins. */
+  stop(leased: LeasedJob, reason: StopReason): void {
+    leased.stop.abort(new Stopped(reason))
+    const at = this.#waiting.indexOf(leased)
+    if (at === -1) return
+    this.#waiting.splice(at, 1)
+    this.#begin(leased, false)
   }
 
-  /** Takes out what waits, if the first of it waits for longer than so many milliseconds, to be handed back: another worker may have places. */
+  /** Takes out what waits, if the first of it waits for longer than so many milliseconds, to be released: another worker may have slots. */
   takeWaiting(longerThanMs: number): readonly ClaimedJob[] {
     const first = this.#waiting[0]
     if (first === undefined || performance.now() - first.since <= longerThanMs) return []

@@ -3,9 +3,9 @@ import { sql } from 'drizzle-orm'
 import type { Database } from '../../ports.ts'
 
 /**
- * When the next thing is to be done that no wake-up tells of: a job that waits for its time, a lease that may run out, a deadline, an
- * open batch nobody seals.
- * @returns milliseconds since the epoch, 0 when a job is ready now, or a batch is being steered; null when nothing is due ever
+ * When the next work is due that no wake-up announces: a job that waits for its time, a lease that may run out, a deadline, an
+ * open batch that was never sealed.
+ * @returns milliseconds since the epoch, 0 when a job is ready now, or a bulk transition is under way; null when nothing is due
  */
 export async function nextWakeupAt(db: Database): Promise<number | null> {
   // D1 takes no more than five SELECTs in one.

@@ -41,6 +41,7 @@ function ownFetcherAndCompute(
     fetcher: {
       fetch: (url, options) => fetcher.fetch(url, { ...options, owner }),
       send: (url, message) => fetcher.send(url, { ...message, owner }),
+      request: (url, request) => fetcher.request(url, { ...request, owner }),
     },
     compute: {
       ...(compute.sharesServerMemory === undefined ? {} : { sharesServerMemory: compute.sharesServerMemory }),

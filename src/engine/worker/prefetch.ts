@@ -3,25 +3,25 @@
  * claiming for the free ones alone would make a commit of every few jobs; longer jobs must not wait here while another worker has a free slot.
  */
 
-/** Jobs claimed ahead are to wait no longer than about this, in milliseconds. */
+/** Longest that a prefetched job should wait, about, in milliseconds. */
 const WAIT_MS = 10
 /** Few enough that a commit of them holds the write lock for milliseconds, and that their input fits in memory. */
 const MOST = 300
-/** Jobs of which one is not to sway the mean. */
+/** Smallest number of jobs over which the mean moves, so that no single one dominates it. */
 const LEAST_WEIGHED = 8
 
-/** Learns from how long jobs take. */
+/** Sizes the prefetch by the mean duration of recent jobs. */
 export class PrefetchSizer {
-  readonly #places: number
+  readonly #slots: number
   /** Moving mean of how long a job takes. */
   #meanMs: number
 
   /**
-   * @param places jobs that run at once
+   * @param slots jobs that run at once
    * @param meanMs how long a job took of late, in milliseconds; where nothing is known, no job is taken to be quick
    */
-  constructor(places: number, meanMs = WAIT_MS) {
-    this.#places = places
+  constructor(slots: number, meanMs = WAIT_MS) {
+    this.#slots = slots
     this.#meanMs = meanMs
   }
 
@@ -32,17 +32,17 @@ export class PrefetchSizer {
 
   /** Notes how long a job took, in milliseconds. */
   note(ms: number): void {
-    this.#meanMs += (ms - this.#meanMs) / Math.max(LEAST_WEIGHED, this.#places)
+    this.#meanMs += (ms - this.#meanMs) / Math.max(LEAST_WEIGHED, this.#slots)
   }
 
-  /** Forgets what it learned. */
+  /** Resets the mean to that of a job that is not quick. */
   reset(): void {
     this.#meanMs = WAIT_MS
   }
 
-  /** Jobs that may wait for a place: as many as are through within {@link WAIT_MS}, beyond those that run. */
+  /** Jobs that may wait for a slot: as many as are through within {@link WAIT_MS}, beyond those that run. */
   get jobs(): number {
-    const ahead = this.#places * (WAIT_MS / Math.max(this.#meanMs, Number.EPSILON) - 1)
+    const ahead = this.#slots * (WAIT_MS / Math.max(this.#meanMs, Number.EPSILON) - 1)
     return Math.max(0, Math.min(MOST, Math.floor(ahead)))
   }
 }

@@ -1,13 +1,9 @@
 /** Tracks the progress of a worker's jobs: published at once, but at most ten times a second; stored at the heartbeat. */
 import type { Notifier, Progress } from '../../ports.ts'
 
-const TELL_EVERY_MS = 100
+const PUBLISH_EVERY_MS = 100
 
-interface Place {
-  readonly jobId: string
-  readonly batchId: string
-  readonly sequence: number
-}
+type JobRef = Omit<Progress, 'percent' | 'message' | 'stage'> & { readonly batchId: string }
 
 /** The latest progress of each running job of a worker. */
 export class ProgressBoard {
@@ -15,32 +11,39 @@ export class ProgressBoard {
   readonly #latest = new Map<string, Progress & { batchId: string }>()
   /** Jobs whose progress is not stored yet. */
   readonly #moved = new Set<string>()
-  /** Jobs whose progress was not told yet. */
-  #untold = new Set<string>()
+  /** Jobs whose progress is not published yet. */
+  #unpublished = new Set<string>()
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** When progress was told last, by `performance.now`. */
-  #toldAt = Number.NEGATIVE_INFINITY
+  /** When progress was last published, by `performance.now`. */
+  #publishedAt = Number.NEGATIVE_INFINITY
 
   constructor(notifier: Notifier) {
     this.#notifier = notifier
   }
 
   /** Notes how far a job is. Percent is kept within 0–100. */
-  put(job: Place, value: { percent: number; message: string; stage: string | null }): void {
+  put(job: JobRef, value: { percent: number; message: string; stage: string | null }): void {
     const percent = Math.min(100, Math.max(0, Math.round(value.percent)))
-    const { jobId, batchId, sequence } = job
-    this.#latest.set(jobId, { jobId, batchId, sequence, ...value, percent })
+    const { jobId, batchId } = job
+    this.#latest.set(jobId, { batchId, ...refOf(job), ...value, percent })
     this.#moved.add(jobId)
-    this.#untold.add(jobId)
-    // A job that is done in less is told of too, once.
-    this.#timer ??= setTimeout(() => this.#tell(), Math.max(0, this.#toldAt + TELL_EVERY_MS - performance.now()))
+    this.#unpublished.add(jobId)
+    // A job that is done in less is published too, once.
+    this.#timer ??= setTimeout(
+      () => this.#publish(),
+      Math.max(0, this.#publishedAt + PUBLISH_EVERY_MS - performance.now()),
+    )
+  }
+
+  /** Notes that a job has another name. */
+  rename(job: JobRef): void {
+    const { percent, message, stage } = this.of(job)
+    this.put(job, { percent, message, stage })
   }
 
   /** The latest of a job; at its start when it has said nothing yet. */
-  of(job: Place): Progress {
-    return (
-      this.#latest.get(job.jobId) ?? { jobId: job.jobId, sequence: job.sequence, percent: 0, message: '', stage: null }
-    )
+  of(job: JobRef): Progress {
+    return this.#latest.get(job.jobId) ?? { ...refOf(job), percent: 0, message: '', stage: null }
   }
 
   /** Returns true where a job's progress changed since it was stored. */
@@ -57,18 +60,18 @@ export class ProgressBoard {
   remove(jobId: string): void {
     this.#latest.delete(jobId)
     this.#moved.delete(jobId)
-    this.#untold.delete(jobId)
+    this.#unpublished.delete(jobId)
   }
 
   stop(): void {
     clearTimeout(this.#timer)
   }
 
-  #tell(): void {
+  #publish(): void {
     this.#timer = undefined
-    this.#toldAt = performance.now()
+    this.#publishedAt = performance.now()
     const batches = new Map<string, Progress[]>()
-    for (const jobId of this.#untold) {
+    for (const jobId of this.#unpublished) {
       const latest = this.#latest.get(jobId)
       if (latest === undefined) continue
       const { batchId, ...progress } = latest
@@ -76,7 +79,13 @@ export class ProgressBoard {
       if (list === undefined) batches.set(batchId, [progress])
       else list.push(progress)
     }
-    this.#untold.clear()
+    this.#unpublished.clear()
     for (const [batchId, progress] of batches) this.#notifier.publish(batchId, { progress })
   }
+}
+
+/** Picks the fields of a claimed job that its progress carries; the rest of it may be large. */
+function refOf(job: JobRef): Omit<JobRef, 'batchId'> {
+  const { jobId, sequence, itemId, filename, url, attempt, maxAttempts, startedAt } = job
+  return { jobId, sequence, itemId, filename, url, attempt, maxAttempts, startedAt }
 }

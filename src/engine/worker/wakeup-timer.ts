@@ -1,8 +1,8 @@
-/** Wakes a worker when something falls due: a start time, a next try. */
+/** Wakes a worker when a scheduled job is due: at its start time, or for its next attempt. */
 import type { Clock, Database, Log } from '../../ports.ts'
 import { readyDue } from '../transitions/claim.ts'
 
-/** Times are looked up again at least as often, in milliseconds: those that another process wrote are not told of. */
+/** Times are looked up again at least as often, in milliseconds: other processes send no notice of those that they write. */
 const LONGEST_WAIT_MS = 60_000
 
 interface Deps {
@@ -11,17 +11,17 @@ interface Deps {
   readonly log: Log
 }
 
-/** Makes ready what is due, and sets itself to when the next will be. */
+/** Makes due jobs ready, and sets a timer to when the next is due. */
 export class WakeupTimer {
   readonly #deps: Deps
-  readonly #told: { readonly readied: () => void; readonly mayLook: () => boolean }
+  readonly #callbacks: { readonly readied: () => void; readonly mayLook: () => boolean }
   #looks = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** @param told `readied`: called when jobs became ready; `mayLook`: asked before each look */
-  constructor(deps: Deps, told: { readonly readied: () => void; readonly mayLook: () => boolean }) {
+  /** @param callbacks `readied`: called when jobs became ready; `mayLook`: asked before each look */
+  constructor(deps: Deps, callbacks: { readonly readied: () => void; readonly mayLook: () => boolean }) {
     this.#deps = deps
-    this.#told = told
+    this.#callbacks = callbacks
   }
 
   /** True while a look for due jobs is under way. */
@@ -29,19 +29,19 @@ export class WakeupTimer {
     return this.#looks > 0
   }
 
-  /** Looks now. */
+  /** Reads due jobs now. */
   look(): void {
-    if (!this.#told.mayLook()) return
+    if (!this.#callbacks.mayLook()) return
     this.#looks++
     const look = readyDue(this.#deps).finally(() => this.#looks--)
     look.then(
       ({ next, readied }) => {
         clearTimeout(this.#timer)
-        if (next !== null && this.#told.mayLook()) {
+        if (next !== null && this.#callbacks.mayLook()) {
           const wait = Math.max(0, next - this.#deps.clock.now())
           this.#timer = setTimeout(() => this.look(), Math.min(wait, LONGEST_WAIT_MS))
         }
-        if (readied) this.#told.readied()
+        if (readied) this.#callbacks.readied()
       },
       (error: unknown) =>
         this.#deps.log.error({ err: error }, 'due jobs could not be read; the next sweep tries again'),

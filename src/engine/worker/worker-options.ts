@@ -1,4 +1,5 @@
 /** Dependencies and times of a worker. */
+import type { Operations } from '../../operation.ts'
 import type {
   BlobStore,
   Clock,
@@ -9,7 +10,7 @@ import type {
   Fetcher,
   Log,
   Notifier,
-  Operations,
+  Transcriber,
 } from '../../ports.ts'
 import type { Meter } from '../meter.ts'
 import type { StorageQuota } from '../storage-quota.ts'
@@ -23,12 +24,14 @@ export interface WorkerDeps {
   readonly blobs: BlobStore
   readonly fetcher: Fetcher
   readonly compute: Compute
+  /** Absent or null: no speech is recognised. */
+  readonly transcriber?: Transcriber | null
   readonly log: Log
   readonly operations: Operations
   readonly meter: Meter
   /** Bounds what jobs write for their owners; absent: nothing does. */
   readonly quota?: StorageQuota
-  /** Told of each attempt that ended and counts; absent where nobody asks. */
+  /** Called for each attempt that ended and counts; absent where not measured. */
   readonly onAttempt?: (attempt: EndedAttempt) => void
 }
 
@@ -41,28 +44,28 @@ export interface WorkerOptions {
   /** Jobs run at once. */
   readonly concurrency: number
   /**
-   * Jobs run beyond that for owners who run little, while others' long jobs hold all places; see `reserve.ts`.
-   * @default half of `concurrency`, rounded down
+   * Jobs run beyond that for owners who run little, while others' long jobs occupy all slots; see `reserve.ts`.
+   * @default as many as `concurrency`; 0 where that is 1
    */
   readonly reserve?: number
   /** Duration of a lease without a heartbeat, in milliseconds. */
   readonly leaseMs: number
   /** Between heartbeats; progress is stored as often. */
   readonly beatMs: number
-  /** Between sweeps for lost leases and due jobs that no wake-up told of. */
+  /** Between sweeps for lost leases and due jobs that no wake-up announced. */
   readonly sweepMs: number
   /** Time that ended batches are kept, in milliseconds. */
   readonly keepMs: number
   /** Between sweeps for what is kept no longer. */
   readonly retentionMs: number
   /**
-   * See `RunContext.spent`; absent where runs may take as long as they like. Once it is true nothing more is claimed, and no query is made
+   * See `RunContext.budgetExhausted`; absent where runs may take as long as they like. Once it is true nothing more is claimed, and no query is made
    * but those that keep and write what runs.
    */
-  readonly spent?: () => boolean
+  readonly budgetExhausted?: () => boolean
   /** Mean duration of recent jobs, in milliseconds, as an earlier worker measured it; absent where there was none. */
   readonly meanMs?: number
 }
 
-/** The times a server uses unless a test turns them. */
+/** Times that a server uses; tests set others. */
 export const WORKER_TIMES = { leaseMs: 15_000, beatMs: 1_000, sweepMs: 1_000, retentionMs: 60_000 }

@@ -1,20 +1,21 @@
-/** A worker: claims jobs as it has places for them, runs them, keeps their leases, and hands in what they came to. */
+/** A worker: claims jobs as it has slots for them, runs them, renews their leases, and commits their outcomes. */
 
+import { sleep } from '../../backoff.ts'
 import { findStorageFault } from '../../storage-errors.ts'
-import { yieldToEventLoop } from '../chunked-work.ts'
-import { advanceAllTransitions, type StopCode } from '../transitions/bulk-transitions.ts'
+import { advanceAllTransitions } from '../transitions/bulk-transitions.ts'
 import { type ClaimedJob, type ClaimRequest, claim } from '../transitions/claim.ts'
-import { type Heartbeat, heartbeat, keepCheckpoint, stoppedAmong } from '../transitions/heartbeat.ts'
+import { type Heartbeat, heartbeat, stoppedAmong } from '../transitions/heartbeat.ts'
 import { sweepLeftovers, sweepRateWindows, sweepRetention } from '../transitions/retention.ts'
+import type { StopCode } from '../transitions/stop-codes.ts'
 import { signIn, signOut, sweepBatches, sweepLeases } from '../transitions/sweep.ts'
-import { continueLater, endedAttempt, notStarted, runAttempt, Stopped, stoppedOutcome } from './attempt.ts'
+import { continueLater, endedAttempt, notStarted, runAttempt, stoppedOutcome } from './attempt.ts'
 import { GroupCommit } from './group-commit.ts'
 import { repeat } from './interval.ts'
 import { type LeasedJob, LeasedJobs } from './leased-jobs.ts'
 import { OutageWatch } from './outage.ts'
-import { portsOfOwner } from './owner-ports.ts'
 import { ProgressBoard } from './progress.ts'
 import { defaultReserve } from './reserve.ts'
+import { openRunContext } from './run-context.ts'
 import { WakeupTimer } from './wakeup-timer.ts'
 import type { WorkerDeps, WorkerOptions } from './worker-options.ts'
 
@@ -23,14 +24,14 @@ const HAND_BACK_MS = 2_000
 
 const ORPHANS_EVERY_MS = 60 * 60 * 1_000
 
-/** Jobs that were claimed ahead and waited for so long, in milliseconds, are handed back: they are not as quick as those before. */
+/** Prefetched jobs that waited for so long, in milliseconds, are released: those before them are not as quick as expected. */
 const LONGEST_WAIT_MS = 1_000
 
 /** Runs jobs until stopped. */
 export class Worker {
   readonly #deps: WorkerDeps
   readonly #options: WorkerOptions
-  readonly #held: LeasedJobs
+  readonly #leased: LeasedJobs
   readonly #committer: GroupCommit
   readonly #board: ProgressBoard
   #claims = 0
@@ -51,17 +52,22 @@ export class Worker {
     this.#options = options
     this.#board = new ProgressBoard(deps.notifier)
     this.#outage = new OutageWatch(deps.clock, options.leaseMs)
-    const { concurrency: places, reserve = defaultReserve(places), meanMs } = options
-    this.#held = new LeasedJobs(
-      { places, reserve, meanMs },
+    const { concurrency: slots, reserve = defaultReserve(slots), meanMs } = options
+    this.#leased = new LeasedJobs(
+      { slots, reserve, meanMs },
       { run: (held) => this.#run(held), stuck: () => this.#pump() },
     )
-    this.#due = new WakeupTimer(deps, { readied: () => this.#pump(), mayLook: () => !this.#stopping && !this.#spent })
+    this.#due = new WakeupTimer(deps, {
+      readied: () => this.#pump(),
+      mayLook: () => !this.#stopping && !this.#budgetExhausted,
+    })
     this.#committer = new GroupCommit(deps, {
       order: (freed) => this.#order(freed),
       done: (outcomes, order, claimed) => {
-        for (const outcome of outcomes) this.#held.drop(outcome)
+        for (const outcome of outcomes) this.#leased.drop(outcome)
         if (order !== null) this.#take(order, claimed)
+        // A budget that this group exceeded pauses or stops its batch.
+        if (outcomes.some(({ hasBudget }) => hasBudget)) this.#steer()
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
         if (outcomes.some(({ kind, hasWebhook }) => kind === 'retry' || hasWebhook)) this.#due.look()
         if (order === null || order.passedOwners !== undefined || claimed.length === order.limit) this.#pump()
@@ -74,7 +80,7 @@ export class Worker {
     await signIn(this.#deps, this.#options)
     this.#timers = [
       this.#deps.dispatcher.onWake(() => {
-        // A wake-up may tell of ready jobs, or of scheduled ones that are due at once.
+        // A wake-up may announce ready jobs, or scheduled ones that are due at once.
         this.#pump()
         this.#due.look()
         // Or of a large batch, whose jobs are made ready some at a time.
@@ -96,17 +102,17 @@ export class Worker {
     this.#stopping = true
     this.#handBack(0)
     const end = performance.now() + graceMs
-    while (this.#held.size > 0 && performance.now() < end) await pause(20)
+    while (this.#leased.size > 0 && performance.now() < end) await sleep(20)
     await this.#pumping
     const last = performance.now() + HAND_BACK_MS
-    while (this.#held.size > 0 && performance.now() < last) {
+    while (this.#leased.size > 0 && performance.now() < last) {
       // Again and again: a claim that was under way may bring more.
-      for (const held of this.#held) this.#held.stop(held, 'shutdown')
-      await pause(5)
+      for (const held of this.#leased) this.#leased.stop(held, 'shutdown')
+      await sleep(5)
     }
     for (const cancel of this.#timers) cancel()
     this.#due.stop()
-    this.#held.close()
+    this.#leased.close()
     this.#board.stop()
     this.#committer.close()
     await signOut(this.#deps.db, [this.#options.id]).catch((error: unknown) => {
@@ -119,31 +125,31 @@ export class Worker {
     })
   }
 
-  /** Jobs that are held. */
+  /** Number of leased jobs. */
   get running(): number {
-    return this.#held.size
+    return this.#leased.size
   }
 
   /** Moving mean of the duration of a job, in milliseconds. */
   get meanMs(): number {
-    return this.#held.meanMs
+    return this.#leased.meanMs
   }
 
   /**
-   * Starts, works until nothing is ready or running, and stops: for homes where a worker lives no longer than there is work. What falls
-   * due later is not waited for (see `nextDue`).
+   * Starts, works until nothing is ready or running, and stops: for runtimes where a worker lives no longer than there is work. What falls
+   * due later is not waited for (see `readNextRunAt`).
    * @param goOn asked many times a second; once it says no, nothing more is claimed
    * @param graceMs what runs then gets to end by itself
    */
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
     await this.#lookAround()
-    const busy = () => this.#held.size > 0 || this.#pumping !== null || this.#due.looking || this.#steering
-    while (busy() && goOn()) await pause(20)
+    const busy = () => this.#leased.size > 0 || this.#pumping !== null || this.#due.looking || this.#steering
+    while (busy() && goOn()) await sleep(20)
     await this.stop(graceMs)
   }
 
-  /** Claims while there are places and something to claim. At most one claim at a time. */
+  /** Claims while there are free slots and ready jobs. At most one claim at a time. */
   #pump(): void {
     if (this.#stopping) return
     if (this.#pumping !== null) {
@@ -177,15 +183,15 @@ export class Worker {
   }
 
   /**
-   * An order for every place that is free, or will be once `freed` jobs are written, and for what may wait for one; where there is none, for
+   * A claim for every slot that is free, or will be once `freed` jobs are written, and for what may wait for one; where there is none, for
    * those of the reserve.
    */
   #order(freed: number): ClaimRequest | null {
-    if (this.#stopping || this.#spent) return null
-    const limit = this.#held.room - this.#asked + freed
+    if (this.#stopping || this.#budgetExhausted) return null
+    const limit = this.#leased.room - this.#asked + freed
     if (limit > 0) return this.#ask({ limit })
-    const { reserve } = this.#held
-    if (reserve === null) this.#held.watch()
+    const { reserve } = this.#leased
+    if (reserve === null) this.#leased.watch()
     else if (reserve.room > this.#asked) {
       return this.#ask({ limit: reserve.room - this.#asked, passedOwners: reserve.ownersAtShare })
     }
@@ -201,78 +207,60 @@ export class Worker {
     this.#asked -= order.limit
     const now = this.#deps.clock.now()
     for (const job of claimed) {
-      const held = this.#held.hold(job, now)
-      if (job.stopCode === null) this.#held.enqueue(held)
+      const held = this.#leased.hold(job, now)
+      if (job.stopCode === null) this.#leased.enqueue(held)
       else this.#committer.add(notStarted(stoppedOutcome(job, job.stopCode)))
     }
     if (this.#stopping) this.#handBack(0)
-    this.#held.fill()
+    this.#leased.fill()
   }
 
-  /** Gives up what has waited for a place for so long. */
+  /** Releases jobs that have waited for a slot for so long. */
   #handBack(longerThanMs: number): void {
-    for (const job of this.#held.takeWaiting(longerThanMs))
+    for (const job of this.#leased.takeWaiting(longerThanMs))
       this.#committer.add(notStarted(continueLater(this.#deps.clock, job)))
   }
 
   #run(held: LeasedJob): void {
     const { job, stop } = held
-    const { clock, db } = this.#deps
-    const owned = portsOfOwner(this.#deps, job.owner)
-    const progress = (percent: number, message: string, stage?: string) => {
-      if (!stop.signal.aborted) this.#board.put(job, { percent, message, stage: stage ?? null })
-    }
-    const checkpoint = async (state: unknown) => {
-      if (!(await keepCheckpoint(db, job, state))) {
-        stop.abort(new Stopped('lost'))
-        stop.signal.throwIfAborted()
-      }
-    }
-    const spent = () => this.#spent
-    const ctx = {
-      signal: stop.signal,
-      progress,
-      checkpoint,
-      spent,
-      yield: yieldToEventLoop,
-      clock,
-      db,
-      ...owned.ports,
-    }
+    const { clock } = this.#deps
+    const { ctx, close } = openRunContext(this.#deps, this.#board, held, () => this.#budgetExhausted)
     const began = performance.now()
     const beganAt = clock.now()
     void runAttempt(this.#deps, job, stop, ctx).then((outcome) => {
       const ms = performance.now() - began
-      owned.release()
+      const renamedTo = close()
       if (outcome !== null) {
         this.#deps.meter.add(job.operation, outcome.kind, ms)
         this.#deps.onAttempt?.(endedAttempt(job, outcome, beganAt, clock.now()))
       }
       this.#board.remove(job.jobId)
-      if (outcome === null) this.#held.drop(job)
-      else this.#committer.add(outcome)
-      this.#held.ended(held, ms)
+      if (outcome === null) this.#leased.drop(job)
+      else this.#committer.add(renamedTo === null ? outcome : { ...outcome, renamedTo })
+      this.#leased.ended(held, ms)
     })
   }
 
-  get #spent(): boolean {
-    return this.#options.spent?.() ?? false
+  get #budgetExhausted(): boolean {
+    return this.#options.budgetExhausted?.() ?? false
   }
 
   /** Stores progress that changed and renews leases that are a third spent; once the worker has had its share, the one with the other. */
   async #beat(): Promise<void> {
     this.#handBack(LONGEST_WAIT_MS)
     const now = this.#deps.clock.now()
-    const beats = [...this.#held]
+    const beats = [...this.#leased]
       .map(({ job, renewedAt }) => ({ job, renewedAt, moved: this.#board.moved(job.jobId) }))
-      .filter(({ renewedAt, moved }) => (moved && !this.#spent) || now - renewedAt > this.#options.leaseMs / 3)
+      .filter(
+        ({ renewedAt, moved }) => (moved && !this.#budgetExhausted) || now - renewedAt > this.#options.leaseMs / 3,
+      )
       .map(({ job, moved }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved }))
     if (beats.length > 0) await this.#renew(beats)
     // Elsewhere the sweep looks as often.
-    if (this.#options.sweepMs > this.#options.beatMs && this.#held.size > 0 && !this.#spent) {
-      this.#stopHeld(await stoppedAmong(this.#deps.db, new Set([...this.#held].map(({ job }) => job.batchId))))
-      // Nobody wakes a worker there that is at work: it finds by itself that another owner waits.
-      if (this.#held.reserve !== null) this.#pump()
+    if (this.#options.sweepMs > this.#options.beatMs && this.#leased.size > 0 && !this.#budgetExhausted) {
+      this.#stopLeased(await stoppedAmong(this.#deps.db, new Set([...this.#leased].map(({ job }) => job.batchId))))
+      // No wake-up reaches a busy worker there: it finds by itself that another owner waits.
+      if (this.#leased.reserve !== null) this.#pump()
     }
   }
 
@@ -281,36 +269,36 @@ export class Worker {
     this.#board.stored(beats)
     const verdict = await heartbeat(this.#deps, beats, this.#options.leaseMs)
     for (const { jobId } of beats) {
-      const held = this.#held.get(jobId)
+      const held = this.#leased.get(jobId)
       if (held === undefined) continue
       const code = verdict.stopped.get(jobId)
-      if (code !== undefined) this.#held.stop(held, code)
-      else if (!verdict.held.has(jobId)) this.#held.stop(held, 'lost')
+      if (code !== undefined) this.#leased.stop(held, code)
+      else if (!verdict.held.has(jobId)) this.#leased.stop(held, 'lost')
       else held.renewedAt = now
     }
   }
 
   async #sweep(): Promise<void> {
-    if (this.#spent) return
+    if (this.#budgetExhausted) return
     await signIn(this.#deps, this.#options)
     this.#outage.written()
     await this.#lookAround()
   }
 
-  /** Finds what lost its worker, was stopped or falls due. */
+  /** Finds jobs that lost their worker, were stopped or are due. */
   async #lookAround(): Promise<void> {
     await this.#renewExpired()
     if (!this.#outage.recent) await sweepLeases(this.#deps)
-    this.#stopHeld(await sweepBatches(this.#deps))
+    this.#stopLeased(await sweepBatches(this.#deps))
     this.#steer()
     this.#due.look()
     this.#pump()
   }
 
-  /** Renews what ran out here while the database took nothing, or because the clock jumped: nobody else runs it yet. */
+  /** Renews what ran out here while the database took nothing, or because the clock jumped: no other worker has claimed it yet. */
   async #renewExpired(): Promise<void> {
     const before = this.#deps.clock.now() - this.#options.leaseMs
-    const expired = [...this.#held].filter(({ renewedAt }) => renewedAt <= before)
+    const expired = [...this.#leased].filter(({ renewedAt }) => renewedAt <= before)
     if (expired.length === 0) return
     await this.#renew(
       expired.map(({ job }) => ({ ...this.#board.of(job), batchId: job.batchId, lease: job.lease, moved: false })),
@@ -321,7 +309,7 @@ export class Worker {
   #steer(): void {
     if (this.#steering) return
     this.#steering = true
-    advanceAllTransitions(this.#deps, () => !this.#stopping && !this.#spent)
+    advanceAllTransitions(this.#deps, () => !this.#stopping && !this.#budgetExhausted)
       .catch((error: unknown) =>
         this.#deps.log.error({ err: error }, 'a batch could not be steered; the next sweep tries again'),
       )
@@ -330,11 +318,11 @@ export class Worker {
       })
   }
 
-  /** Tells what runs of these batches to stop. */
-  #stopHeld(stopped: ReadonlyMap<string, StopCode>): void {
-    for (const held of this.#held) {
+  /** Stops the running jobs of these batches. */
+  #stopLeased(stopped: ReadonlyMap<string, StopCode>): void {
+    for (const held of this.#leased) {
       const code = stopped.get(held.job.batchId)
-      if (code !== undefined) this.#held.stop(held, code)
+      if (code !== undefined) this.#leased.stop(held, code)
     }
   }
 
@@ -347,5 +335,3 @@ export class Worker {
     await sweepLeftovers(this.#deps)
   }
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

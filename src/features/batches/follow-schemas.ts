@@ -1,13 +1,37 @@
 /** Schemas of what every batch shows, whatever its operation: events, status, errors. */
 import * as z from 'zod'
 
-const JobFields = { jobId: z.string(), sequence: z.int() }
+/** Facts of a job that lists, polling and events have in common. */
+export const JobFacts = {
+  itemId: z
+    .string()
+    .nullable()
+    .describe("The caller's own id for its item, sent as the item's `id`; null where it has none."),
+  filename: z
+    .string()
+    .nullable()
+    .describe(
+      'Name of the document: of a file as it was sent; of a link as `Content-Disposition` has it, until then (and without one) the last segment of its path; null where there is none.',
+    ),
+  url: z.string().nullable().describe('Link that the document is behind; null for what was sent.'),
+  attempt: z.int().describe('Attempts so far, the running one included; 0 before the first.'),
+  maxAttempts: z.int(),
+  startedAt: z.iso.datetime().nullable().describe('When its first attempt began; null before.'),
+  finishedAt: z.iso.datetime().nullable().describe('When it ended; null before.'),
+}
+export const Sequence = z.int().describe('Place in the batch, from 1: one more than the `index` of results.')
+const JobFields = { jobId: z.string(), sequence: Sequence }
+/** Events that an earlier release wrote have no facts. */
+const EventFields = { ...JobFields, ...z.object(JobFacts).partial().shape }
+
+/** The caller's own data. */
+export const Metadata = z.unknown().optional().describe("The caller's own data, as it was sent with the batch.")
 
 /** A job in `batch_completed` and in lists. */
 export const JobResult = z
   .looseObject({
     ...JobFields,
-    filename: z.string().nullable(),
+    ...JobFacts,
     status: z.string(),
     errorCode: z.string().nullable(),
     errorMessage: z.string().nullable(),
@@ -18,24 +42,58 @@ export type JobResult = z.infer<typeof JobResult>
 /** Fields of every logged event. An operation adds fields, never types. */
 const Common = { batchId: z.string(), at: z.iso.datetime() }
 
-export const BatchStarted = z.looseObject({ type: z.literal('batch_started'), ...Common, totalJobs: z.int() })
+export const BatchStarted = z.looseObject({
+  type: z.literal('batch_started'),
+  ...Common,
+  totalJobs: z.int(),
+  metadata: Metadata,
+})
 /** State, not history: the latest counts, and it has no event number. */
 export const JobProgress = z.looseObject({
   type: z.literal('job_progress'),
   batchId: z.string(),
-  ...JobFields,
+  ...EventFields,
   status: z.string(),
   progressPercent: z.int().min(0).max(100),
   progressMessage: z.string(),
 })
-export const JobCompleted = z.looseObject({ type: z.literal('job_completed'), ...Common, ...JobFields })
+export const JobCompleted = z.looseObject({ type: z.literal('job_completed'), ...Common, ...EventFields })
 export const JobFailed = z.looseObject({
   type: z.literal('job_failed'),
   ...Common,
-  ...JobFields,
+  ...EventFields,
   errorCode: z.string(),
   errorMessage: z.string(),
 })
+/** The limit of its budget that a batch exceeded. */
+const Excess = {
+  limit: z.enum(['maxFailures', 'maxFailureRate', 'maxCost']),
+  value: z.number().describe('What the batch came to, counted as the budget counts.'),
+  max: z.number(),
+}
+
+/** The rest of a batch that exceeded its budget is paused or cancelled. */
+export const BudgetExceeded = z.looseObject({
+  type: z.literal('budget_exceeded'),
+  ...Common,
+  ...Excess,
+  action: z.enum(['pause', 'cancel']),
+})
+
+/** The budget of a batch in its state. */
+export const BudgetFacts = z
+  .object({
+    maxFailures: z.int().optional(),
+    maxFailureRate: z.number().optional(),
+    minEnded: z.int().optional(),
+    maxCost: z.number().optional(),
+    onExceeded: z.enum(['pause', 'cancel']),
+    exceeded: z
+      .object({ ...Excess, at: z.iso.datetime() })
+      .nullable()
+      .describe('Null while all limits are kept, and again once it is resumed.'),
+  })
+  .meta({ id: 'BudgetFacts' })
 export const BatchCompleted = z.looseObject({
   type: z.literal('batch_completed'),
   ...Common,
@@ -45,16 +103,17 @@ export const BatchCompleted = z.looseObject({
   cancelledJobs: z.int(),
   results: z.array(JobResult).optional().describe('Up to 100 jobs; with more, `resultsUrl` says where they are.'),
   resultsUrl: z.string().optional(),
+  metadata: Metadata,
 })
 
 /** An event of a batch's stream. */
 export const BatchEvent = z
-  .discriminatedUnion('type', [BatchStarted, JobProgress, JobCompleted, JobFailed, BatchCompleted])
+  .discriminatedUnion('type', [BatchStarted, JobProgress, JobCompleted, JobFailed, BudgetExceeded, BatchCompleted])
   .meta({ id: 'BatchEvent' })
 export type BatchEvent = z.infer<typeof BatchEvent>
 
 /** `GET /api/batch/:id`. */
-export const PollBatch = z.object({
+export const PollBatch = z.strictObject({
   wait: z
     .string()
     .regex(/^\d{1,6}$/, 'Expected a whole number of seconds, such as 25.')
@@ -81,7 +140,7 @@ export const PolledEvents = z.object({
 export type PolledEvents = z.infer<typeof PolledEvents>
 
 /** The query string of streams. */
-export const FollowBatch = z.object({
+export const FollowBatch = z.strictObject({
   lastEventId: z
     .string()
     .optional()
@@ -113,6 +172,8 @@ export const BatchFacts = z
     lastEventId: z.int().describe('Number of its last event; where a stream from now on begins.'),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
+    budget: BudgetFacts.optional().describe('Where it has one.'),
+    metadata: Metadata,
   })
   .meta({ id: 'BatchFacts' })
 
@@ -123,8 +184,8 @@ export const BatchStatus = z.object({
   jobs: z.array(
     z.looseObject({
       id: z.string(),
-      sequence: z.int(),
-      filename: z.string().nullable(),
+      sequence: Sequence,
+      ...JobFacts,
       status: z.string().describe('`pending`, `downloading`, `processing`, `completed`, `failed`, `cancelled`.'),
       progressPercent: z.int(),
       progressMessage: z.string().nullable(),
@@ -137,6 +198,8 @@ export type BatchStatus = z.infer<typeof BatchStatus>
 
 /** The same, with what `?after=` adds. */
 export const PolledStatus = BatchStatus.extend(PolledEvents.partial().shape).meta({ id: 'PolledStatus' })
+export type PolledStatus = z.infer<typeof PolledStatus>
 
 /** The data of the `resync` with which a stream of all batches begins: those that have not ended. */
 export const OwnerState = z.object({ success: z.literal(true), batches: z.array(BatchFacts) })
+export type OwnerState = z.infer<typeof OwnerState>

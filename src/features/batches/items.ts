@@ -1,19 +1,19 @@
-/** The items of a batch: which operation takes them, how large one may be, and how those of an open batch come in slices. */
-import type { Context } from 'hono'
+/** Items of a batch: finds the operation that takes them, checks their sizes, and appends those of an open batch, which come in slices. */
 import { yieldToEventLoop } from '../../engine/chunked-work.ts'
-import { appendJobs, sealBatch, takesNoMore } from '../../engine/transitions/open-batches.ts'
+import { appendJobs, takesNoMore } from '../../engine/transitions/open-batches.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
-import type { AppDeps, Env } from '../../http/context.ts'
-import { demandNdjson, readNdjson, readOptionalJson, readQuery } from '../../http/request/body.ts'
-import type { BatchPlan, JobPlan, Operation } from '../../ports.ts'
-import { findBatch } from './load-batch.ts'
-import { readBatchInput, readNextPlace } from './queries.ts'
-import { AppendItems, type BatchSealed, type ItemsAppended, SealBatch } from './schemas.ts'
+import type { AppDeps } from '../../http/context.ts'
+import type { readNdjson } from '../../http/request/ndjson.ts'
+import type { BatchState } from '../../live/state.ts'
+import type { BatchPlan, JobPlan, Operation } from '../../operation.ts'
+import { type NamedItems, takeIds, withIds } from './item-ids.ts'
+import { readBatchInput, readNextPosition } from './queries.ts'
+import type { ItemsAppended } from './schemas.ts'
 
 /** Items of a stream that are added by one commit. */
 const ITEMS_A_COMMIT = 1_000
 
-/** Bytes of JSON that an item may have: what keeps it has a bound of its own on every home, and what it gives needs room beside it. */
+/** Bytes of JSON that an item may have: what keeps it has a bound of its own on every runtime, and what it gives needs room beside it. */
 const MAX_ITEM_BYTES = 1_000_000
 /** Bytes of lines that are added by one commit. */
 const COMMIT_BYTES = 1_000_000
@@ -23,14 +23,23 @@ const MAX_GROWTH = 5
 /** An operation that takes items. */
 export type ItemOperation = Operation & { readonly fromItems: NonNullable<Operation['fromItems']> }
 
-/** @throws MillraceError INVALID_REQUEST, naming those that there are */
-export function findOperation(deps: AppDeps, name: string): ItemOperation {
-  const operation = Object.hasOwn(deps.operations, name) ? deps.operations[name] : undefined
-  if (operation !== undefined && operation.fromItems !== null) return { ...operation, fromItems: operation.fromItems }
+/**
+ * Finds an operation of the server, or one that the owner declared.
+ * @throws MillraceError INVALID_REQUEST, naming those that there are
+ */
+export async function findOperation(
+  deps: Pick<AppDeps, 'operations' | 'declared'>,
+  owner: string,
+  name: string,
+): Promise<ItemOperation> {
+  const own = Object.hasOwn(deps.operations, name) ? deps.operations[name] : undefined
+  const operation = own ?? (await deps.declared?.find(owner, name))
+  if (operation?.fromItems) return { ...operation, fromItems: operation.fromItems }
   const known = Object.values(deps.operations).filter(({ fromItems }) => fromItems !== null)
+  const declared = (await deps.declared?.names(owner)) ?? []
   throw invalidRequest(
     'operation',
-    `There is no operation "${name}" here. There are: ${known.map((one) => one.name).join(', ')}.`,
+    `There is no operation "${name}" here. There are: ${[...known.map((one) => one.name), ...declared].join(', ')}.`,
   )
 }
 
@@ -43,12 +52,12 @@ const utf8 = new TextEncoder()
  */
 export async function checkItems(items: readonly unknown[], largest: number): Promise<void> {
   if (largest * MAX_GROWTH <= MAX_ITEM_BYTES) return
-  const turn = new Turns(MAX_ITEM_BYTES)
-  for (const [index, item] of items.entries()) await turn.after(checkSize(item, `items.${index}`))
+  const yielder = new Yielder(MAX_ITEM_BYTES)
+  for (const [index, item] of items.entries()) await yielder.after(checkSize(item, `items.${index}`))
 }
 
-/** Gives everything else its turn whenever so much was done. */
-class Turns {
+/** Yields the event loop each time so much work is done. */
+class Yielder {
   readonly #every: number
   #done = 0
 
@@ -77,25 +86,20 @@ export function checkSize(value: unknown, field: string): number {
   )
 }
 
-/** `POST /:id/seal`. */
-export async function sealItems(c: Context<Env, '/:id/seal'>, deps: AppDeps): Promise<Response> {
-  const batch = await findBatch(c, deps)
-  const { total } = await readOptionalJson(c, SealBatch)
-  const totalJobs = await sealBatch(deps, batch.id, total === undefined ? {} : { total })
-  // It may have ended with that, and its webhook is to be told.
-  deps.dispatcher.wake()
-  return c.json({ success: true, batchId: batch.id, totalJobs } satisfies BatchSealed)
-}
-
-/** `POST /:id/items`: takes a slice of items line by line, adding them as they come in. */
-export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps): Promise<Response> {
-  demandNdjson(c)
-  const query = readQuery(c, AppendItems)
-  const batch = await findBatch(c, deps)
+/**
+ * Appends a slice of items to an open batch, line by line as they arrive.
+ * @param position of the first in the whole batch, from 0; undefined where the caller named none
+ */
+export async function appendItems(
+  deps: AppDeps,
+  batch: BatchState,
+  lines: ReturnType<typeof readNdjson>,
+  position: number | undefined,
+): Promise<ItemsAppended> {
   if (batch.openUntil === null) throw takesNoMore()
-  const operation = findOperation(deps, batch.operation)
+  const operation = await findOperation(deps, batch.owner, batch.operation)
   const input = await readBatchInput(deps.db, batch.id)
-  const from = query.from ?? (await placeOfFirst(deps, batch.id))
+  const from = position ?? (await positionOfFirst(deps, batch.id))
   let received = 0
   let added = 0
   let group: unknown[] = []
@@ -120,7 +124,7 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
     if (fault !== null) throw fault
   }
   try {
-    for await (const { value, bytes } of readNdjson(c.req.raw.body ?? new Blob([]).stream())) {
+    for await (const { value, bytes } of lines) {
       if (bytes * MAX_GROWTH > MAX_ITEM_BYTES) checkSize(value, `items.${received + group.length}`)
       if (groupBytes + bytes > COMMIT_BYTES) await flush()
       group.push(value)
@@ -131,12 +135,12 @@ export async function appendItems(c: Context<Env, '/:id/items'>, deps: AppDeps):
     // Items before a malformed line are added all the same: the answer says so.
     await flush()
   }
-  return c.json({ success: true, batchId: batch.id, received, added, next: from + received } satisfies ItemsAppended)
+  return { success: true, batchId: batch.id, received, added, next: from + received }
 }
 
-/** Returns the place of a slice that names none: in a batch without items it can only be the first. */
-async function placeOfFirst(deps: AppDeps, batchId: string): Promise<number> {
-  const next = await readNextPlace(deps.db, batchId)
+/** Returns the position of a slice that names none: in a batch without items it can only be the first. */
+async function positionOfFirst(deps: AppDeps, batchId: string): Promise<number> {
+  const next = await readNextPosition(deps.db, batchId)
   if (next === 0) return 0
   throw invalidRequest(
     'from',
@@ -146,7 +150,7 @@ async function placeOfFirst(deps: AppDeps, batchId: string): Promise<number> {
 
 /**
  * Plans the items of a whole batch, in slices where they are many.
- * @throws MillraceError as the operation does, places counted over all items; BATCH_TOO_LARGE beyond ten times its `maxJobs`
+ * @throws MillraceError as the operation does, positions counted over all items; BATCH_TOO_LARGE beyond ten times its `maxJobs`
  */
 export async function planItems(
   operation: ItemOperation,
@@ -161,15 +165,22 @@ export async function planItems(
       { details: { field: 'items' } },
     )
   }
-  if (items.length <= ITEMS_A_COMMIT) return operation.plan(operation.fromItems(input, items, true))
+  const positions = new Map<string, number>()
+  if (items.length <= ITEMS_A_COMMIT) {
+    const named = namedItems(operation, items, positions)
+    // Equal items of different ids are not one.
+    const plan = operation.plan(operation.fromItems(input, named.items, named.ids === null))
+    return { ...plan, jobs: withIds(plan.jobs, named.ids) }
+  }
   const jobs: JobPlan[] = []
   let first: BatchPlan | null = null
   for (let at = 0; at < items.length; at += ITEMS_A_COMMIT) {
     await yieldToEventLoop()
+    const named = namedItems(operation, items.slice(at, at + ITEMS_A_COMMIT), positions, at)
     try {
-      const plan = operation.plan(operation.fromItems(input, items.slice(at, at + ITEMS_A_COMMIT)))
+      const plan = operation.plan(operation.fromItems(input, named.items))
       first ??= plan
-      for (const job of plan.jobs) jobs.push(job)
+      for (const job of withIds(plan.jobs, named.ids)) jobs.push(job)
     } catch (error) {
       throw error instanceof MillraceError ? countedFrom(at, error) : error
     }
@@ -177,33 +188,54 @@ export async function planItems(
   return { ...(first ?? { input: {}, facts: {} }), jobs }
 }
 
-/** An error about an item of a slice, the item counted from the first of all. */
-function countedFrom(at: number, error: MillraceError): MillraceError {
+/** Takes the callers' own ids off items, unless they are fields of the operation's. See {@link takeIds}. */
+export function namedItems(
+  { keepsItemIds = false }: ItemOperation,
+  items: readonly unknown[],
+  positions: Map<string, number>,
+  first = 0,
+): NamedItems {
+  return keepsItemIds ? { items, ids: null } : takeIds(items, positions, first)
+}
+
+/** Rewrites an error about an item of a slice, so that it names the item's position in the whole batch. */
+export function countedFrom(at: number, error: MillraceError): MillraceError {
   const field = error.details?.field
-  const wrong = /^items\.(\d+)/.exec(typeof field === 'string' ? field : '')
-  if (typeof field !== 'string' || wrong === null) return error
-  const counted = (text: string) => text.replace(wrong[0], `items.${at + Number(wrong[1])}`)
+  if (typeof field !== 'string' || indexOfItem(error) === null) return error
+  const counted = (text: string) => shiftPositions(text, at)
   return new MillraceError(error.code, counted(error.message), { details: { ...error.details, field: counted(field) } })
 }
 
-/** Plans items of a slice: where one of them is wrong, those before it, and what is wrong. */
+/** Returns the position of the item that an error is about; null where it is about something else. */
+export function indexOfItem({ details }: MillraceError): number | null {
+  const position = /^items\.(\d+)/.exec(typeof details?.field === 'string' ? details.field : '')?.[1]
+  return position === undefined ? null : Number(position)
+}
+
+/** Adds an offset to each position of an item that a text names. */
+const shiftPositions = (text: string, by: number) =>
+  text.replace(/\bitems\.(\d+)/g, (_, position: string) => `items.${by + Number(position)}`)
+
+/** Plans the items of a slice. Where one is invalid, returns the jobs of those before it and the error. */
 function plan(
   operation: ItemOperation,
   input: unknown,
   items: readonly unknown[],
   { from, received }: { from: number; received: number },
 ): { jobs: readonly JobPlan[]; fault: MillraceError | null } {
-  const jobsOf = (some: readonly unknown[]) => operation.plan(operation.fromItems(input, some)).jobs
+  const jobsOf = (some: readonly unknown[]) => {
+    const named = namedItems(operation, some, new Map())
+    return withIds(operation.plan(operation.fromItems(input, named.items)).jobs, named.ids)
+  }
   try {
     return { jobs: jobsOf(items), fault: null }
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error
     const field = error.details?.field
-    const wrong = /^items\.(\d+)/.exec(typeof field === 'string' ? field : '')
-    if (typeof field !== 'string' || wrong === null) return { jobs: [], fault: error }
-    const at = Number(wrong[1])
+    const at = indexOfItem(error)
+    if (typeof field !== 'string' || at === null) return { jobs: [], fault: error }
     // The operation counts from the first that it was given, the caller from the first of the slice.
-    const counted = (text: string) => text.replace(wrong[0], `items.${received + at}`)
+    const counted = (text: string) => shiftPositions(text, received)
     const message = `${counted(error.message)} The items before it were taken; it would be ?from=${from + received + at}.`
     const fault = new MillraceError(error.code, message, { details: { ...error.details, field: counted(field) } })
     return { jobs: at === 0 ? [] : jobsOf(items.slice(0, at)), fault }

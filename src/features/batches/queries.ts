@@ -1,8 +1,10 @@
 /** Pages of an owner's batches, of a batch's jobs, and of what its jobs came to. */
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
+import { parseLossless } from '../../lossless-json.ts'
 import type { Database } from '../../ports.ts'
 import { batches, batchLabels } from '../../schema/batches.ts'
+import { withId } from './item-ids.ts'
 import type { ItemResult } from './schemas.ts'
 
 /** Labels of a batch as SQLite groups them. */
@@ -43,6 +45,7 @@ export async function listBatches(db: Database, owner: string, filter: BatchFilt
       openUntil: batches.openUntil,
       createdAt: batches.createdAt,
       finishedAt: batches.finishedAt,
+      metadata: batches.metadata,
       labels:
         sql<string>`(SELECT json_group_array(label) FROM batch_labels l WHERE l.batch_id = ${batches.id})`.mapWith(
           (text: string) => Labels.parse(JSON.parse(text)),
@@ -67,6 +70,9 @@ const SET_OF = sql`CASE status WHEN 'completed' THEN 'succeeded'
 interface ItemRow {
   id: string
   sequence: number
+  item_id: string | null
+  label: string | null
+  url: string | null
   set: Set
   input: string
   result: string | null
@@ -78,12 +84,12 @@ interface ItemRow {
 /** A page of results. */
 export interface ItemResults {
   readonly rows: readonly ItemResult[]
-  /** After which place to go on; null where nothing follows. */
+  /** Cursor of the next page: the last position of this one; null on the last page. */
   readonly next: number | null
 }
 
 /**
- * Reads what a batch's jobs came to, by their place in it. A running job counts as untouched until it ends. A page holds `limit` jobs, or as
+ * Reads the results of a batch's jobs, in order of position. A running job counts as untouched until it ends. A page holds `limit` jobs, or as
  * many as come to 4 MB.
  */
 export async function readItemResults(
@@ -94,25 +100,29 @@ export async function readItemResults(
   const wanted = set === undefined ? sql`true` : sql`${SET_OF} = ${set}`
   // The size of a row is known without reading it.
   const rows = await db.all<ItemRow>(sql`
-    SELECT j.id, j.sequence, ${SET_OF} AS "set", j.input, j.result, j.error_code, j.error_message, p.bytes
+    SELECT j.id, j.sequence, j.item_id, j.label, j.url, ${SET_OF} AS "set", j.input, j.result, j.error_code, j.error_message, p.bytes
     FROM (
-      SELECT place, sequence, sum(size) OVER (ORDER BY sequence) AS bytes, size FROM (
-        SELECT rowid AS place, sequence, octet_length(input) + coalesce(octet_length(result), 0) AS size
+      SELECT job_rowid, sequence, sum(size) OVER (ORDER BY sequence) AS bytes, size FROM (
+        SELECT rowid AS job_rowid, sequence, octet_length(input) + coalesce(octet_length(result), 0) AS size
         FROM jobs WHERE batch_id = ${batchId} AND sequence > ${after} AND ${wanted} ORDER BY sequence LIMIT ${limit})
-    ) p CROSS JOIN jobs j ON j.rowid = p.place
+    ) p CROSS JOIN jobs j ON j.rowid = p.job_rowid
     WHERE p.bytes - p.size < ${BYTES_A_PAGE} ORDER BY p.sequence`)
   const last = rows.at(-1)
   const isFull = last !== undefined && (rows.length === limit || last.bytes >= BYTES_A_PAGE)
   return { rows: rows.map(resultOf), next: isFull ? last.sequence : null }
 }
 
-function resultOf({ id, sequence, set, input, result, error_code, error_message }: ItemRow): ItemResult {
+function resultOf(row: ItemRow): ItemResult {
+  const { id, sequence, item_id, label, url, set, input, result, error_code, error_message } = row
   return {
     index: sequence - 1,
     jobId: id,
+    itemId: item_id,
+    filename: label,
+    url,
     set,
-    item: JSON.parse(input),
-    ...(set === 'succeeded' ? { result: result === null ? null : JSON.parse(result) } : {}),
+    item: withId(item_id, parseLossless(input)),
+    ...(set === 'succeeded' ? { result: result === null ? null : parseLossless(result) } : {}),
     ...(set === 'failed' ? { errorCode: error_code ?? 'UNKNOWN', errorMessage: error_message ?? '' } : {}),
   }
 }
@@ -123,8 +133,8 @@ export async function readBatchInput(db: Database, batchId: string): Promise<unk
   return row?.input
 }
 
-/** The place after the last that is taken in a batch, from 0. */
-export async function readNextPlace(db: Database, batchId: string): Promise<number> {
+/** Returns the first free position of a batch, from 0. */
+export async function readNextPosition(db: Database, batchId: string): Promise<number> {
   const rows = await db.all<{ last: number | null }>(
     sql`SELECT max(sequence) AS "last" FROM jobs WHERE batch_id = ${batchId}`,
   )

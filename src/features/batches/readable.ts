@@ -1,4 +1,6 @@
 /** Batches as a type of resource that batch reads look up. */
+
+import { presentMetadata } from '../../events.ts'
 import type { Database } from '../../ports.ts'
 import type { Row } from '../../rows/owned-rows.ts'
 import { asFound, asTime, ownedBy, type ReadableResource } from '../../rows/readable-resource.ts'
@@ -26,10 +28,19 @@ async function findBatches(db: Database, owner: string, ids: readonly string[]):
       cancelled_jobs: batches.cancelled,
       created_at: batches.createdAt,
       finished_at: batches.finishedAt,
+      metadata: batches.metadata,
     })
     .from(batches)
     .where(ownedBy(owner, ids))
   return new Map(
-    rows.map((row) => [row.id, { ...row, created_at: asTime(row.created_at), finished_at: asTime(row.finished_at) }]),
+    rows.map(({ metadata, ...row }) => [
+      row.id,
+      {
+        ...row,
+        created_at: asTime(row.created_at),
+        finished_at: asTime(row.finished_at),
+        ...presentMetadata(metadata),
+      },
+    ]),
   )
 }

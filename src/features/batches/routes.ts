@@ -1,133 +1,262 @@
 /** The native surface: batches of any operation, made, listed, fed and steered. */
-import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import type { Hono } from 'hono'
+import * as z from 'zod'
 import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../engine/transitions/batch-commands.ts'
-import { OPEN_MS } from '../../engine/transitions/open-batches.ts'
-import { type BatchOptions, submit } from '../../engine/transitions/submit.ts'
-import { readWebhookSecret } from '../../engine/webhooks.ts'
-import { invalidRequest, MillraceError } from '../../errors.ts'
-import { streamToken } from '../../http/auth/tokens.ts'
+import { sealBatch } from '../../engine/transitions/open-batches.ts'
+import { presentMetadata } from '../../events.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { readJsonSized, readQuery } from '../../http/request/body.ts'
+import { limitBody } from '../../http/middleware/request-limits.ts'
+import { type Endpoint, json, jsonBody } from '../../http/openapi/endpoint.ts'
+import { BATCH_ID, demandSameRun, findBatch } from '../../http/request/find-batch.ts'
 import { idempotencyKey } from '../../http/request/idempotency-key.ts'
-import { readJobItems } from '../../live/state.ts'
-import { appendItems, checkItems, checkSize, findOperation, planItems, sealItems } from './items.ts'
-import { findBatch } from './load-batch.ts'
+import { demandNdjson, readNdjson } from '../../http/request/ndjson.ts'
+import { announceBatch } from '../../http/response/accepted.ts'
+import { CODED_ERRORS } from '../../http/response/error-formats.ts'
+import { type RouteContext, Routes } from '../../http/routes.ts'
+import { type BatchState, readJobItems } from '../../live/state.ts'
+import { dryRunBatch } from './dry-run.ts'
+import { appendItems } from './items.ts'
 import { listBatches } from './queries.ts'
 import {
-  type BatchAccepted,
-  type BatchList,
-  type BatchRetried,
-  type BatchSteered,
+  AppendItems,
+  BatchAccepted,
+  BatchList,
+  BatchRetried,
+  BatchSealed,
+  BatchSteered,
   CreateBatch,
-  type JobList,
+  DryRunReport,
+  ItemsAppended,
+  JobList,
   ListBatches,
   ListJobs,
+  SealBatch,
 } from './schemas.ts'
+import { submitBatch } from './submit-batch.ts'
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024
 const PAGE = 100
-const limitBody = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw new MillraceError(
-      'TOO_LARGE',
-      'A body may hold 32 MB. Make the batch with "open": true and send its items in slices.',
-    )
-  },
-})
+const limitLargeBody = limitBody(
+  MAX_BODY_BYTES,
+  'A body may hold 32 MB. Make the batch with "open": true and send its items in slices.',
+)
 
 /** Of a route whose body is a few fields. */
 const MAX_SMALL_BYTES = 65_536
-const limitSmallBody = bodyLimit({
-  maxSize: MAX_SMALL_BYTES,
-  onError: () => {
-    throw new MillraceError('TOO_LARGE', 'A body of this kind may hold 64 KB.')
-  },
-})
+const limitSmallBody = limitBody(MAX_SMALL_BYTES, 'A body of this kind may hold 64 KB.')
 
-/** `POST /`, `GET /`, `GET /:id/jobs`, `POST /:id/{items,seal,cancel,pause,resume,retry}`, `DELETE /:id`. */
+const make = {
+  route: 'POST /api/batch',
+  id: 'createBatch',
+  summary: 'Make a batch of any operation',
+  headers: ['Idempotency-Key'],
+  body: jsonBody(CreateBatch, {
+    items: { operation: 'echo', items: [{ value: 1 }, { value: 'two', waitMs: 200, steps: 4 }] },
+    options: {
+      operation: 'echo',
+      items: [{ value: 1 }],
+      options: {
+        priority: 10,
+        labels: ['try'],
+        concurrency: 2,
+        maxAttempts: 3,
+        budget: { maxFailures: 10, maxFailureRate: 0.1, onExceeded: 'cancel' },
+        runAt: '2100-01-01T08:00:00Z',
+        deadline: '2100-01-01T09:00:00Z',
+        webhook: { url: 'https://example.com/hook', events: ['batch_completed'] },
+      },
+    },
+    open: { operation: 'echo', open: true },
+    dryRun: { operation: 'echo', items: [{ value: 1 }, { value: 2, waitMs: 'long' }], dryRun: true },
+  }),
+  answers: {
+    202: json('Accepted, and on disk.', BatchAccepted, ['Location']),
+    200: json(
+      'The batch that the same request made before; with `dryRun`, what came of the checks.',
+      z.union([BatchAccepted, DryRunReport]),
+    ),
+  },
+  errors: [400, 409, 413, 415],
+} satisfies Endpoint
+
+const append = {
+  route: 'POST /api/batch/:id/items',
+  id: 'appendItems',
+  summary: 'Add items to an open batch',
+  description:
+    'A place that is taken by the same item is passed over, so a slice may be sent again; taken by another, the slice is refused (409). Where a line is wrong, the items before it are taken.',
+  path: BATCH_ID,
+  query: AppendItems,
+  body: {
+    'application/x-ndjson': {
+      // Generated clients send what is binary as it is; of a text they would send the JSON.
+      schema: z.string().meta({ format: 'binary' }).describe('Text: an item a line, of at most 1 MB.'),
+      examples: { lines: '{"value": 1}\n{"value": 2}\n' },
+    },
+  },
+  answers: { 200: json('Taken, and on disk.', ItemsAppended) },
+  errors: [400, 404, 409, 413, 415],
+} satisfies Endpoint
+
+/** Describes a route that does something to a batch. */
+const steer = (verb: string, id: string, summary: string, conflicts: boolean) =>
+  ({
+    route: `POST /api/batch/:id/${verb}`,
+    id,
+    summary,
+    path: BATCH_ID,
+    answers: { 200: json('Done.', BatchSteered) },
+    errors: conflicts ? [404, 409] : [404],
+  }) satisfies Endpoint
+
+const seal = {
+  ...steer('seal', 'sealBatch', 'Let an open batch take no more items', true),
+  description:
+    'Refused (409) where a place before the last is empty, or where there is another number of items than `total` says: the answer names what never came.',
+  bodyMayBeLeftOut: true,
+  body: jsonBody(SealBatch, { counted: { total: 2 }, uncounted: {} }),
+  answers: { 200: json('Sealed.', BatchSealed) },
+  errors: [400, 404, 409, 413, 415],
+} satisfies Endpoint
+
+const listAll = {
+  route: 'GET /api/batch',
+  id: 'listBatches',
+  summary: "The caller's batches, newest first",
+  query: ListBatches,
+  answers: { 200: json('A page.', BatchList) },
+  errors: [400],
+} satisfies Endpoint
+
+const listOfBatch = {
+  route: 'GET /api/batch/:id/jobs',
+  id: 'listJobs',
+  summary: 'The jobs of a batch, page by page',
+  access: 'link',
+  path: BATCH_ID,
+  query: ListJobs,
+  answers: { 200: json('A page.', JobList) },
+  errors: [400, 404],
+} satisfies Endpoint
+
+const cancel = steer('cancel', 'cancelBatch', 'End a batch early', false)
+const pause = steer('pause', 'pauseBatch', 'Start no more of its jobs; what runs goes on', false)
+const resume = steer('resume', 'resumeBatch', 'Let a paused batch go on', false)
+const retry = {
+  ...steer('retry', 'retryBatch', 'Run again what failed or was cancelled', true),
+  answers: { 200: json('They run again.', BatchRetried) },
+} satisfies Endpoint
+
+const remove = {
+  route: 'DELETE /api/batch/:id',
+  id: 'deleteBatch',
+  summary: 'Delete a batch that has ended, with all it holds',
+  path: BATCH_ID,
+  answers: { 200: json('Deleted.', BatchSteered) },
+  errors: [404, 409],
+} satisfies Endpoint
+
+export const endpoints: readonly Endpoint[] = [
+  make,
+  append,
+  seal,
+  listAll,
+  listOfBatch,
+  cancel,
+  pause,
+  resume,
+  retry,
+  remove,
+]
+
 export function nativeRoutes(deps: AppDeps): Hono<Env> {
-  const steer = (act: (deps: AppDeps, batchId: string) => Promise<unknown>) => async (c: Context<Env, '/:id'>) => {
-    const batch = await findBatch(c, deps)
-    await act(deps, batch.id)
-    // A batch that is sealed or cancelled may have ended with that, and its webhook is to be notified.
-    deps.dispatcher.wake()
-    return c.json({ success: true, batchId: batch.id } satisfies BatchSteered)
-  }
-  return new Hono<Env>()
-    .post('/', limitBody, (c) => create(c, deps))
-    .get('/', (c) => list(c, deps))
-    .get('/:id/jobs', (c) => listJobs(c, deps))
-    .post('/:id/items', limitBody, (c) => appendItems(c, deps))
-    .post('/:id/seal', limitSmallBody, (c) => sealItems(c, deps))
-    .post(
-      '/:id/cancel',
-      steer((d, id) => stopBatch(d, id, 'CANCELLED')),
+  const act =
+    (change: (deps: AppDeps, batchId: string) => Promise<unknown>, count: (batch: BatchState) => number = unended) =>
+    async (c: RouteContext<{ path: typeof BATCH_ID }>) => {
+      const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
+      await change(deps, batch.id)
+      // A batch that is sealed or cancelled may have ended with that, and its webhook is to be notified.
+      deps.dispatcher.wake()
+      return c.json({ success: true, batchId: batch.id, total: count(batch) } satisfies BatchSteered)
+    }
+  return new Routes('/api/batch', CODED_ERRORS)
+    .add(make, (c) => create(c, deps), [limitLargeBody])
+    .add(listAll, async (c) => c.json(await pageOfBatches(deps, c.get('caller').owner, c.req.valid('query'))))
+    .add(listOfBatch, async (c) => {
+      const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
+      return c.json(await pageOfJobs(deps, batch, c.req.valid('query')))
+    })
+    .add(
+      append,
+      async (c) => {
+        demandNdjson(c)
+        const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
+        const answer: ItemsAppended = await appendItems(deps, batch, readNdjson(c), c.req.valid('query').from)
+        return c.json(answer)
+      },
+      [limitLargeBody],
     )
-    .post('/:id/pause', steer(pauseBatch))
-    .post('/:id/resume', steer(resumeBatch))
-    .post('/:id/retry', async (c) => {
-      const batch = await findBatch(c, deps)
+    .add(
+      seal,
+      async (c) => {
+        const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
+        const { total } = c.req.valid('json')
+        const totalJobs = await sealBatch(deps, batch.id, total === undefined ? {} : { total })
+        // It may have ended with that, and its webhook is to be notified.
+        deps.dispatcher.wake()
+        return c.json({ success: true, batchId: batch.id, totalJobs } satisfies BatchSealed)
+      },
+      [limitSmallBody],
+    )
+    .add(
+      cancel,
+      act((d, id) => stopBatch(d, id, 'CANCELLED')),
+    )
+    .add(pause, act(pauseBatch))
+    .add(resume, act(resumeBatch))
+    .add(retry, async (c) => {
+      const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
       const retriedJobs = await retryBatch(deps, batch.id)
       return c.json({ success: true, batchId: batch.id, retriedJobs } satisfies BatchRetried)
     })
-    .delete('/:id', steer(deleteBatch))
+    .add(
+      remove,
+      act(deleteBatch, ({ total }) => total),
+    ).hono
 }
 
-async function create(c: Context<Env>, deps: AppDeps): Promise<Response> {
-  const { body, largest } = await readJsonSized(c, CreateBatch)
-  const operation = findOperation(deps, body.operation)
-  if (body.open === true && body.items !== undefined)
-    throw invalidRequest('items', 'An open batch takes its items later: leave "items" out.')
-  if (body.open !== true && body.items === undefined)
-    throw invalidRequest('items', 'Expected an array with one item a job, or "open": true.')
-  await checkItems(body.items ?? [], largest('items'))
-  checkSize(body.input, 'input')
-  const { owner, authenticated } = c.get('caller')
-  const { batchId, totalJobs, created } = await submit(deps, {
-    owner,
-    operation,
-    request: null,
-    plan: () => planItems(operation, body.input ?? {}, body.items ?? []),
-    options: optionsOf(body, deps.clock.now()),
+/** Counts the jobs of a batch that have not ended. */
+const unended = ({ total, completed, failed, cancelled }: BatchState) => total - completed - failed - cancelled
+
+async function create(c: RouteContext<typeof make>, deps: AppDeps): Promise<Response> {
+  const body = c.req.valid('json')
+  const largest = c.get('largestElement')('items')
+  if (body.dryRun === true) return c.json(await dryRunBatch(deps, c.get('caller').owner, body, largest))
+  const { batchId, totalJobs, created, queue } = await submitBatch(deps, body, {
+    owner: c.get('caller').owner,
+    largest,
     idempotency: idempotencyKey(c, body),
     admit: c.get('admit'),
   })
-  const url = `/api/batch/${batchId}`
-  c.header('Location', url)
-  const token = authenticated ? `?token=${await streamToken(deps.auth, deps.clock, owner, batchId)}` : ''
-  const answer: BatchAccepted = { success: true, batchId, totalJobs, streamUrl: `${url}/stream${token}`, created }
-  // The answer to a create that is sent again is the same: the first may have been lost on its way.
-  const webhook = body.options?.webhook
-  if (webhook !== undefined && webhook.secret === undefined) {
-    answer.webhookSecret = await readWebhookSecret(deps.db, batchId)
+  const { streamUrl, webhookSecret } = await announceBatch(c, deps, batchId, { webhook: body.options?.webhook })
+  const notice = queue === undefined ? null : ((await deps.declared?.noticeOf(c.get('caller').owner, queue)) ?? null)
+  const answer: BatchAccepted = {
+    success: true,
+    batchId,
+    totalJobs,
+    streamUrl,
+    created,
+    ...(webhookSecret === undefined ? {} : { webhookSecret }),
+    ...(notice === null ? {} : { notice }),
   }
   return c.json(answer, created ? 202 : 200)
 }
 
-function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptions {
-  const { runAt, deadline, ...rest } = options
-  if (runAt !== undefined && deadline !== undefined && Date.parse(deadline) <= Date.parse(runAt))
-    throw invalidRequest(
-      'options.deadline',
-      'options.deadline: expected a time after "runAt", when its jobs may begin.',
-    )
-  return Object.fromEntries(
-    Object.entries({
-      ...rest,
-      runAt: runAt === undefined ? undefined : Date.parse(runAt),
-      deadlineAt: deadline === undefined ? undefined : Date.parse(deadline),
-      openUntil: open === true ? now + OPEN_MS : undefined,
-    }).filter(([, value]) => value !== undefined),
-  )
-}
-
-async function list(c: Context<Env>, deps: AppDeps): Promise<Response> {
-  const { cursor, limit = PAGE, ...filter } = readQuery(c, ListBatches)
-  const rows = await listBatches(deps.db, c.get('caller').owner, { ...filter, before: cursor, limit })
+async function pageOfBatches(deps: AppDeps, owner: string, query: z.infer<typeof ListBatches>): Promise<BatchList> {
+  const { cursor, limit = PAGE, ...filter } = query
+  const rows = await listBatches(deps.db, owner, { ...filter, before: cursor, limit })
   const batches = rows.map(
-    ({ facts, total, completed, failed, cancelled, pausedAt, openUntil, createdAt, finishedAt, ...row }) => ({
+    ({ facts, total, completed, failed, cancelled, pausedAt, openUntil, createdAt, finishedAt, metadata, ...row }) => ({
       ...row,
       ...facts,
       totalJobs: total,
@@ -138,18 +267,19 @@ async function list(c: Context<Env>, deps: AppDeps): Promise<Response> {
       open: openUntil !== null,
       createdAt: new Date(createdAt).toISOString(),
       finishedAt: finishedAt === null ? null : new Date(finishedAt).toISOString(),
+      ...presentMetadata(metadata),
     }),
   )
   const next = rows.length === limit ? (rows.at(-1)?.id ?? null) : null
-  return c.json({ success: true, batches, next } satisfies BatchList)
+  return { success: true, batches, next }
 }
 
-async function listJobs(c: Context<Env, '/:id/jobs'>, deps: AppDeps): Promise<Response> {
-  const { cursor = 0, limit = PAGE, status } = readQuery(c, ListJobs)
-  const batch = await findBatch(c, deps)
+async function pageOfJobs(deps: AppDeps, batch: BatchState, query: z.infer<typeof ListJobs>): Promise<JobList> {
+  const { cursor = 0, limit = PAGE, status } = query
   const operation = deps.operations[batch.operation]
   const items = await readJobItems(deps.db, operation, batch.id, { after: cursor, limit, status })
+  await demandSameRun(deps.db, batch)
   const jobs = items.map(({ jobId, ...item }) => ({ id: jobId, ...item }))
   const next = items.length === limit ? (items.at(-1)?.sequence ?? null) : null
-  return c.json({ success: true, batchId: batch.id, jobs, next } satisfies JobList)
+  return { success: true, batchId: batch.id, jobs, next }
 }

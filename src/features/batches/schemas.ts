@@ -1,69 +1,27 @@
 /** The native surface, `/api/batch`: batches of any operation. */
 import * as z from 'zod'
-import { list } from '../../http/request/fields.ts'
-import { WebhookRequest } from '../../http/request/webhook-request.ts'
+import { BatchOptions, Json, Label, MAX_BATCH_ITEMS, MAX_ITEMS } from '../../http/request/batch-options.ts'
+import { list, PageLimit, wholeNumber } from '../../http/request/fields.ts'
+import { JobFacts, Metadata, Sequence } from './follow-schemas.ts'
 
-const Label = z
-  .string()
-  .trim()
-  .min(1, 'Expected 1 to 64 characters.')
-  .max(64, 'Expected 1 to 64 characters.')
-  .regex(/^[^\p{Cs}\0]*$/u, 'Expected valid text without NUL.')
-
-/** A whole number in a query string, where everything is text. */
-function wholeNumber({ min, max }: { min: number; max: number }) {
-  const expected = `Expected a whole number from ${min} to ${max}.`
-  return z
-    .string()
-    .regex(/^\d{1,15}$/, expected)
-    .transform(Number)
-    .pipe(z.int().min(min, expected).max(max, expected))
-}
-
-/** Whatever JSON holds: what was parsed as JSON need not be walked to know that it is some. */
-const Json = z.unknown()
-// Not by `meta`, which would name a copy: the original is what it holds again.
-z.globalRegistry.add(Json, { id: 'Json' })
-
-/** Items that a batch can hold. */
-const MAX_BATCH_ITEMS = 100_000_000
-
-/** Items that one request makes; more come in slices. docs/batches.md states it. */
-export const MAX_ITEMS = 100_000
 const TOO_MANY = `Expected at most ${MAX_ITEMS.toLocaleString('en')} items. Make the batch with "open": true and send them in slices.`
-
-/** A point in time as the options of a batch take it. */
-const Time = z.iso.datetime({ offset: true, error: 'Expected a time with its zone, such as 2030-01-01T08:00:00Z.' })
-
-/** Options for running a batch. */
-export const BatchOptions = z.strictObject({
-  priority: z
-    .int()
-    .min(-1_000_000)
-    .max(1_000_000)
-    .optional()
-    .describe("Head start over the owner's other jobs, in turns; negative to wait behind them."),
-  runAt: Time.optional().describe('When its jobs may begin.'),
-  maxAttempts: z.int().min(1).max(20).optional().describe('Tries a job.'),
-  concurrency: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .optional()
-    .describe('Jobs run at once; never more than the operation allows.'),
-  deadline: Time.optional().describe('When what is left of it is failed.'),
-  labels: list(Label, 10).optional(),
-  webhook: WebhookRequest.optional().describe('Told what becomes of it.'),
-})
 
 /** `POST /api/batch`. */
 export const CreateBatch = z
   .strictObject({
     operation: z.string(),
     input: Json.optional().describe('What holds for the whole batch; its operation says which.'),
-    items: list(Json, MAX_ITEMS, { tooLong: TOO_MANY }).optional().describe('One a job. Left out with `open`.'),
+    items: list(Json, MAX_ITEMS, { tooLong: TOO_MANY })
+      .optional()
+      .describe(
+        "One a job. Left out with `open`. An item that is an object may have an `id` of the caller's own, unique in its batch.",
+      ),
     open: z.boolean().optional().describe('Takes items later, by `POST /api/batch/:id/items`, until it is sealed.'),
     options: BatchOptions.optional(),
+    dryRun: z
+      .boolean()
+      .optional()
+      .describe('Checks and plans all of it, and answers what came of that; keeps nothing.'),
   })
   .meta({ id: 'CreateBatch' })
 export type CreateBatch = z.infer<typeof CreateBatch>
@@ -80,36 +38,63 @@ export const BatchAccepted = z
       .string()
       .optional()
       .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
+    notice: z
+      .string()
+      .optional()
+      .describe('Said where its jobs are for workers over HTTP, and none has asked for any in the last minute.'),
   })
   .meta({ id: 'BatchAccepted' })
 export type BatchAccepted = z.infer<typeof BatchAccepted>
 
-const Page = {
-  limit: wholeNumber({ min: 1, max: 1_000 }).optional().describe('At most 1,000.'),
-}
+/** The answer to `POST /api/batch` with `dryRun`. */
+export const DryRunReport = z
+  .object({
+    success: z.literal(true),
+    dryRun: z.literal(true),
+    operation: z.string(),
+    items: z.int(),
+    valid: z.int().describe('Items that would become jobs.'),
+    invalid: z.int().describe('Items that are wrong. Where there are any, the create itself would be refused.'),
+    errors: z
+      .array(
+        z.object({ index: z.int().describe('Place of the item, from 0.'), field: z.string(), message: z.string() }),
+      )
+      .describe('The first thing that is wrong of each item; of the first 100 of them.'),
+    totalJobs: z.int().describe('Jobs of the valid items.'),
+    estimatedSeconds: z
+      .int()
+      .nullable()
+      .describe(
+        'How long these would run, as the last batches of this operation did; null where none has ended here. Not counted is how long they wait.',
+      ),
+  })
+  .meta({ id: 'DryRunReport' })
+export type DryRunReport = z.infer<typeof DryRunReport>
 
 /** Cursor of a list of numbered things: where the page begins. */
-const Cursor = wholeNumber({ min: 0, max: MAX_BATCH_ITEMS }).optional().describe('`next` of the page before.')
+const Cursor = wholeNumber({ min: 0, max: MAX_BATCH_ITEMS }, 'Expected `next` of the page before.')
+  .optional()
+  .describe('`next` of the page before.')
 
 /** `GET /api/batch`. */
-export const ListBatches = z.object({
-  ...Page,
+export const ListBatches = z.strictObject({
+  limit: PageLimit,
   status: z.enum(['pending', 'processing', 'completed', 'partial', 'failed', 'cancelled']).optional(),
   operation: z.string().optional(),
   label: Label.optional(),
-  cursor: z.string().max(128).optional().describe('`next` of the page before.'),
+  cursor: z.uuid('Expected `next` of the page before.').optional().describe('`next` of the page before.'),
 })
 
 /** `GET /api/batch/:id/jobs`. */
-export const ListJobs = z.object({
-  ...Page,
+export const ListJobs = z.strictObject({
+  limit: PageLimit,
   status: z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']).optional(),
   cursor: Cursor,
 })
 
 /** `GET /api/batch/:id/results`. */
-export const ListResults = z.object({
-  ...Page,
+export const ListResults = z.strictObject({
+  limit: PageLimit,
   set: z
     .enum(['succeeded', 'failed', 'untouched'])
     .optional()
@@ -126,7 +111,7 @@ export const ListResults = z.object({
 })
 
 /** `POST /api/batch/:id/items`. */
-export const AppendItems = z.object({
+export const AppendItems = z.strictObject({
   from: wholeNumber({ min: 0, max: MAX_BATCH_ITEMS })
     .optional()
     .describe(
@@ -164,6 +149,7 @@ export const BatchList = z
         open: z.boolean(),
         createdAt: z.iso.datetime(),
         finishedAt: z.iso.datetime().nullable(),
+        metadata: Metadata,
       }),
     ),
     next: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
@@ -179,8 +165,8 @@ export const JobList = z
     jobs: z.array(
       z.looseObject({
         id: z.string(),
-        sequence: z.int(),
-        filename: z.string().nullable(),
+        sequence: Sequence,
+        ...JobFacts,
         status: z.string(),
         progressPercent: z.int(),
         progressMessage: z.string().nullable(),
@@ -194,19 +180,27 @@ export const JobList = z
 export type JobList = z.infer<typeof JobList>
 
 /** The answer to cancel, pause, resume and delete. */
-export const BatchSteered = z.object({ success: z.literal(true), batchId: z.string() }).meta({ id: 'BatchSteered' })
+export const BatchSteered = z
+  .object({
+    success: z.literal(true),
+    batchId: z.string(),
+    total: z.int().describe('Jobs that it is about: those that had not ended, of a deleted batch all.'),
+  })
+  .meta({ id: 'BatchSteered' })
 export type BatchSteered = z.infer<typeof BatchSteered>
 
+const Changed = BatchSteered.omit({ total: true })
+
 /** The answer to seal. */
-export const BatchSealed = BatchSteered.extend({ totalJobs: z.int() }).meta({ id: 'BatchSealed' })
+export const BatchSealed = Changed.extend({ totalJobs: z.int() }).meta({ id: 'BatchSealed' })
 export type BatchSealed = z.infer<typeof BatchSealed>
 
 /** The answer to retry. */
-export const BatchRetried = BatchSteered.extend({ retriedJobs: z.int() }).meta({ id: 'BatchRetried' })
+export const BatchRetried = Changed.extend({ retriedJobs: z.int() }).meta({ id: 'BatchRetried' })
 export type BatchRetried = z.infer<typeof BatchRetried>
 
 /** The answer to `POST /api/batch/:id/items`. */
-export const ItemsAppended = BatchSteered.extend({
+export const ItemsAppended = Changed.extend({
   received: z.int().describe('Items that were read.'),
   added: z.int().describe('Those among them that were not there before.'),
   next: z.int().describe('Place of the item that comes next.'),
@@ -216,8 +210,13 @@ export type ItemsAppended = z.infer<typeof ItemsAppended>
 /** A job of `GET …/results`: where it stands, and what it gave or why it did not. */
 export const ItemResult = z
   .object({
-    index: z.int().describe('Place in the batch, from 0.'),
+    index: z
+      .int()
+      .describe('Place in the batch, from 0, as in `items` of the create and in `from`: one less than `sequence`.'),
     jobId: z.string(),
+    itemId: JobFacts.itemId,
+    filename: JobFacts.filename,
+    url: JobFacts.url,
     set: z.enum(['succeeded', 'failed', 'untouched']),
     item: z.unknown(),
     result: z.unknown().optional(),
@@ -245,3 +244,4 @@ export const ResultSets = z
       ),
   })
   .meta({ id: 'ResultSets' })
+export type ResultSets = z.infer<typeof ResultSets>

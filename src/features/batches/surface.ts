@@ -26,6 +26,13 @@ export function batchSurface(loadMerged: () => Promise<readonly z.ZodType[]>): S
       ])
       return (deps) => nativeRoutes(deps).route('/', resultRoutes(deps)).route('/', statusRoutes(deps))
     },
-    describe: async () => (await import('./endpoints.ts')).endpoints(await loadMerged()),
+    describe: async () => {
+      const [native, following, results] = await Promise.all([
+        import('./routes.ts'),
+        import('./follow-routes.ts'),
+        import('./result-routes.ts'),
+      ])
+      return [...native.endpoints, ...following.endpoints, ...results.resultEndpoints(await loadMerged())]
+    },
   }
 }

@@ -1,12 +1,12 @@
-/** Folds case for every comparison of categories and privacy levels: they are compared without case, in every script. */
+/** Folds case for comparisons of categories and privacy levels, which ignore case in every script. */
+import { normalizeText } from '../../formats/unicode.ts'
 
 /**
- * A word as it is compared. Words that differ in case alone, or in how their letters are composed, give the same: `ß` is `SS`, `İ` is an
- * `I` with a dot over it. Lower case first, because some letters (`ẞ`) are their own upper case; upper case last, because it knows no
- * final sigma.
+ * Folds a word. Words that differ only in case or in Unicode composition fold to the same: `ß` to `SS`, `İ` to an `I` with a dot above.
+ * Lower case comes first, because some letters (`ẞ`) are their own upper case; upper case last, because it has no final sigma.
  */
 export function folded(word: string): string {
-  // ASCII has one form and one upper case.
+  // ASCII needs no normalization.
   if (/^[ -~]*$/.test(word)) return word.toUpperCase()
-  return word.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
+  return normalizeText(normalizeText(word, 'NFD').toLowerCase().toUpperCase(), 'NFC')
 }

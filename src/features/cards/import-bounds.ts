@@ -1,15 +1,15 @@
-/** Bounds on cards that are too large: a few are reported with the others, but a body of nothing else is refused while it streams by. */
+/** Limits oversized cards: a few are reported as failed, but a body that consists of them is refused while it is streamed. */
 import { MillraceError } from '../../errors.ts'
 import type { ScannedSizes } from '../../formats/slices.ts'
 import { MAX_CARD_BYTES } from './schemas.ts'
 
-/** Bytes beyond which a single record ends an import. Between that and the bytes of a card it is a card that failed. */
+/** Bytes beyond which a single record aborts the import. A record between the limit of a card and this is a failed card. */
 const MAX_RECORD_BYTES = 8_000_000
-/** Bytes of all records together that are too large. */
+/** Most bytes of all oversized records together. */
 const MAX_OVERSIZE_BYTES = 64_000_000
 
 /**
- * Refuses a body of which too much can't be taken. To be asked whenever more of it was scanned.
+ * Refuses a body with too many oversized bytes. To be called after each scanned part.
  * @throws MillraceError TOO_LARGE, naming the record, from 1
  */
 export function checkRecordSizes({ records, oversizeBytes, firstOversize, openBytes }: ScannedSizes): void {
@@ -23,7 +23,7 @@ export function checkRecordSizes({ records, oversizeBytes, firstOversize, openBy
 }
 
 /**
- * Refuses a body that has records, but none that is small enough to be taken. To be asked at its end.
+ * Refuses a body all of whose records are oversized. To be called at its end.
  * @throws MillraceError TOO_LARGE
  */
 export function checkAnyFits({ records, oversize }: ScannedSizes): void {

@@ -1,36 +1,52 @@
-/** The card surface, `/bulk`: what its requests and answers hold. */
+/** Schemas of the requests and answers of the card surface, `/bulk`. */
 import * as z from 'zod'
-import { Instant, list, optional, text, withDefault } from '../../http/request/fields.ts'
+import { Instant, list, optional, text, wholeNumber, withDefault } from '../../http/request/fields.ts'
 import { WebhookRequest } from '../../http/request/webhook-request.ts'
+import { LosslessNumber } from '../../lossless-json.ts'
 
-/** Cards that one JSON body imports, and ids that one delete, restore or export names. */
+/** Most cards in one JSON body, and most ids in one delete, restore or export. */
 export const MAX_CARDS = 10_000
-/** Cards that one streamed body (NDJSON, CSV) imports. */
+/** Most cards in one streamed body (NDJSON, CSV). */
 export const MAX_STREAMED_CARDS = 1_000_000
-/** One card as it is sent. */
+/** Most bytes of a card as it is sent. */
 export const MAX_CARD_BYTES = 1_000_000
-/** Values and member names of one card, or of the metadata of one in a CSV. */
+/** Most values and member names of a card, or of its metadata in a CSV. */
 export const MAX_CARD_VALUES = 50_000
-/** Failures that a result lists; all are counted. */
+/** Most failures that a result lists; all are counted. */
 export const MAX_ERRORS = 100
 
-/** Levels that metadata may be nested: SQLite reads JSON of up to 1,000 levels, and somebody must read it after that. */
-const MAX_METADATA_DEPTH = 100
+/** Rows of a ledger are numbered from 1. */
+const MAX_LEDGER_ROWS = 999_999_999_999_999
 
-/** Tells whether a JSON value is nested at most `depth` levels deep. */
+/** Most levels of nested metadata. SQLite would read JSON of up to 1,000 levels, but clients and formats may not. */
+export const MAX_METADATA_DEPTH = 100
+
+/** Returns true where a JSON value is nested at most `depth` levels deep. */
 export function isShallow(value: unknown, depth = MAX_METADATA_DEPTH): boolean {
-  if (typeof value !== 'object' || value === null) return true
+  if (typeof value !== 'object' || value === null || value instanceof LosslessNumber) return true
   if (depth === 0) return false
   for (const inner of Object.values(value)) if (!isShallow(inner, depth - 1)) return false
   return true
 }
 
-/** Text, without the blanks around it. */
+/** Text, trimmed. */
 const word = (bounds: { min?: number; max: number }) => z.string('Input should be text').trim().pipe(text(bounds))
 
 const OBJECT = 'Input should be an object'
 const TOO_DEEP = `Input should be nested at most ${MAX_METADATA_DEPTH} levels deep`
 const isShallowEnough = (metadata: unknown) => isShallow(metadata)
+
+/** Returns true for a JSON object: no array, and no lossless number. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof LosslessNumber)
+}
+
+/** Metadata, unchanged and with members of any name: a record of zod would drop one named `__proto__`. */
+const Metadata = z
+  .custom<Record<string, unknown>>(isJsonObject, OBJECT)
+  .refine(isShallowEnough, TOO_DEEP)
+  .meta({ type: 'object', additionalProperties: {} })
+
 const FLAGS = 'Input should be true or false'
 
 const source = (max: number) =>
@@ -38,7 +54,7 @@ const source = (max: number) =>
     .transform((value) => (value === '' ? undefined : value))
     .describe('An empty one is none.')
 
-/** A card as it is imported. What else an exported card has (`id`, `published_url`, dates) is passed over. */
+/** A card to import. Other members of an exported card (`id`, `published_url`, dates) are ignored. */
 export const NewCard = z
   .object({
     title: text({ min: 1, max: 1_000 }),
@@ -56,19 +72,19 @@ export const NewCard = z
       .describe('Without blanks around them, and without those that are nothing else.'),
     source_platform: source(200),
     source_url: source(4_000),
-    metadata: withDefault(z.record(z.string(), z.unknown(), OBJECT).refine(isShallowEnough, TOO_DEEP), {}),
+    metadata: withDefault(Metadata, {}),
   })
   .meta({ id: 'NewCard' })
 export type NewCard = z.infer<typeof NewCard>
 
-/** Options that every task takes. */
+/** Options of all tasks. */
 const TASK = {
   run_at: optional(Instant).describe('When it may begin.'),
   webhook: optional(WebhookRequest).describe('Whom to tell what becomes of it.'),
 }
 
-/** Options of an import, whatever form the cards come in. */
-export const ImportOptions = z.object({
+/** Options of an import, for all forms of bodies. */
+export const ImportOptions = z.strictObject({
   publish_business: withDefault(z.boolean(FLAGS), true),
   publish_ideas: withDefault(z.boolean(FLAGS), true),
   on_duplicate: optional(z.enum(['skip', 'update', 'fail'], 'Input should be skip, update or fail')).describe(
@@ -83,17 +99,20 @@ const FLAG = z.enum(['true', 'false', '1', '0'], FLAGS)
 const flag = (fallback: boolean) =>
   withDefault(FLAG, String(fallback)).transform((word) => word === 'true' || word === '1')
 
-/** The same in the query string, for bodies that are nothing but cards. */
+/** The same in the query string, for bodies of cards only. */
 export const ImportQuery = ImportOptions.extend({
   publish_business: flag(true),
   publish_ideas: flag(true),
   validate_only: flag(false),
+  columns: optional(z.string()).describe(
+    'Of a CSV or a workbook: JSON that names the field of a card for columns with other names, `{"Headline":"title"}`.',
+  ),
   webhook: optional(WebhookRequest.shape.url)
     .transform((url) => (url === undefined ? undefined : { url }))
     .describe('Address of a webhook, whose secret is made.'),
 })
 
-/** `POST /bulk/import` as JSON. What a card may hold is checked card by card, later. */
+/** `POST /bulk/import` as JSON. The cards themselves are validated later, one by one. */
 export const ImportRequest = ImportOptions.extend({
   cards: withDefault(z.array(z.unknown(), 'Input should be an array of cards'), []),
 })
@@ -111,16 +130,16 @@ const words = list(text({ min: 1, max: 200 }), 1_000, {
   notAList: 'Input should be an array of texts',
   tooLong: 'Input should have at most 1000 items',
 })
-/** One more than there may be is let through, for the route to say so in the words that clients of the seed know. */
+/** Ids of cards. One more than the limit is accepted, for the route to refuse it in the words of the original API. */
 const cardIds = list(CardId, MAX_CARDS, { notAList: 'Input should be an array of card ids', cut: true })
 
 /** `POST /bulk/export`. */
 export const ExportRequest = z
-  .object({
+  .strictObject({
     card_ids: optional(
       cardIds.refine((ids) => ids.length > 0, 'Input should name a card; leave it out to export all cards'),
     ).describe('Null or left out: all.'),
-    privacy_levels: optional(words).describe('Compared without case; null, left out or empty: any.'),
+    privacy_levels: optional(words).describe('Compared without case. Null, left out or empty: cards of all levels.'),
     categories: optional(words),
     published_only: withDefault(z.boolean(FLAGS), false),
     format: withDefault(z.string('Input should be text'), 'json'),
@@ -128,6 +147,9 @@ export const ExportRequest = z
       'Whether cards carry their metadata: a field in JSON, a last column in CSV, a line in Markdown.',
     ),
     compression: optional(z.enum(['gzip'], 'Input should be gzip')),
+    bom: withDefault(z.boolean(FLAGS), false).describe(
+      'Begins a CSV with a byte order mark, by which Excel knows UTF-8.',
+    ),
     ...TASK,
   })
   .meta({ id: 'ExportRequest' })
@@ -137,7 +159,7 @@ const ids = withDefault(cardIds, [])
 
 /** `POST /bulk/delete`. */
 export const DeleteRequest = z
-  .object({
+  .strictObject({
     card_ids: ids,
     soft_delete: withDefault(z.boolean(FLAGS), true),
     ...TASK,
@@ -145,23 +167,25 @@ export const DeleteRequest = z
   .meta({ id: 'DeleteRequest' })
 
 /** `POST /bulk/restore`. */
-export const RestoreRequest = z.object({ card_ids: ids, ...TASK }).meta({ id: 'RestoreRequest' })
-
-const LIMIT = 'Input should be a whole number from 1 to 1,000'
-const CURSOR = 'Input should be the `next` of the page before'
+export const RestoreRequest = z.strictObject({ card_ids: ids, ...TASK }).meta({ id: 'RestoreRequest' })
 
 /** `GET /bulk/tokens`. */
-export const ListTokens = z.object({
-  limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT).optional().describe('At most 1,000.'),
-  cursor: z.coerce.number(CURSOR).int(CURSOR).min(1, CURSOR).optional().describe('`next` of the page before.'),
+export const ListTokens = z.strictObject({
+  limit: wholeNumber({ min: 1, max: 1_000 }, 'Input should be a whole number from 1 to 1,000')
+    .optional()
+    .describe('At most 1,000.'),
+  cursor: wholeNumber({ min: 1, max: MAX_LEDGER_ROWS }, 'Input should be the `next` of the page before')
+    .optional()
+    .describe('`next` of the page before.'),
 })
 
-/** The answer to everything that begins a task. */
+/** The answer of routes that begin a task. */
 export const TaskAccepted = z
   .object({
     task_id: z.string(),
     status: z.literal('PENDING'),
     message: z.string(),
+    total: z.int().describe('Cards it goes through: of an export without `card_ids`, all that the caller has.'),
     estimated_duration_seconds: z.int(),
     check_status_url: z.string(),
     stream_url: z.string(),
@@ -170,7 +194,12 @@ export const TaskAccepted = z
   .meta({ id: 'TaskAccepted' })
 export type TaskAccepted = z.infer<typeof TaskAccepted>
 
-export const ImportError = z.object({ index: z.int(), title: z.string(), error: z.string() })
+export const ImportError = z.object({
+  index: z.int().describe('Place among the cards, from 0.'),
+  row: z.int().optional().describe('Of a CSV or a sheet: the row, as spreadsheets number them; its header is row 1.'),
+  title: z.string(),
+  error: z.string(),
+})
 export type ImportError = z.infer<typeof ImportError>
 export const CardError = z.object({ card_id: z.string(), error: z.string() })
 
@@ -184,6 +213,22 @@ export const ImportResult = z
     cards_valid: z.int().describe('With `validate_only`, cards that would be imported; else 0.'),
     extropy_earned: z.string().describe('Eight decimals.'),
     errors: z.array(ImportError),
+    encoding: z
+      .string()
+      .optional()
+      .describe('Of a CSV: the encoding it was read in, as the Encoding Standard names it.'),
+    separator: z.string().optional().describe('Of a CSV.'),
+    sheet: z.string().optional().describe('Of a workbook: the sheet that was read.'),
+    rows_empty: z.int().optional().describe('Of a CSV or a sheet: rows that hold nothing; they are no cards.'),
+    rows_header: z
+      .int()
+      .optional()
+      .describe('Of both: rows that repeat the header, as joined files do; no cards either.'),
+    rejected_url: z
+      .string()
+      .optional()
+      .describe('Where cards failed: a CSV of all of them with the reason of each; wants the same key.'),
+    warnings: z.array(z.string()).default([]).describe('What to look at, though it is no failure.'),
     duration_seconds: z.number(),
   })
   .meta({ id: 'ImportResult' })
@@ -212,7 +257,7 @@ export const ExportResult = z
   .meta({ id: 'ExportResult' })
 export type ExportResult = z.infer<typeof ExportResult>
 
-/** Of an export, for a key without the scope `exports:read`: neither its text nor an address to download it. */
+/** Result of an export for a key without the scope `exports:read`: neither its text nor a download URL. */
 export const WithheldExport = ExportResult.omit({
   export_data: true,
   download_url: true,
@@ -220,7 +265,7 @@ export const WithheldExport = ExportResult.omit({
 }).meta({ id: 'WithheldExport' })
 export type WithheldExport = z.infer<typeof WithheldExport>
 
-/** Of an export that failed or was cancelled: there is no file. */
+/** Result of an export that failed or was cancelled, without a file. */
 export const UnfinishedExport = ExportResult.pick({
   cards_exported: true,
   cards_failed: true,
@@ -232,7 +277,7 @@ export const UnfinishedExport = ExportResult.pick({
   .meta({ id: 'UnfinishedExport' })
 export type UnfinishedExport = z.infer<typeof UnfinishedExport>
 
-/** Of a delete and of a restore; each has the count of its own. */
+/** Result of a delete or a restore; each has its own count. */
 export const DeleteResult = z
   .object({
     cards_deleted: z.int().optional(),
@@ -251,6 +296,7 @@ export const TaskResumed = TaskAccepted.pick({
   message: true,
   check_status_url: true,
 }).meta({ id: 'TaskResumed' })
+export type TaskResumed = z.infer<typeof TaskResumed>
 
 const TASK_STATES = ['PENDING', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY'] as const
 

@@ -13,6 +13,7 @@ export const cards: Surface = {
   rates: { read: 'bulk.read', write: 'bulk.import' },
   creations: {
     '/bulk/import': 'bulk.import',
+    '/bulk/import/file': 'bulk.import',
     '/bulk/export': 'bulk.export',
     '/bulk/delete': 'bulk.delete',
     '/bulk/restore': 'bulk.delete',
@@ -22,7 +23,7 @@ export const cards: Surface = {
     const [{ cardRoutes }, { taskRoutes }] = await Promise.all([import('./routes.ts'), import('./task-routes.ts')])
     return (deps) => cardRoutes(deps).route('/', taskRoutes(deps))
   },
-  describe: async () => (await import('./endpoints.ts')).endpoints,
+  describe: async () => [...(await import('./routes.ts')).endpoints, ...(await import('./task-routes.ts')).endpoints],
 }
 
 /** `GET /cards/:slug`. */
@@ -34,5 +35,5 @@ export const cardPages: Surface = {
   scopes: { read: 'read', write: 'write' },
   publicPaths: ['/cards/'],
   load: async () => (await import('./card-page.ts')).cardPageRoutes,
-  describe: async () => (await import('./page-endpoints.ts')).endpoints,
+  describe: async () => (await import('./card-page.ts')).endpoints,
 }

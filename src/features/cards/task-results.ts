@@ -1,7 +1,10 @@
-/** Presents the results of ended tasks in the words of the card surface. */
+/** Presents the results of ended tasks in the format of the card surface. */
 import * as z from 'zod'
+import { MillraceError } from '../../errors.ts'
 import { artifactUrl } from '../../http/auth/tokens.ts'
 import type { AppDeps } from '../../http/context.ts'
+import { publicPath } from '../../http/response/public-address.ts'
+import { CsvFacts } from './import/task.ts'
 import { earned } from './queries/cards.ts'
 import type { CardTask, CardTaskResult } from './queries/tasks.ts'
 import {
@@ -19,8 +22,12 @@ import {
 
 const MAX_INLINE_BYTES = 32 * 1024 * 1024
 
-/** The result of an import, a delete or a restore. */
-export function presentResult(task: CardTask, found: CardTaskResult): ImportResult | DeleteResult {
+/** Presents the result of an import, a delete or a restore. */
+export function presentResult(
+  deps: Pick<AppDeps, 'publicUrl'>,
+  task: CardTask,
+  found: CardTaskResult,
+): ImportResult | DeleteResult {
   const count = (name: string) => found.counts[name] ?? 0
   const cards_failed = count('failed') + found.lostCards
   const duration_seconds = task.duration
@@ -38,7 +45,37 @@ export function presentResult(task: CardTask, found: CardTaskResult): ImportResu
     cards_valid: count('valid'),
     extropy_earned: earned(count('published')),
     errors: errorsOf(ImportError, found, lostSlices).sort((a, b) => a.index - b.index),
+    ...csvFacts(found),
+    ...(cards_failed > 0 ? { rejected_url: publicPath(deps, `/bulk/import/${task.id}/rejected`) } : {}),
     duration_seconds,
+  }
+}
+
+/** Presents the facts of a CSV or a sheet, and the warnings about it. */
+function csvFacts(found: CardTaskResult) {
+  if (found.csv === null) return { warnings: [] }
+  const { encoding, detected, separator, emptyRows, warnings } = CsvFacts.parse(found.csv)
+  const rows_header = found.counts.headers ?? 0
+  const some = found.headerRows.join(', ') + (rows_header > found.headerRows.length ? ' …' : '')
+  return {
+    ...(encoding === undefined ? {} : { encoding }),
+    ...(separator === undefined ? {} : { separator }),
+    ...(found.sheet === null ? {} : { sheet: found.sheet }),
+    rows_empty: emptyRows,
+    rows_header,
+    warnings: [
+      ...(detected
+        ? [
+            'The CSV is not UTF-8 and was read as Windows-1252. Where it is not that, send it again with its charset: "text/csv; charset=…".',
+          ]
+        : []),
+      ...warnings,
+      ...(rows_header > 0
+        ? [
+            `The header stands once more in ${rows_header === 1 ? `row ${some}, which is no card` : `rows ${some}, which are no cards`}.`,
+          ]
+        : []),
+    ],
   }
 }
 
@@ -48,7 +85,7 @@ function errorsOf<T>(one: z.ZodType<T>, found: CardTaskResult, lost: (found: Car
 
 const Slice = z.object({ first: z.int(), count: z.int() })
 
-/** One entry a slice: its cards failed together. */
+/** Presents lost slices as errors, one a slice, because its cards failed together. */
 function lostSlices({ lost }: CardTaskResult): ImportError[] {
   return lost.map(({ input, error }) => {
     const { first, count } = Slice.parse(input)
@@ -83,7 +120,7 @@ export interface ExportParts {
   readonly text: ReadableStream<Uint8Array> | null
 }
 
-/** The result of an export for a caller that may not have the file. */
+/** Presents the result of an export to a caller without the right to the file. */
 export function presentWithheld(task: CardTask, first: unknown): WithheldExport {
   const made = Exported.parse(first)
   return {
@@ -98,9 +135,9 @@ export function presentWithheld(task: CardTask, first: unknown): WithheldExport 
   }
 }
 
-/** The result of an export, with a freshly signed address. */
+/** Presents the result of an export, with a freshly signed URL. */
 export async function presentExport(
-  deps: Pick<AppDeps, 'auth' | 'clock' | 'blobs'>,
+  deps: Pick<AppDeps, 'auth' | 'clock' | 'blobs' | 'publicUrl'>,
   owner: string,
   task: CardTask,
   first: unknown,
@@ -113,12 +150,16 @@ export async function presentExport(
     download_url: url,
     download_expires_at: new Date(expiresAt).toISOString(),
   }
-  return { result, text: isSmall ? await deps.blobs.get(made.key) : null }
+  if (!isSmall) return { result, text: null }
+  const text = await deps.blobs.get(made.key)
+  // A deleted file is an error, other than a file that is too large to be included in the answer.
+  if (text === null) throw new MillraceError('NOT_FOUND', 'This export was deleted while it was read.')
+  return { result, text }
 }
 
 const Begun = Exported.pick({ cards: true, failed: true, errors: true })
 
-/** The result of an export that made no file: how far it is known to have come. */
+/** Presents the result of an export without a file: the counts of its last checkpoint. */
 export function presentUnfinished(task: CardTask, { checkpoint }: CardTaskResult): UnfinishedExport {
   const { cards, failed, errors } = Begun.safeParse(checkpoint).data ?? { cards: 0, failed: 0, errors: [] }
   return {

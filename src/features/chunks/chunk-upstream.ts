@@ -1,5 +1,10 @@
-import type { ChunkFound, ChunkSource } from '../../ports.ts'
-import { ANSWER_FULL, MAX_ANSWER_BYTES } from './answer-size.ts'
+import { backoff, sleep } from '../../backoff.ts'
+import type { ChunkFound, ChunkSource } from '../../chunk-source.ts'
+import { MillraceError } from '../../errors.ts'
+import { FairSemaphore } from '../../fair-semaphore.ts'
+import { countNodes } from '../../formats/json-text.ts'
+import { parseLossless } from '../../lossless-json.ts'
+import { type AnswerRoom, PROCESS_ROOM, sayFull } from '../../rows/fitting-rows.ts'
 
 /** Options for requests to another service. */
 export interface UpstreamOptions {
@@ -15,13 +20,23 @@ export interface UpstreamOptions {
   /** The first pause between tries; it doubles each time. */
   readonly pauseMs?: number
   readonly maxBytes?: number
+  /** Of one answer; default 64 MB. */
+  readonly room?: AnswerRoom
 }
 
-const DEFAULTS = { concurrency: 16, tryMs: 5_000, totalMs: 25_000, tries: 3, pauseMs: 200, maxBytes: 5 * 1024 * 1024 }
+const DEFAULTS = {
+  concurrency: 16,
+  tryMs: 5_000,
+  totalMs: 25_000,
+  tries: 3,
+  pauseMs: 200,
+  maxBytes: 5 * 1024 * 1024,
+  room: PROCESS_ROOM,
+}
 
 const LATE = 'The chunk service did not answer in time'
 
-/** Why a chunk could not be fetched; whether trying again may help. */
+/** Failure to fetch a chunk; says if a retry may help. */
 class UpstreamError extends Error {
   readonly passing: boolean
   readonly retryAfterMs: number
@@ -33,46 +48,6 @@ class UpstreamError extends Error {
   }
 }
 
-/** Lets so many in at once, the others in the order they came. */
-class Gate {
-  #free: number
-  readonly #waiting = new Set<() => void>()
-  constructor(places: number) {
-    this.#free = places
-  }
-
-  /** Resolves when there is a place; rejects when `signal` aborts before. */
-  enter(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.reject(signal.reason)
-    if (this.#free > 0) {
-      this.#free--
-      return Promise.resolve()
-    }
-    return new Promise((resolve, reject) => {
-      const enter = () => {
-        signal.removeEventListener('abort', leave)
-        resolve()
-      }
-      const leave = () => {
-        this.#waiting.delete(enter)
-        reject(signal.reason)
-      }
-      signal.addEventListener('abort', leave, { once: true })
-      this.#waiting.add(enter)
-    })
-  }
-
-  leave(): void {
-    const [next] = this.#waiting
-    if (next === undefined) {
-      this.#free++
-      return
-    }
-    this.#waiting.delete(next)
-    next()
-  }
-}
-
 /** Bytes left in an answer. */
 interface Room {
   bytes: number
@@ -81,26 +56,27 @@ interface Room {
 /** Chunks from another service. */
 export class ChunkUpstream implements ChunkSource {
   readonly #options: Required<UpstreamOptions>
-  readonly #gate: Gate
+  readonly #slots: FairSemaphore
 
   constructor(options: UpstreamOptions) {
     this.#options = { ...DEFAULTS, ...options }
-    this.#gate = new Gate(this.#options.concurrency)
+    const limits = { slots: this.#options.concurrency }
+    this.#slots = new FairSemaphore(limits, () => new MillraceError('SERVICE_UNAVAILABLE', LATE))
   }
 
-  async find(_owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>> {
+  async find(owner: string, ids: readonly string[], signal: AbortSignal): Promise<Map<string, ChunkFound>> {
     const found = new Map<string, ChunkFound>()
     const ended = AbortSignal.any([signal, AbortSignal.timeout(this.#options.totalMs)])
-    const room = { bytes: MAX_ANSWER_BYTES }
+    const room = { bytes: this.#options.room.bytes }
     const left = new Set(ids).values()
     const runners = Array.from({ length: Math.min(this.#options.concurrency, ids.length) }, async () => {
-      // One iterator for all runners: each id goes to whoever is free.
+      // One iterator is shared by all runners: each id goes to the next idle one.
       for (const id of left) {
         if (room.bytes <= 0) {
-          found.set(id, ANSWER_FULL)
+          found.set(id, this.#full)
           continue
         }
-        const answer = await this.#findOne(id, ended, room)
+        const answer = await this.#findOne(owner, id, ended, room)
         if (answer !== null) found.set(id, answer)
       }
     })
@@ -108,23 +84,23 @@ export class ChunkUpstream implements ChunkSource {
     return found
   }
 
-  async #findOne(id: string, ended: AbortSignal, room: Room): Promise<ChunkFound | null> {
+  async #findOne(owner: string, id: string, ended: AbortSignal, room: Room): Promise<ChunkFound | null> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#fetchOnce(id, ended, room)
+        return await this.#slots.withSlot(owner, () => this.#fetchOnce(id, ended, room), ended)
       } catch (error) {
         if (ended.aborted) return { error: LATE, status: 503 }
         if (!(error instanceof UpstreamError)) throw error
         if (!error.passing || attempt >= this.#options.tries) return { error: error.message, status: 503 }
-        const pause = this.#options.pauseMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
-        await sleep(Math.max(pause, error.retryAfterMs), ended)
+        const pause = backoff(attempt, { firstMs: this.#options.pauseMs })
+        // The next try finds that it is too late.
+        await sleep(Math.max(pause, error.retryAfterMs), ended).catch(() => {})
       }
     }
   }
 
-  /** @throws UpstreamError, or the reason of `ended` */
+  /** @throws UpstreamError */
   async #fetchOnce(id: string, ended: AbortSignal, room: Room): Promise<ChunkFound | null> {
-    await this.#gate.enter(ended)
     const late = AbortSignal.timeout(this.#options.tryMs)
     try {
       const response = await fetch(this.#urlOf(id), {
@@ -133,8 +109,9 @@ export class ChunkUpstream implements ChunkSource {
       })
       if (response.ok) {
         const text = await readBounded(response, this.#options.maxBytes)
-        room.bytes -= text.length
-        return room.bytes < 0 ? ANSWER_FULL : { chunk: parse(text) }
+        const { bytesAValue } = this.#options.room
+        room.bytes -= text.length + (bytesAValue === 0 ? 0 : bytesAValue * countNodes(text))
+        return room.bytes < 0 ? this.#full : { chunk: parse(text) }
       }
       await response.body?.cancel()
       if (response.status === 404 || response.status === 410) return null
@@ -142,9 +119,11 @@ export class ChunkUpstream implements ChunkSource {
     } catch (error) {
       if (error instanceof UpstreamError) throw error
       throw new UpstreamError(late.aborted ? LATE : 'The chunk service could not be reached', true)
-    } finally {
-      this.#gate.leave()
     }
+  }
+
+  get #full() {
+    return sayFull(this.#options.room, 'chunks')
   }
 
   #urlOf(id: string): string {
@@ -178,23 +157,10 @@ async function readBounded(response: Response, maxBytes: number): Promise<string
 function parse(text: string): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseLossless(text)
   } catch {
     value = null
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   throw new UpstreamError('The chunk service answered with something that is no JSON object', false)
-}
-
-/** Ends early when `ended` aborts; whoever waits looks at it next. */
-function sleep(ms: number, ended: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer)
-      ended.removeEventListener('abort', wake)
-      resolve()
-    }
-    const timer = setTimeout(wake, ms)
-    ended.addEventListener('abort', wake, { once: true })
-  })
 }

@@ -1,6 +1,6 @@
 /** Chunks by reference: what a reference means, and where its chunk comes from. One bad reference never touches another. */
 
-import type { ChunkError, ChunkPrefixes, Chunks } from '../../ports.ts'
+import type { ChunkError, ChunkFound, ChunkPrefixes, ChunkSource, Chunks } from '../../chunk-source.ts'
 import type { Row } from '../../rows/owned-rows.ts'
 import type { BulkChunks } from './schemas.ts'
 
@@ -22,6 +22,12 @@ export function sourceTypeOf(prefixes: ChunkPrefixes, reference: string): string
   return prefixes.get(longest) ?? null
 }
 
+/** The source of chunks that this server makes by itself, where a reference is to one of them. */
+export function derivedSource({ derived }: Chunks, reference: string): ChunkSource | undefined {
+  for (const [prefix, source] of derived ?? []) if (reference.startsWith(prefix)) return source
+  return undefined
+}
+
 /** Returns the key of an error: `String()` of the reference, or its kind where it has none (`[[[…]]]` without end). */
 function keyOf(reference: unknown): string {
   try {
@@ -36,16 +42,26 @@ const ABSENT: ChunkError = { error: 'Chunk not found', status: 404 }
 
 /** Looks references up, each once, and hands every one of them to `take` with its answer. */
 async function eachChunk(
-  { source, prefixes }: Chunks,
+  from: Chunks,
   asked: { owner: string; ids: Iterable<string>; signal: AbortSignal },
   take: (id: string, answer: ChunkAnswer) => void,
 ): Promise<void> {
   const types = new Map<string, string | null>()
   for (const id of asked.ids) {
-    if (!types.has(id)) types.set(id, sourceTypeOf(prefixes, id))
+    if (!types.has(id)) types.set(id, sourceTypeOf(from.prefixes, id))
   }
   const known = [...types].filter(([, type]) => type !== null).map(([id]) => id)
-  const found = await source.find(asked.owner, known, asked.signal)
+  const bySource = new Map<ChunkSource, string[]>()
+  for (const id of known) {
+    const source = derivedSource(from, id) ?? from.source
+    const ids = bySource.get(source)
+    if (ids === undefined) bySource.set(source, [id])
+    else ids.push(id)
+  }
+  const found = new Map<string, ChunkFound>()
+  for (const [source, ids] of bySource) {
+    for (const one of await source.find(asked.owner, ids, asked.signal)) found.set(...one)
+  }
   for (const [id, type] of types) {
     const answer = found.get(id)
     if (type === null) take(id, BAD_FORMAT)

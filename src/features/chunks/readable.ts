@@ -1,5 +1,5 @@
 /** Chunks as a type of resource that batch reads look up. */
-import type { Chunks } from '../../ports.ts'
+import type { Chunks } from '../../chunk-source.ts'
 import type { ReadableResource } from '../../rows/readable-resource.ts'
 import { findChunks } from './chunks.ts'
 

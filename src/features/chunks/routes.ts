@@ -1,63 +1,122 @@
 /** The chunk surface, `/api/chunks`: chunks by reference, many at once or one. */
-import { type Context, Hono } from 'hono'
+import type { Context, Hono } from 'hono'
+import * as z from 'zod'
+import type { Chunks } from '../../chunk-source.ts'
 import { yieldToEventLoop } from '../../engine/chunked-work.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
-import { readBody } from '../../http/request/fastapi-validation.ts'
-import { Id } from '../../http/request/fields.ts'
+import { type Endpoint, json, jsonBody, longJsonBody, NOT_MODIFIED } from '../../http/openapi/endpoint.ts'
+import { PLAIN_ERRORS } from '../../http/response/error-formats.ts'
 import { jsonWithETag } from '../../http/response/etag.ts'
-import type { Chunks } from '../../ports.ts'
-import { MAX_CHUNK_BYTES } from './answer-size.ts'
+import { Routes } from '../../http/routes.ts'
+import { MAX_CHUNK_BYTES } from './chunk-size.ts'
 import { ChunkStore } from './chunk-store.ts'
-import { bulkChunks, findChunks, sourceTypeOf } from './chunks.ts'
-import { type ChunksLoaded, ListChunks } from './schemas.ts'
+import { bulkChunks, derivedSource, findChunks, sourceTypeOf } from './chunks.ts'
+import {
+  BulkChunks,
+  Chunk,
+  ChunkCursor,
+  ChunkPage,
+  ChunkReferences,
+  ChunksLoaded,
+  KeptChunk,
+  ListChunks,
+  LoadChunks,
+  LoadChunksFrame,
+} from './schemas.ts'
 
-/** References of one request, doubles included. */
-const MAX_REFERENCES = 100_000
-/** Chunks that one request loads. */
-const MAX_LOADED = 20_000
-/** Chunks that are looked at between two turns of everything else. */
-const TURN_CHUNKS = 200
+const PAGE = 100
+/** Chunks that are checked before the event loop goes on with something else. */
+const CHUNKS_AT_ONCE = 200
 
-/** `POST /bulk`, `GET /:id`, `POST /` (loads), `GET /` (lists). */
+const readMany = {
+  route: 'POST /api/chunks/bulk',
+  id: 'readChunks',
+  summary: 'Chunks by reference',
+  description: 'One that is not found is an error under its reference and touches no other.',
+  headers: ['If-None-Match'],
+  body: jsonBody(ChunkReferences, { two: { chunk_references: ['k_1', 'e_404'] } }),
+  answers: { 200: json('Chunks and errors, by reference.', BulkChunks, ['ETag']), 304: NOT_MODIFIED },
+  errors: [400, 413, 415, 503],
+} satisfies Endpoint
+
+const load = {
+  route: 'POST /api/chunks',
+  id: 'loadChunks',
+  summary: 'Load chunks; one with the same id is replaced',
+  body: longJsonBody(
+    LoadChunks,
+    { name: 'chunks', frame: LoadChunksFrame, element: KeptChunk },
+    { one: { chunks: [{ id: 'k_1', text: 'What the expert said', speaker: 'A' }] } },
+  ),
+  answers: { 201: json('Loaded.', ChunksLoaded) },
+  errors: [400, 405, 413, 415, 503],
+} satisfies Endpoint
+
+const list = {
+  route: 'GET /api/chunks',
+  id: 'listChunks',
+  summary: 'All chunks, page by page',
+  query: ListChunks,
+  headers: ['If-None-Match'],
+  answers: { 200: json('A page.', ChunkPage, ['ETag']), 304: NOT_MODIFIED },
+  errors: [400, 405, 503],
+} satisfies Endpoint
+
+const read = {
+  route: 'GET /api/chunks/:id',
+  id: 'readChunk',
+  summary: 'One chunk',
+  path: z.strictObject({ id: z.string().describe('Its reference.') }),
+  headers: ['If-None-Match'],
+  answers: { 200: json('The chunk.', Chunk, ['ETag']), 304: NOT_MODIFIED },
+  errors: [400, 404, 503],
+} satisfies Endpoint
+
+export const endpoints: readonly Endpoint[] = [readMany, load, list, read]
+
 export function chunkRoutes(deps: AppDeps): Hono<Env> {
   const { chunks } = deps
-  return new Hono<Env>()
-    .post('/bulk', async (c) => {
-      const references = readReferences(await readBody(c))
+  return new Routes('/api/chunks', PLAIN_ERRORS)
+    .add(readMany, async (c) => {
+      const { chunk_references: references } = c.req.valid('json')
       const answer = await bulkChunks(chunks, c.get('caller').owner, references, c.req.raw.signal)
-      return jsonWithETag(c, answer)
+      return jsonWithETag(c, answer satisfies BulkChunks)
     })
-    .post('/', async (c) => {
-      const store = storeOf(c, chunks)
-      const documents = await readDocuments(await readBody(c), chunks)
-      await store.load(c.get('caller').owner, documents)
-      const answer: ChunksLoaded = { loaded: documents.length, ids: documents.map(({ id }) => id) }
-      return c.json(answer, 201)
+    .add(
+      load,
+      async (c) => {
+        const { chunks: documents } = c.req.valid('json')
+        await checkDocuments(documents, chunks)
+        await storeOf(c, chunks).load(c.get('caller').owner, documents)
+        return c.json({ loaded: documents.length, ids: documents.map(({ id }) => id) } satisfies ChunksLoaded, 201)
+      },
+      [
+        (c, next) => {
+          storeOf(c, chunks)
+          return next()
+        },
+      ],
+    )
+    .add(list, async (c) => {
+      const { cursor = '', limit = PAGE } = c.req.valid('query')
+      const { rows, next } = await storeOf(c, chunks).page(c.get('caller').owner, { after: cursor, limit })
+      return jsonWithETag(c, {
+        chunks: rows.map((row) => {
+          const id = String(row.id)
+          return { ...row, id, source_type: sourceTypeOf(chunks.prefixes, id) }
+        }),
+        next_cursor: next === null ? null : z.encode(ChunkCursor, next),
+      } satisfies ChunkPage)
     })
-    .get('/', async (c) => {
-      const store = storeOf(c, chunks)
-      const query = ListChunks.safeParse(c.req.query())
-      if (!query.success) throw invalid('limit must be a whole number from 1 to 1000, cursor the next_cursor of a page')
-      const { rows, next } = await store.page(c.get('caller').owner, {
-        after: query.data.cursor,
-        limit: query.data.limit,
-      })
-      const typed = rows.map((row) => ({ ...row, source_type: sourceTypeOf(chunks.prefixes, String(row.id)) }))
-      return jsonWithETag(c, { chunks: typed, next_cursor: next })
-    })
-    .get('/:id', async (c: Context<Env, '/:id'>) => {
-      const id = c.req.param('id')
+    .add(read, async (c) => {
+      const { id } = c.req.valid('param')
       const answer = (await findChunks(chunks, c.get('caller').owner, [id], c.req.raw.signal)).get(id)
       if (answer !== undefined && 'chunk' in answer) return jsonWithETag(c, answer.chunk)
       const code =
         answer?.status === 400 ? 'INVALID_REQUEST' : answer?.status === 503 ? 'SERVICE_UNAVAILABLE' : 'NOT_FOUND'
       throw new MillraceError(code, answer?.error ?? 'Chunk not found')
-    })
-}
-
-function tooMany(field: string, limit: number): MillraceError {
-  return invalid(`${field} can have at most ${limit.toLocaleString('en')} items`)
+    }).hono
 }
 
 function invalid(message: string): MillraceError {
@@ -74,49 +133,32 @@ function storeOf(c: Context<Env>, { source }: Chunks): ChunkStore {
   )
 }
 
-function member(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined
-  return Object.getOwnPropertyDescriptor(value, name)?.value
+/** Prefixes that a chunk may be loaded under, and those that it may not. */
+function wantedPrefixes({ prefixes, derived }: Chunks): string {
+  const own = [...(derived?.keys() ?? [])]
+  const free = [...prefixes.keys()].filter((prefix) => !own.includes(prefix))
+  const reserved = own.map((prefix) => `; ${prefix} is of chunks that this server makes by itself, of documents`)
+  return `must begin with one of ${free.join(', ')}${reserved.join('')}`
 }
 
-function readReferences(body: unknown): unknown[] {
-  const references = member(body, 'chunk_references')
-  if (!Array.isArray(references)) throw invalid('chunk_references must be an array')
-  if (references.length === 0) throw invalid('chunk_references cannot be empty')
-  if (references.length > MAX_REFERENCES) throw tooMany('chunk_references', MAX_REFERENCES)
-  return references
-}
-
-type Document = Readonly<Record<string, unknown>> & { id: string }
-
-/** Reads the documents to load. They are kept unchanged, so they are checked rather than parsed: a schema would drop keys such as `__proto__`. */
-async function readDocuments(body: unknown, { prefixes }: Chunks): Promise<Document[]> {
-  const documents = member(body, 'chunks')
-  if (!Array.isArray(documents)) throw invalid('chunks must be an array')
-  if (documents.length === 0) throw invalid('chunks cannot be empty')
-  if (documents.length > MAX_LOADED) throw tooMany('chunks', MAX_LOADED)
+/**
+ * Refuses chunks with ids that are not to be loaded, or are given twice, and those that are too large.
+ * @throws MillraceError INVALID_REQUEST naming the first of them
+ */
+async function checkDocuments(documents: readonly KeptChunk[], from: Chunks): Promise<void> {
   const seen = new Set<string>()
-  const read: Document[] = []
   const utf8 = new TextEncoder()
-  const entries: Iterable<[number, unknown]> = documents.entries()
-  for (const [place, document] of entries) {
-    if (place % TURN_CHUNKS === TURN_CHUNKS - 1) await yieldToEventLoop()
-    const name = `chunks[${place}]`
-    if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-      throw invalid(`${name} must be an object`)
+  for (const [index, document] of documents.entries()) {
+    if (index % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await yieldToEventLoop()
+    const name = `chunks[${index}]`
+    const { id } = document
+    if (sourceTypeOf(from.prefixes, id) === null || derivedSource(from, id) !== undefined) {
+      throw invalid(`${name}.id: Invalid chunk ID format, it ${wantedPrefixes(from)}`)
     }
-    const id = Id.safeParse(member(document, 'id'))
-    if (!id.success) throw invalid(`${name}.id must be 1 to 128 letters, digits or any of . _ : -`)
-    if (sourceTypeOf(prefixes, id.data) === null) {
-      throw invalid(`${name}.id: Invalid chunk ID format, it must begin with one of ${[...prefixes.keys()].join(', ')}`)
-    }
-    if (seen.has(id.data)) throw invalid(`${name}.id: ${id.data} is given twice`)
-    seen.add(id.data)
-    if (typeof member(document, 'text') !== 'string') throw invalid(`${name}.text must be a string`)
+    if (seen.has(id)) throw invalid(`${name}.id: ${id} is given twice`)
+    seen.add(id)
     if (utf8.encode(JSON.stringify(document)).byteLength > MAX_CHUNK_BYTES) {
       throw invalid(`${name} is larger than 1 MB`)
     }
-    read.push({ ...document, id: id.data })
   }
-  return read
 }

@@ -1,25 +1,89 @@
 /** The chunk surface, `/api/chunks/*`: what its requests and answers hold, as its clients know them. */
 import * as z from 'zod'
-import { Id } from '../../http/request/fields.ts'
+import { idCursor } from '../../http/request/cursor.ts'
+import { callersId, list, notAnObject, PageLimit } from '../../http/request/fields.ts'
+import { safeParse } from '../../http/request/safe-parse.ts'
+
+/** References of one request, doubles included. */
+const MAX_REFERENCES = 100_000
+/** Chunks that one request loads. */
+const MAX_LOADED = 20_000
+
+const tooMany = (max: number) => `can have at most ${max.toLocaleString('en')} items`
+
+/** Words for a body that is no object: as if the one field that it should have were missing. Messages go on from the name of their field. */
+const missing = (field: string) => notAnObject(`${field} must be an array`)
 
 /** `POST /api/chunks/bulk`. A reference that is no string is answered as an error under its `String()`. */
 export const ChunkReferences = z
-  .object({ chunk_references: z.array(z.unknown()).min(1) })
+  .strictObject(
+    {
+      chunk_references: list(z.unknown(), MAX_REFERENCES, {
+        notAList: 'must be an array',
+        tooLong: tooMany(MAX_REFERENCES),
+      })
+        .refine((references) => references.length > 0, 'cannot be empty')
+        .meta({ minItems: 1, maxItems: MAX_REFERENCES }),
+    },
+    missing('chunk_references'),
+  )
   .meta({ id: 'ChunkReferences' })
 
-/** `POST /api/chunks`. Everything beside `id` and `text` is kept as it is; an id begins with one of the known prefixes. */
+/** A chunk to load. Everything beside `id` and `text` is kept as it is; an id begins with one of the known prefixes. */
+export const NewChunk = z
+  .looseObject(
+    {
+      id: callersId((wanted) => `must be ${wanted}`),
+      text: z.string('must be a string'),
+    },
+    'must be an object',
+  )
+  .meta({ id: 'NewChunk' })
+
+/** Such a chunk as it is kept: with every member as it was sent, of which a parsed object would lack one named `__proto__`. */
+export const KeptChunk = z.unknown().transform((value, context): Readonly<Record<string, unknown>> & { id: string } => {
+  const parsed = safeParse(NewChunk, value)
+  if (parsed.success) return { ...Object(value), id: parsed.data.id }
+  for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message })
+  return z.NEVER
+})
+export type KeptChunk = z.output<typeof KeptChunk>
+
+const LOADED = { notAList: 'must be an array', tooLong: tooMany(MAX_LOADED) }
+const SOME = (chunks: readonly unknown[]) => chunks.length > 0
+const BOUNDS = { minItems: 1, maxItems: MAX_LOADED }
+
+/** `POST /api/chunks`. */
 export const LoadChunks = z
-  .object({ chunks: z.array(z.looseObject({ id: Id, text: z.string() })).min(1) })
+  .strictObject(
+    { chunks: list(NewChunk, MAX_LOADED, LOADED).refine(SOME, 'cannot be empty').meta(BOUNDS) },
+    missing('chunks'),
+  )
   .meta({ id: 'LoadChunks' })
 
+/** The same, with chunks that are not looked at yet, because they may be many. */
+export const LoadChunksFrame = z.strictObject(
+  { chunks: list(z.unknown(), MAX_LOADED, LOADED).refine(SOME, 'cannot be empty') },
+  missing('chunks'),
+)
+
+/** Cursor of the list of chunks. */
+export const ChunkCursor = idCursor('chunks')
+
 /** `GET /api/chunks`. */
-export const ListChunks = z.object({
-  cursor: z.string().max(128).default('').describe('`next_cursor` of the page before.'),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+export const ListChunks = z.strictObject({
+  cursor: ChunkCursor.optional(),
+  limit: PageLimit,
 })
 
 /** A chunk as it is read: what was loaded, and the kind of source that its prefix stands for. */
-export const Chunk = z.looseObject({ id: z.string(), source_type: z.string() }).meta({ id: 'Chunk' })
+export const Chunk = z
+  .looseObject({
+    id: z.string(),
+    source_type: z.string().nullable().describe('Null where its prefix is no longer known.'),
+  })
+  .meta({ id: 'Chunk' })
+export type Chunk = z.infer<typeof Chunk>
 
 /** The answer to `POST /api/chunks/bulk`; both objects are keyed by reference, one that is no string by its `String()`. */
 export const BulkChunks = z
@@ -46,3 +110,4 @@ export const ChunkPage = z
     next_cursor: z.string().nullable().describe('What to send as `cursor` for the next page; null on the last.'),
   })
   .meta({ id: 'ChunkPage' })
+export type ChunkPage = z.infer<typeof ChunkPage>

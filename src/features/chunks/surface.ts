@@ -14,5 +14,5 @@ export const chunks: Surface = {
   readingPosts: ['/api/chunks/bulk'],
   limits: LOOKUP_LIMITS,
   load: async () => (await import('./routes.ts')).chunkRoutes,
-  describe: async () => (await import('./endpoints.ts')).endpoints,
+  describe: async () => (await import('./routes.ts')).endpoints,
 }

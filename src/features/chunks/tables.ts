@@ -1,7 +1,7 @@
 /** Chunks of text that are fetched by reference. */
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
-/** A chunk as it was loaded; its id tells by prefix where it is from. Times are milliseconds since the epoch. */
+/** A chunk as it was loaded; the prefix of its id names its source. Times are milliseconds since the epoch. */
 export const chunks = sqliteTable(
   'chunks',
   {

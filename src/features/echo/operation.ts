@@ -1,8 +1,11 @@
-/** The operation `echo`: gives back what it is given, after waiting and failing as it is told. For trying the engine, and for its tests. */
+/** The operation `echo`: returns its input, after the delay and the failures that the input asks for. For trying the engine, and for its tests. */
 import * as z from 'zod'
+import { sleep } from '../../backoff.ts'
 import { MillraceError } from '../../errors.ts'
-import { list, safeParse, text } from '../../http/request/fields.ts'
-import type { Operation } from '../../ports.ts'
+import { list, text } from '../../http/request/fields.ts'
+import { refuseItem } from '../../http/request/refusals.ts'
+import { parse, safeParse } from '../../http/request/safe-parse.ts'
+import type { Operation } from '../../operation.ts'
 
 /** Items of one request, as the native surface takes them. */
 const MAX_ITEMS = 100_000
@@ -22,6 +25,8 @@ const Item = z.strictObject({
   error: text({ min: 1, max: 1_000 }).optional(),
   /** A number added up over the batch; bounded, so that every sum is a number that JSON holds. */
   amount: z.number().min(-MAX_AMOUNT).max(MAX_AMOUNT).default(1),
+  /** Cost of the job, counted against the budget of the batch. */
+  cost: z.number().min(0).max(MAX_AMOUNT).default(0),
 })
 const Request = z.object({ items: list(Item, MAX_ITEMS) })
 /** Jobs are kept as they were sent: what is left out of them is filled in when they run. */
@@ -36,18 +41,14 @@ export const echo: Operation = {
 
   plan(request) {
     const parsed = safeParse(Request, request)
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]
-      const field = issue?.path.join('.') ?? 'items'
-      throw new MillraceError('INVALID_REQUEST', `${field}: ${issue?.message}.`, { details: { field } })
-    }
+    if (!parsed.success) throw refuseItem(['body'], request, parsed.error)
     return { input: {}, facts: {}, jobs: Sent.parse(request).items.map((input) => ({ input })) }
   },
 
   fromItems: (_input, items) => ({ items }),
 
   async run(job, ctx) {
-    const item = Item.parse(job.input)
+    const item = parse(Item, job.input)
     const pause = item.waitMs / (item.steps + 1)
     for (let step = 1; step <= item.steps; step++) {
       await sleep(pause, ctx.signal)
@@ -58,20 +59,14 @@ export const echo: Operation = {
     if (job.attempt <= item.failures) {
       throw new MillraceError('SERVICE_UNAVAILABLE', `Failed on attempt ${job.attempt}, as asked.`)
     }
-    return { result: item.value, summary: {}, tallies: { amount: item.amount } }
+    return {
+      result: item.value,
+      summary: {},
+      tallies: { amount: item.amount, ...(item.cost > 0 ? { cost: item.cost } : {}) },
+    }
   },
 
   batchTotals: (tallies) => ({ amount: tallies.amount ?? 0 }),
 
   merge: null,
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    })
-  })
 }

@@ -1,16 +1,7 @@
 /** Finds the artifacts that batches made, for download. */
 import { sql } from 'drizzle-orm'
+import type { Artifact } from '../../http/response/artifact.ts'
 import type { Database } from '../../ports.ts'
-
-/** An artifact as it is kept. */
-export interface Artifact {
-  readonly key: string
-  readonly filename: string
-  readonly size: number
-  /** Hex. */
-  readonly sha256: string
-  readonly createdAt: number
-}
 
 /** Operations that make one. */
 const MAKERS = ['cards.export']

@@ -10,5 +10,5 @@ export const exports: Surface = {
   scopes: { read: 'exports:read', write: 'exports:write' },
   rates: { read: 'exports.read', write: 'exports.read' },
   load: async () => (await import('./routes.ts')).artifactRoutes,
-  describe: async () => (await import('./endpoints.ts')).endpoints,
+  describe: async () => (await import('./routes.ts')).endpoints,
 }

@@ -1,7 +1,8 @@
-/** Caches what is known of a document: parsed once, it answers for any swimmer; asked once for a swimmer, the answer is kept. */
+/** Caches parsed documents, which answer for any swimmer, and the extraction of each swimmer. */
 import { type SQL, sql } from 'drizzle-orm'
-import { uuidv7 } from 'uuidv7'
-import type { Attempt, BlobInfo, Database, RunContext, Statement } from '../../ports.ts'
+import { insertUploads, newUploadKey } from '../../engine/uploads.ts'
+import type { Attempt, RunContext } from '../../operation.ts'
+import type { BlobInfo, Database, Statement } from '../../ports.ts'
 import { jobs } from '../../schema/jobs.ts'
 import { PARSER_VERSION, Sheet } from './parser/sheet.ts'
 import { Extraction } from './schemas.ts'
@@ -9,15 +10,28 @@ import { documents, results } from './tables.ts'
 
 const CODE_LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
-/** A code to share a result by: eight of a–z and 0–9, some 41 random bits. */
+/** Makes a code for sharing a result: eight of a–z and 0–9, some 41 random bits. */
 export function newResultCode(): string {
   let code = ''
   while (code.length < 8) {
     const [byte = 255] = crypto.getRandomValues(new Uint8Array(1))
-    // Bytes past the last whole multiple of 36 would make the first letters likelier.
+    // Bytes beyond the last multiple of 36 are dropped, because they would bias the distribution.
     if (byte < 252) code += CODE_LETTERS[byte % CODE_LETTERS.length]
   }
   return code
+}
+
+/**
+ * Selects one swimmer's part of a job's result.
+ * @param code of that part
+ * @returns `swimmerName` where the job looked for several, or for a team
+ */
+export function extractionOf(result: unknown, code: string): Extraction & { readonly swimmerName?: string } {
+  const { swimmers, ...found } = Extraction.parse(result)
+  const own = swimmers?.find(({ resultCode }) => resultCode === code)
+  if (own === undefined) return found
+  const { resultCode, ...extraction } = own
+  return { ...extraction, covered: found.covered }
 }
 
 /** A parsed sheet in the blob store. */
@@ -25,7 +39,7 @@ export interface KeptSheet extends BlobInfo {
   readonly key: string
 }
 
-/** Finds and stores what one owner's jobs learned of one document. Never shared between owners: an MD5 can be forged. */
+/** Cache of one document of one owner. Not shared between owners, because MD5 collisions can be forged. */
 export class Cache {
   readonly #ctx: Pick<RunContext, 'db' | 'blobs'>
   readonly #owner: string
@@ -37,10 +51,10 @@ export class Cache {
     this.#md5 = md5
   }
 
-  /** The latest answer for a swimmer, by normalised name. */
+  /** Finds the latest extraction of a swimmer, by normalised name. */
   async findResult(subject: string): Promise<Extraction | null> {
     const row = await this.#ctx.db
-      .select({ result: jobs.result })
+      .select({ result: jobs.result, code: results.code })
       .from(results)
       .innerJoin(jobs, sql`${jobs.id} = ${results.jobId}`)
       .where(
@@ -49,10 +63,10 @@ export class Cache {
       .orderBy(sql`${results.createdAt} DESC`)
       .limit(1)
       .get()
-    return row === undefined ? null : Extraction.parse(row.result)
+    return row === undefined ? null : extractionOf(row.result, row.code)
   }
 
-  /** The parsed sheet, if this parser read the document before. */
+  /** Reads the parsed sheet, if this version of the parser read the document before. */
   async findSheet(): Promise<Sheet | null> {
     const row = await this.#ctx.db
       .select({ key: documents.blobKey })
@@ -63,40 +77,40 @@ export class Cache {
     return stream === null ? null : Sheet.parse(await new Response(stream).json())
   }
 
-  /** Stores a parsed sheet. Its rows come with the job's commit; without them it is swept as an upload that nobody names. */
+  /** Stores a parsed sheet. The job's commit writes its rows; without them the file is swept as an upload without a row. */
   async keepSheet(sheet: Sheet): Promise<KeptSheet> {
-    const key = `uploads/${uuidv7()}.sheet`
+    const key = newUploadKey('.sheet')
     return { key, ...(await this.#ctx.blobs.put(key, new TextEncoder().encode(JSON.stringify(sheet)))) }
   }
 
-  /** The rows that go with a finished job. */
+  /** Makes the statements of a finished job. */
   rows(finished: {
     held: SQL<boolean>
     job: Attempt
-    subject: string
-    resultCode: string
+    /** A code for each swimmer, by the swimmer's key. */
+    codes: readonly { subject: string; resultCode: string; meet: string }[]
     keptSheet: KeptSheet | null
     now: number
   }): Statement[] {
-    const { held, job, subject, resultCode, keptSheet, now } = finished
+    const { held, job, codes, keptSheet, now } = finished
     const { db } = this.#ctx
     const rows: Statement[] = [
       db.run(sql`
-        INSERT INTO results (code, owner, batch_id, job_id, md5, parser, swimmer, created_at)
-        SELECT ${resultCode}, ${this.#owner}, ${job.batchId}, ${job.jobId}, ${this.#md5}, ${PARSER_VERSION}, ${subject}, ${now}
-        WHERE ${held}`),
+        INSERT INTO results (code, owner, batch_id, job_id, md5, parser, swimmer, meet, created_at)
+        SELECT value ->> 'resultCode', ${this.#owner}, ${job.batchId}, ${job.jobId}, ${this.#md5}, ${PARSER_VERSION}, value ->> 'subject', value ->> 'meet', ${now}
+        FROM json_each(${JSON.stringify(codes)}) WHERE ${held}`),
     ]
     if (keptSheet !== null) rows.push(...this.#sheetRows(held, job, keptSheet, now))
     return rows
   }
 
-  /** The sheet is an upload of its batch, so that it goes when the batch does. */
-  #sheetRows(held: SQL<boolean>, job: Attempt, { key, size, md5, sha256 }: KeptSheet, now: number): Statement[] {
+  /** Records the sheet as an upload of its batch, so that it is deleted with the batch. */
+  #sheetRows(held: SQL<boolean>, job: Attempt, sheet: KeptSheet, now: number): Statement[] {
     const { db } = this.#ctx
+    const { key } = sheet
+    const batch = { batchId: job.batchId, owner: this.#owner, now }
     return [
-      db.run(sql`
-        INSERT INTO uploads (key, owner, batch_id, filename, size, md5, sha256, created_at)
-        SELECT ${key}, ${this.#owner}, ${job.batchId}, 'sheet.json', ${size}, ${md5}, ${sha256}, ${now} WHERE ${held}`),
+      ...insertUploads(db, batch, [{ ...sheet, filename: 'sheet.json' }], held),
       db.run(sql`
         INSERT INTO documents (owner, md5, parser, blob_key, batch_id, created_at)
         SELECT ${this.#owner}, ${this.#md5}, ${PARSER_VERSION}, ${key}, ${job.batchId}, ${now} WHERE ${held}
@@ -105,7 +119,7 @@ export class Cache {
   }
 }
 
-/** Statements that delete what belongs to the batches whose ids are in a JSON array: codes, and what was read of their documents. */
+/** Makes the statements that delete the codes and parsed documents of batches; `ids` is a JSON array. */
 export function forgetResults(db: Database, ids: string): Statement[] {
   return [
     db.run(sql`DELETE FROM results WHERE batch_id IN (SELECT value FROM json_each(${ids}))`),

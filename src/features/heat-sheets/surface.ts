@@ -1,8 +1,8 @@
-/** The surfaces of heat sheets: extraction, and the pages of its results. */
+/** Surfaces of heat sheets: extraction, shared results, and their pages. */
 import { CODED_ERRORS } from '../../http/response/error-formats.ts'
 import type { Surface } from '../../http/surface.ts'
 
-/** `POST /api/batch/extract`. What it makes is a batch, followed and steered as any other. */
+/** `POST /api/batch/extract`. It creates a batch, which is followed and controlled like every batch. */
 export const extraction: Surface = {
   name: 'Batch',
   description: 'Heat sheets and batches of any operation: made, followed live, steered.',
@@ -13,8 +13,32 @@ export const extraction: Surface = {
   rates: { read: 'batch.read', write: 'batch.write' },
   creations: { '/api/batch/extract': 'batch.create' },
   reservedIds: ['extract'],
-  load: async () => (await import('./routes.ts')).extractRoutes,
-  describe: async () => (await import('./endpoints.ts')).endpoints,
+  load: async () => {
+    const [{ extractRoutes }, { batchCalendarRoutes }, { changesRoutes }] = await Promise.all([
+      import('./routes.ts'),
+      import('./calendar-routes.ts'),
+      import('./changes-routes.ts'),
+    ])
+    return (deps) => extractRoutes(deps).route('/', batchCalendarRoutes(deps)).route('/', changesRoutes(deps))
+  },
+  describe: async () => [
+    ...(await import('./routes.ts')).endpoints,
+    ...(await import('./calendar-routes.ts')).endpoints,
+    ...(await import('./changes-routes.ts')).endpoints,
+  ],
+}
+
+/** `/api/result/:code`. */
+export const sharedResults: Surface = {
+  name: 'Batch',
+  description: 'Heat sheets and batches of any operation: made, followed live, steered.',
+  mount: '/api/result',
+  errors: CODED_ERRORS,
+  scopes: { read: 'batch:read', write: 'batch:write' },
+  rates: { read: 'batch.read', write: 'batch.write' },
+  publicReads: ['/api/result/'],
+  load: async () => (await import('./shared-routes.ts')).sharedResultRoutes,
+  describe: async () => (await import('./shared-routes.ts')).endpoints,
 }
 
 /** `GET /results/:code`. */
@@ -26,5 +50,5 @@ export const resultPages: Surface = {
   scopes: { read: 'read', write: 'write' },
   publicPaths: ['/results/'],
   load: async () => (await import('./result-page.ts')).resultPageRoutes,
-  describe: async () => (await import('./page-endpoints.ts')).endpoints,
+  describe: async () => (await import('./result-page.ts')).endpoints,
 }

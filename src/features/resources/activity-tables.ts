@@ -1,9 +1,9 @@
 /**
- * Tables of what is read in batches: activities, participations in them, coaching notes. Ids may be the caller's own, so they are unique within an
- * owner only. Columns are named as on the wire. Times are milliseconds since the epoch.
+ * Tables of resources: activities, participations in them, coaching notes. Ids may be the caller's own, so they are unique only
+ * within an owner. Columns are named as on the wire. Times are milliseconds since the epoch.
  */
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import type { AgeRange, GroupSize, Setting } from './activities.ts'
+import type { AgeRange, GroupSize, Setting } from './activity-schemas.ts'
 
 export const activities = sqliteTable(
   'activities',

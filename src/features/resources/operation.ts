@@ -1,11 +1,11 @@
-/** The operation `resources.write`: updates and deletes that are too many to be answered at once. A job is a slice of them. */
+/** The operation `resources.write`: runs updates and deletes that are too many for one request. A job writes a slice of them. */
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
-import type { BatchPlan, JobPlan, Operation } from '../../ports.ts'
+import type { BatchPlan, JobPlan, Operation } from '../../operation.ts'
 import { ItemOutcome } from './schemas.ts'
 import { check, present, statements, Write, whose, writable } from './write.ts'
 
-/** Items a job, and bytes of them: a job's input is one value in the database. */
+/** Most items of a job, and most bytes: a job's input is one value in the database. */
 const SLICE = { items: 100, bytes: 500_000 }
 
 const BatchInput = Write.omit({ items: true })
@@ -14,7 +14,7 @@ const Result = z.object({ results: z.array(ItemOutcome) })
 
 export const resourceWrite: Operation = {
   name: 'resources.write',
-  // One after another, so that the later of two changes to the same row is the one that stays.
+  // Sequential, so that the later of two changes to the same row wins.
   concurrency: 1,
   maxAttempts: 3,
   timeLimitMs: 60_000,
@@ -68,12 +68,12 @@ export const resourceWrite: Operation = {
   },
 }
 
-/** Items that are cut into jobs between two turns of everything else; a multiple of those of a job. */
+/** Items that are cut into jobs before the event loop is yielded; a multiple of those of a job. */
 const TURN_ITEMS = 10 * SLICE.items
 
 /**
- * Plans as the operation does, for a request that was checked and may hold many items, without holding the event loop.
- * @param pause lets everything else have its turn
+ * Plans as the operation does, for a validated request of many items, without blocking the event loop.
+ * @param pause yields the event loop
  */
 export async function planWrite({ items, ...input }: Write, pause: () => Promise<void>): Promise<BatchPlan> {
   writable(input.resource_type, input.action)
@@ -85,7 +85,7 @@ export async function planWrite({ items, ...input }: Write, pause: () => Promise
   return { input, facts: input, jobs }
 }
 
-/** Cuts items into jobs, in order. @param first place of the first of them in the request */
+/** Cuts items into jobs, in order. @param first index of the first of them in the request */
 function cut(items: Write['items'], first: number): JobPlan[] {
   const jobs: JobPlan[] = []
   let slice: Write['items'] = []
@@ -96,14 +96,14 @@ function cut(items: Write['items'], first: number): JobPlan[] {
     slice = []
     bytes = 0
   }
-  for (const [place, item] of items.entries()) {
+  for (const [index, item] of items.entries()) {
     const size = new TextEncoder().encode(JSON.stringify(item)).byteLength
     if (size > SLICE.bytes) {
-      throw new MillraceError('INVALID_REQUEST', `items.${first + place} is larger than ${SLICE.bytes / 1_000} KB.`, {
-        details: { field: `items.${first + place}` },
+      throw new MillraceError('INVALID_REQUEST', `items.${first + index} is larger than ${SLICE.bytes / 1_000} KB.`, {
+        details: { field: `items.${first + index}` },
       })
     }
-    if (slice.length === SLICE.items || bytes + size > SLICE.bytes) close(place)
+    if (slice.length === SLICE.items || bytes + size > SLICE.bytes) close(index)
     slice.push(item)
     bytes += size
   }

@@ -1,19 +1,19 @@
-/** The batch-read surface, `/api/v1/batch/*`: what its requests and answers hold, as its clients know them. */
+/** Schemas of the requests and answers of the batch-read surface, `/api/v1/batch/*`. */
 import * as z from 'zod'
 import { list, optional, withDefault } from '../../http/request/fields.ts'
 import { WebhookRequest } from '../../http/request/webhook-request.ts'
-import { Activity } from './activities.ts'
+import { Activity } from './activity-schemas.ts'
 
 /** Most ids that one `get` asks for, and most items of an `update` or `delete` that is answered at once. */
 export const MAX_IDS = 100
-/** Most items of an `update` or `delete` at all; 10 MB hold hardly more. */
+/** Most items of any `update` or `delete`; a body of 10 MB holds hardly more. */
 const MAX_WRITES = 100_000
 /** Most children that one request for recommendations names. */
 const MAX_CHILDREN = 50
 
 /** `POST /api/v1/batch/get`. */
 export const BatchGetRequest = z
-  .object({
+  .strictObject({
     resource_type: z.string(),
     ids: list(z.string(), MAX_IDS, { min: 1 }),
     fields: optional(z.string()).describe(
@@ -24,7 +24,7 @@ export const BatchGetRequest = z
 
 /** `POST /api/v1/batch/activities/recommendations`. */
 export const RecommendationsRequest = z
-  .object({
+  .strictObject({
     child_ids: list(z.string().min(1), MAX_CHILDREN, { min: 1 }),
     max_recommendations: withDefault(z.int().min(1).max(20), 5),
     activity_types: optional(list(z.string(), 100)),
@@ -35,14 +35,14 @@ export const RecommendationsRequest = z
   })
   .meta({ id: 'RecommendationsRequest' })
 
-/** Ids that can't exist are answered one by one; only one that is no id at all is refused. */
+/** An id of any form: those that cannot exist get a result of their own, and do not fail the request. */
 export const LooseId = z.string().max(1_000)
 
 export const UpdateItem = z.object({ id: LooseId, data: z.record(z.string(), z.unknown()) })
 
-/** `POST /api/v1/batch/update`. What `data` may hold is checked item by item. */
+/** `POST /api/v1/batch/update`. `data` is validated item by item. */
 export const BatchUpdateRequest = z
-  .object({
+  .strictObject({
     resource_type: z.string(),
     items: list(UpdateItem, MAX_WRITES),
     webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
@@ -51,14 +51,14 @@ export const BatchUpdateRequest = z
 
 /** `POST /api/v1/batch/delete`. */
 export const BatchDeleteRequest = z
-  .object({
+  .strictObject({
     resource_type: z.string(),
     ids: list(LooseId, MAX_WRITES),
     webhook: optional(WebhookRequest),
   })
   .meta({ id: 'BatchDeleteRequest' })
 
-/** The same, with items that are not looked at yet, because they may be many. */
+/** The same with items that are not validated yet, because they may be many. */
 export const BatchUpdateFrame = BatchUpdateRequest.extend({ items: list(z.unknown(), MAX_WRITES) })
 export const BatchDeleteFrame = BatchDeleteRequest.extend({ ids: list(z.unknown(), MAX_WRITES) })
 
@@ -88,13 +88,13 @@ const Totals = {
   processed_at: z.iso.datetime(),
 }
 
-/** The answer to `get`, and to `update` and `delete` of up to 100: one result for every id asked for, in their order. */
+/** The answer to `get`, and to `update` and `delete` of up to 100: one result for each requested id, in their order. */
 export const BatchResults = z
   .object({ resource_type: z.string(), results: z.array(ItemOutcome), ...Totals })
   .meta({ id: 'BatchResults' })
 export type BatchResults = z.infer<typeof BatchResults>
 
-/** An activity for a child, and why. */
+/** An activity recommended to a child, with the reasons. */
 export const Recommendation = z
   .object({
     activity: Activity,
@@ -124,7 +124,7 @@ export const RecommendationResults = z
   .meta({ id: 'RecommendationResults' })
 export type RecommendationResults = z.infer<typeof RecommendationResults>
 
-/** The answer (202) to `update` and `delete` of more than 100: a batch that goes on by itself. */
+/** The answer (202) to `update` and `delete` of more than 100: a batch that runs in the background. */
 export const WriteAccepted = z
   .object({
     resource_type: z.string(),

@@ -10,7 +10,7 @@
  *
  * A range that is open above has no middle: inside it counts +10. One that is open below begins at birth.
  */
-import type { AgeRange, GroupSize, Setting } from './activities.ts'
+import type { AgeRange, GroupSize, Setting } from './activity-schemas.ts'
 
 /** Fields of an activity that its score depends on. */
 export interface Candidate {
@@ -49,12 +49,12 @@ const FRESH_AFTER_MS = 7 * 24 * 60 * 60 * 1_000
 const BAD_WEATHER = new Set(['rainy', 'stormy', 'cold'])
 const GOOD_WEATHER = new Set(['sunny', 'warm', 'clear'])
 
-/** Tells whether an age is within a range, ends included; an open end holds any age. */
+/** Returns true where an age is within a range, ends included; an open end includes any age. */
 export function holdsAge(range: AgeRange | null, months: number): boolean {
   return (range?.min_months ?? 0) <= months && months <= (range?.max_months ?? Number.POSITIVE_INFINITY)
 }
 
-/** Scores an activity for an occasion, whoever the child is. */
+/** Computes the part of an activity's score that the occasion decides, which is the same for all children. */
 export function scoreOccasion(activity: Candidate, occasion: Occasion): Points {
   const parts = [
     ageFit(activity.age_range, occasion.ageMonths),
@@ -78,13 +78,13 @@ export function historyPoints(history: History | undefined, now: number): number
   return (isFresh(history, now) ? 10 : 0) - Math.min(20, 5 * (history?.times ?? 0))
 }
 
-/** Why it adds that. */
+/** Words the reasons for those points. */
 export function historyReasons(history: History | undefined, now: number): string[] {
   const fresh = isFresh(history, now) ? 'Fresh activity suggestion' : 'Recently participated'
   return history === undefined ? [fresh] : [fresh, `Participated ${history.times} time(s) before`]
 }
 
-/** Hundredths as a score from 0 to 1. */
+/** Converts hundredths to a score from 0 to 1. */
 export function toScore(points: number): number {
   return Math.min(100, Math.max(0, points)) / 100
 }

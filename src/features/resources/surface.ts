@@ -28,12 +28,11 @@ export function resourceSurface(loadOthers: () => Promise<(deps: AppDeps) => rea
         loadOthers(),
       ])
       return (deps) =>
-        new Hono<Env>()
-          .route('/batch', batchReadRoutes(deps, others(deps)))
-          .route('/activities', collectionRoutes(deps, 'activities', 'activities'))
-          .route('/participations', collectionRoutes(deps, 'participations', 'participations'))
-          .route('/coaching', collectionRoutes(deps, 'coaching', 'notes'))
+        new Hono<Env>().route('/', batchReadRoutes(deps, others(deps))).route('/', collectionRoutes(deps))
     },
-    describe: async () => (await import('./endpoints.ts')).endpoints,
+    describe: async () => [
+      ...(await import('./routes.ts')).endpoints,
+      ...(await import('./collection-routes.ts')).endpoints,
+    ],
   }
 }

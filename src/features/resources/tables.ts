@@ -1,21 +1,27 @@
 /**
- * The types of resource that are rows of a table of their own: how their rows look on the wire, how they are made, and what of them may
- * be changed. Reading in batches, pages, creation and batch writes all work from this table, so that another type is one more entry.
+ * Registry of the types of resource that have a table: the columns on the wire, the schema of a create, and the schema of changes. Batch
+ * reads, pages, creates and batch writes all work from it, so that another type is one more entry.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type * as z from 'zod'
 import type { Rows } from '../../rows/owned-rows.ts'
-import { ActivityChanges, CoachingNoteChanges, NewActivity, NewCoachingNote, NewParticipation } from './activities.ts'
+import {
+  ActivityChanges,
+  CoachingNoteChanges,
+  NewActivity,
+  NewCoachingNote,
+  NewParticipation,
+} from './activity-schemas.ts'
 import { activities, coachingNotes, participations } from './activity-tables.ts'
 
 /** A type of resource whose rows have columns named as on the wire. */
 export interface TableResource extends Rows {
-  /** In front of an id in messages: `Activity`. */
+  /** Name of the type in messages: `Activity`. */
   readonly noun: string
   /** Schema of a new resource. */
   readonly create: z.ZodType<Record<string, unknown>>
-  /** Schema of the changes; null where nothing may be changed or deleted. */
+  /** Schema of changes; null where rows can be neither changed nor deleted. */
   readonly changes: z.ZodType<Record<string, unknown>> | null
 }
 
@@ -26,7 +32,7 @@ const nested = (column: SQLiteColumn) => sql`json(${column})`
 const boolean = (column: SQLiteColumn) => sql`json(iif(${column}, 'true', 'false'))`
 
 function jsonObject(fields: Readonly<Record<string, SQLiteColumn | SQL>>): SQL {
-  // Names are ours; as literals the expression is the same text each time.
+  // The names are constants of this file, so they are safe as literals, which keep the text of the expression constant.
   const members = Object.entries(fields).map(([name, value]) => sql`${sql.raw(`'${name}'`)}, ${value}`)
   return sql`json_object(${sql.join(members, sql`, `)})`
 }
@@ -81,7 +87,7 @@ export const TABLE_RESOURCES = {
       created_at: time(participations.createdAt),
     }),
     create: NewParticipation,
-    // Its tallies count what happened; a record of what happened is not rewritten.
+    // Append-only: its tallies count the rows, and a change would make them wrong.
     changes: null,
   },
 } as const satisfies Record<string, TableResource>

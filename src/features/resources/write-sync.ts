@@ -1,4 +1,4 @@
-/** Writes that are few enough to be done before the answer. */
+/** Runs writes synchronously, where they are few enough to be done before the answer. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database } from '../../ports.ts'
 import type { ItemOutcome } from './schemas.ts'
@@ -6,7 +6,7 @@ import { check, present, statements, type Writable, type Write, whose, writable 
 
 /**
  * Writes all items in one commit.
- * @returns one result for every item, in their order; what was updated comes with it as it is now
+ * @returns one result for each item, in their order; those of updates contain the updated row
  * @throws MillraceError INVALID_REQUEST when the type cannot be written
  */
 export async function writeNow(
@@ -28,7 +28,7 @@ export async function writeNow(
   const found = new Map<string, 'own' | 'shared'>(written.map((id) => [id, 'own']))
   const others = [...checked.changes.keys()].filter((id) => !found.has(id))
   for (const [id, who] of await whose(db, resource, owner, others)) {
-    // An own row that was not written was made since: to this request it was not there.
+    // An own row that was not written was created after the write: for this request it did not exist.
     if (who === 'shared') found.set(id, who)
   }
   const rows = request.action === 'delete' ? new Map() : await readBack(db, resource, owner, written)

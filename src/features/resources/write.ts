@@ -1,9 +1,9 @@
-/** Changing and deleting rows of the tables that are read in batches: what each item may do, the statements, and what became of it. */
+/** Changes and deletes resources: validates items, makes the statements, and presents the outcome of each item. */
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import { MillraceError } from '../../errors.ts'
 import { jsonArrays } from '../../formats/json-arrays.ts'
-import { safeParse } from '../../http/request/fields.ts'
+import { safeParse } from '../../http/request/safe-parse.ts'
 import type { Database } from '../../ports.ts'
 import { selectWhose } from '../../rows/owned-rows.ts'
 import type { ItemOutcome } from './schemas.ts'
@@ -21,8 +21,8 @@ export type Write = z.infer<typeof Write>
 export type Writable = TableResource & { readonly changes: NonNullable<TableResource['changes']> }
 
 /**
- * The type with this name.
- * @throws MillraceError INVALID_REQUEST naming the types that there are
+ * Finds a type that may be written, by its name.
+ * @throws MillraceError INVALID_REQUEST naming the types that exist
  */
 export function writable(name: string, action: Write['action']): Writable {
   const types: [string, TableResource][] = Object.entries(TABLE_RESOURCES)
@@ -37,19 +37,19 @@ export function writable(name: string, action: Write['action']): Writable {
   )
 }
 
-/** Items checked: what is to be written, by id, and what was wrong with those that are not. */
+/** Validated items: the changes to write, by id, and the faults of items that are not written. */
 export interface Checked {
-  /** Changes of an id that is named twice are one change, the later fields winning. Empty for a delete. */
+  /** Changes of an id that is named twice are merged; later fields win. Empty for a delete. */
   readonly changes: ReadonlyMap<string, Readonly<Record<string, unknown>>>
-  /** By place in the request. */
+  /** By index in the request. */
   readonly faults: ReadonlyMap<number, string>
 }
 
-/** Checks each item by itself; a wrong one keeps no other from being written. */
+/** Validates each item by itself; an invalid one does not keep the others from being written. */
 export function check(resource: Writable, { action, items }: Write): Checked {
   const changes = new Map<string, Record<string, unknown>>()
   const faults = new Map<number, string>()
-  for (const [place, { id, data }] of items.entries()) {
+  for (const [index, { id, data }] of items.entries()) {
     if (action === 'delete') {
       changes.set(id, {})
       continue
@@ -57,18 +57,18 @@ export function check(resource: Writable, { action, items }: Write): Checked {
     const parsed = safeParse(resource.changes, data ?? {})
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
-      faults.set(place, `data.${issue?.path.map(String).join('.')}: ${issue?.message}`)
+      faults.set(index, `data.${issue?.path.map(String).join('.')}: ${issue?.message}`)
       continue
     }
     const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
     if (given.length === 0)
-      faults.set(place, `data: names no field of a ${resource.noun.toLowerCase()} that can be changed`)
+      faults.set(index, `data: names no field of a ${resource.noun.toLowerCase()} that can be changed`)
     else changes.set(id, { ...changes.get(id), ...Object.fromEntries(given) })
   }
   return { changes, faults }
 }
 
-/** The statements that write; each gives back the ids it wrote. `condition` guards every one of them. */
+/** Makes the statements of the writes; each returns the ids it wrote. All are guarded by `condition`. */
 export function statements(
   db: Database,
   resource: Writable,
@@ -84,7 +84,7 @@ export function statements(
   }
   const columns = [...new Set([...write.changes.values()].flatMap((change) => Object.keys(change)))]
   if (columns.length === 0) return []
-  // A field that an item does not name stays; one that is null becomes NULL. Values that are objects or arrays become JSON text.
+  // A field that an item leaves out is unchanged; one that is null becomes NULL. Objects and arrays become JSON text.
   const sets = columns.map((column) => {
     const name = sql.identifier(column)
     return sql`${name} = CASE WHEN json_type(c.value -> 'data', ${`$.${column}`}) IS NULL THEN ${table}.${name} ELSE c.value -> 'data' ->> ${column} END`
@@ -97,7 +97,7 @@ export function statements(
   )
 }
 
-/** Whose the rows are: the owner's, or shared by another. Ids that are neither are left out. */
+/** Reads the ownership of rows: the owner's own, or shared by another. Ids that are neither are left out. */
 export async function whose(
   db: Database,
   { table }: Writable,
@@ -112,7 +112,7 @@ export async function whose(
   return found
 }
 
-/** One result for every item, in their order. */
+/** Presents one result for each item, in their order. */
 export function present(
   { noun }: Writable,
   { items }: Write,
@@ -120,8 +120,8 @@ export function present(
   found: ReadonlyMap<string, 'own' | 'shared'>,
   data: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map(),
 ): ItemOutcome[] {
-  return items.map(({ id }, place): ItemOutcome => {
-    const fault = faults.get(place)
+  return items.map(({ id }, index): ItemOutcome => {
+    const fault = faults.get(index)
     const row = data.get(id)
     if (fault !== undefined) return { id, status: 'error', error: fault, status_code: 422 }
     if (found.get(id) === 'own') {

@@ -1,25 +1,39 @@
 /** Liveness (`/healthz`) and readiness (`/readyz`) of the server. */
 import { sql } from 'drizzle-orm'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { type Endpoint, json } from '../../http/openapi/endpoint.ts'
+import { CODED_ERRORS } from '../../http/response/error-formats.ts'
+import { Routes } from '../../http/routes.ts'
 import { findStorageFault } from '../../storage-errors.ts'
-import { livenessRoutes } from './liveness-routes.ts'
-import type { NotReady } from './schemas.ts'
+import * as liveness from './liveness-routes.ts'
+import { NotReady, Ready } from './schemas.ts'
 
-/** A server whose database needs longer than this for one row is of no use to anybody. */
+/** Time limit of a check: a server whose database needs longer for one row is not ready. */
 const PATIENCE_MS = 2_000
-/** Checks a second; whoever asks more often is given the last one's answer, so that nobody without a key can wear out the disk. */
+/** Checks a second; requests beyond them get the last result, so that anonymous callers cannot wear out the disk. */
 const MAX_CHECKS_A_SECOND = 10
 const RETRY_AFTER_SECONDS = 5
 
 type Deps = Pick<AppDeps, 'db' | 'log' | 'disk'>
-type Trouble = Omit<typeof NotReady._output, 'status'>
+type Trouble = Omit<NotReady, 'status'>
+
+const isReady = {
+  route: 'GET /readyz',
+  id: 'isReady',
+  summary: 'Whether the database answers too',
+  access: 'public',
+  query: 'any',
+  answers: { 200: json('It does.', Ready), 503: json('It does not.', NotReady) },
+} satisfies Endpoint
+
+export const endpoints: readonly Endpoint[] = [...liveness.endpoints, isReady]
 
 /**
  * `GET /healthz` (the process answers), `GET /readyz` (the database and the folder of files take writes, the queue of jobs being a table of
  * the database). Neither needs a key.
  *
- * Readiness is tried out, not read off: one row is committed, one small file written and removed. One check runs at a time, whoever asks, and at most {@link MAX_CHECKS_A_SECOND} a second.
+ * Readiness is probed by writing: one row is committed, one small file written and removed. One check runs at a time for all callers, and at most {@link MAX_CHECKS_A_SECOND} a second.
  */
 export function healthRoutes(deps: Deps): Hono<Env> {
   let checking: Promise<Trouble | null> | null = null
@@ -39,11 +53,13 @@ export function healthRoutes(deps: Deps): Hono<Env> {
       })
     return checking
   }
-  return new Hono<Env>().route('/', livenessRoutes()).get('/readyz', async (c) => {
+  const routes = new Routes('/', CODED_ERRORS).add(isReady, async (c) => {
     const trouble = await check()
-    if (trouble === null) return c.json({ status: 'ready' })
-    return c.json({ status: 'unavailable', ...trouble }, 503, { 'Retry-After': String(RETRY_AFTER_SECONDS) })
+    if (trouble === null) return c.json({ status: 'ready' } satisfies Ready)
+    const answer: NotReady = { status: 'unavailable', ...trouble }
+    return c.json(answer, 503, { 'Retry-After': String(RETRY_AFTER_SECONDS) })
   })
+  return liveness.livenessRoutes().route('/', routes.hono)
 }
 
 /** Writes to the database, then to the disk. @returns what is wrong; null when nothing is */
@@ -57,7 +73,7 @@ async function findTrouble(deps: Deps): Promise<Trouble | null> {
   return files === null ? null : { database: 'answers', files }
 }
 
-/** @returns what went wrong, for whoever watches the server; null when nothing did */
+/** Runs a check. @returns the error's text for the operator; null on success */
 async function attempt(deps: Deps, message: string, run: () => PromiseLike<unknown>): Promise<string | null> {
   try {
     await inTime(run())

@@ -5,7 +5,9 @@
 import { sql } from 'drizzle-orm'
 import { Webhook } from 'standardwebhooks'
 import { MillraceError } from '../../errors.ts'
-import type { Attempt, Database, Operation, Operations, RunContext, Sent } from '../../ports.ts'
+import { EVENT_COLUMNS, type EventRow, presentEvent } from '../../events.ts'
+import type { Attempt, Operation, Operations, RunContext } from '../../operation.ts'
+import { type Database, NETWORK_FAULTS, type NetworkFault, type Sent } from '../../ports.ts'
 import { DELIVERY_ATTEMPTS, DELIVERY_PAUSES_MS, WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
 import { WebhookPayload } from './schemas.ts'
 
@@ -20,12 +22,19 @@ export interface DeliveryTry {
   readonly at: number
 }
 
+/** Settings of deliveries. */
+export interface WebhookSettings {
+  /** Time that a receiver may take, in milliseconds. @default 15,000 */
+  readonly answerMs?: number
+  /** Path below which the addresses in payloads are. @default the root */
+  readonly basePath?: string
+}
+
 /**
  * Makes the operation.
- * @param others whose batches it tells of
- * @param answerMs how long a receiver may take, in milliseconds
+ * @param others operations whose batches it reports
  */
-export function webhook(others: Operations, answerMs = ANSWER_MS): Operation {
+export function webhook(others: Operations, { answerMs = ANSWER_MS, basePath = '' }: WebhookSettings = {}): Operation {
   return {
     name: WEBHOOK_OPERATION,
     concurrency: null,
@@ -49,7 +58,7 @@ export function webhook(others: Operations, answerMs = ANSWER_MS): Operation {
     },
 
     async run(job, ctx) {
-      const message = await readMessage(ctx.db, job, others)
+      const message = await readMessage(ctx.db, job, others, basePath)
       const sent = await send(job, message, ctx, answerMs)
       if (sent.status >= 200 && sent.status < 300) {
         const result: DeliveryTry = { responseStatus: sent.status, at: ctx.clock.now() }
@@ -88,11 +97,29 @@ async function send(job: Attempt, message: Message, ctx: RunContext, answerMs: n
     // Stopped from outside: not the receiver's fault, and no try of its own.
     ctx.signal.throwIfAborted()
     await note(ctx, null)
-    if (!(error instanceof MillraceError) || error.code !== 'TIMEOUT') throw error
-    throw new MillraceError('TIMEOUT', `The receiver did not answer within ${answerMs / 1_000} s.`, {
-      cause: error,
-    })
+    throw noAnswer(error, answerMs)
   }
+}
+
+const FAULT_WORDS: Readonly<Record<NetworkFault, string>> = {
+  'unknown name': 'There is no receiver under the name in its address.',
+  'name service': "The name in the receiver's address could not be looked up just now.",
+  refused: 'The receiver refused the connection.',
+  certificate: 'The security certificate of the receiver could not be verified.',
+  reset: 'The receiver reset the connection before it had answered.',
+  lost: 'The receiver refused or reset the connection before it had answered.',
+  garbled: 'The receiver answered with something that is not HTTP.',
+  unreachable: 'The receiver could not be reached.',
+}
+
+/** Makes the error of a receiver that gave no answer, in words for the reader of the log: the Fetcher's own are about links to files. */
+function noAnswer(error: unknown, answerMs: number): unknown {
+  if (!(error instanceof MillraceError)) return error
+  if (error.code === 'TIMEOUT') {
+    return new MillraceError('TIMEOUT', `The receiver did not answer within ${answerMs / 1_000} s.`, { cause: error })
+  }
+  const fault = NETWORK_FAULTS.find((one) => one === error.details?.fault)
+  return fault === undefined ? error : new MillraceError('NETWORK_ERROR', FAULT_WORDS[fault], { cause: error })
 }
 
 /** Keeps what a try that failed came to; a job's error says it in words alone. */
@@ -101,7 +128,7 @@ function note(ctx: RunContext, responseStatus: number | null): Promise<void> {
   return ctx.checkpoint(last)
 }
 
-/** Whatever is not a success is tried again, as the standard has it: a 404 may be a deployment under way. */
+/** Makes the error of an answer that is no success. Each is retried, as the Standard Webhooks demand: a 404 may be a deployment under way. */
 function refused({ status, retryAfterSeconds }: Sent): MillraceError {
   return new MillraceError(
     status === 429 ? 'RATE_LIMIT' : 'SERVICE_UNAVAILABLE',
@@ -110,23 +137,19 @@ function refused({ status, retryAfterSeconds }: Sent): MillraceError {
   )
 }
 
-interface EventRow {
-  url: string
+interface DeliveryRow extends EventRow {
+  receiver: string
   secret: string
   disabled_at: number | null
   batch_id: string
   operation: string
-  type: string
-  at: number
-  job_id: string | null
-  job_sequence: number | null
-  data: string
+  batch_metadata: string | null
 }
 
-/** Reads the event that a delivery tells of. It never changes, so every try sends the same bytes. */
-async function readMessage(db: Database, job: Attempt, others: Operations): Promise<Message> {
-  const [row] = await db.all<EventRow>(sql`
-    SELECT w.url, w.secret, w.disabled_at, b.id AS batch_id, b.operation, e.type, e.at, e.job_id, e.job_sequence, e.data
+/** Reads the event that a delivery reports. It never changes, so every attempt sends the same bytes. */
+async function readMessage(db: Database, job: Attempt, others: Operations, basePath: string): Promise<Message> {
+  const [row] = await db.all<DeliveryRow>(sql`
+    SELECT w.url AS receiver, w.secret, w.disabled_at, b.id AS batch_id, b.operation, b.metadata AS batch_metadata, ${EVENT_COLUMNS}
     FROM webhooks w JOIN batches b ON b.id = w.batch_id JOIN events e ON e.batch_id = b.id AND e.seq = ${job.sequence}
     WHERE w.id = ${job.batchId}`)
   if (row === undefined) throw new MillraceError('NOT_FOUND', 'The batch that this tells of was deleted.')
@@ -136,22 +159,23 @@ async function readMessage(db: Database, job: Attempt, others: Operations): Prom
       'The receiver answered 410 (gone) to an earlier delivery, so it is told nothing more.',
     )
   }
-  return { url: row.url, secret: row.secret, body: JSON.stringify(payload(row, others[row.operation])) }
+  return { url: row.receiver, secret: row.secret, body: JSON.stringify(payload(row, others[row.operation], basePath)) }
 }
 
-function payload(row: EventRow, operation: Operation | undefined): WebhookPayload {
-  const data: unknown = JSON.parse(row.data)
-  const { tallies, ...fields } = Object.fromEntries(Object.entries(data ?? {}))
-  const ended = row.type === 'batch_completed'
+function payload(row: DeliveryRow, operation: Operation | undefined, basePath: string): WebhookPayload {
+  // Each delivery carries the caller's metadata: the receiver may know nothing else of the batch.
+  const { job, data, totals } = presentEvent({ ...row, metadata: row.batch_metadata }, operation)
+  const { tallies, ...fields } = data
   return WebhookPayload.parse({
     type: row.type,
     timestamp: new Date(row.at).toISOString(),
     data: {
       batchId: row.batch_id,
       operation: row.operation,
-      ...(row.job_id === null ? {} : { jobId: row.job_id, sequence: row.job_sequence }),
+      ...job,
       ...fields,
-      ...(ended ? { ...operation?.batchTotals(tallies ?? {}), resultsUrl: `/api/batch/${row.batch_id}/results` } : {}),
+      ...totals,
+      ...(row.type === 'batch_completed' ? { resultsUrl: `${basePath}/api/batch/${row.batch_id}/results` } : {}),
     },
   })
 }

@@ -1,5 +1,6 @@
 /** Webhooks: how a caller asks for one, what it is sent, and the log of its deliveries. */
 import * as z from 'zod'
+import { PageLimit } from '../../http/request/fields.ts'
 import { WEBHOOK_EVENTS } from '../../http/request/webhook-request.ts'
 
 /** The body of a delivery. */
@@ -49,10 +50,10 @@ export const DeliveryAnswer = z.object({ success: z.literal(true), delivery: Del
 export type DeliveryAnswer = z.infer<typeof DeliveryAnswer>
 
 /** `GET /api/webhooks/deliveries`. */
-export const ListDeliveries = z.object({
+export const ListDeliveries = z.strictObject({
   batchId: z.string().max(128).optional(),
   status: DeliveryStatus.optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).optional().describe('At most 1,000.'),
+  limit: PageLimit,
   cursor: z
     .string()
     .regex(/^[0-9a-f-]{36}-\d{1,15}$/, 'Expected "next" of the page before')

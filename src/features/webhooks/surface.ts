@@ -10,5 +10,5 @@ export const webhooks: Surface = {
   scopes: { read: 'webhooks:read', write: 'webhooks:write' },
   rates: { read: 'webhooks.read', write: 'webhooks.write' },
   load: async () => (await import('./routes.ts')).webhookRoutes,
-  describe: async () => (await import('./endpoints.ts')).endpoints,
+  describe: async () => (await import('./routes.ts')).endpoints,
 }

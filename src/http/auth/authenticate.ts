@@ -1,28 +1,28 @@
-/** Authentication and authorization of callers: by API key, by JWT, by a token in the URL, or openly on a laptop. */
+/** Authentication and authorization of callers: by API key, by JWT, by a token in the URL, or without credentials under `open`. */
 import type { Context, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
+import { sha256 } from '../../formats/sha256.ts'
 import { SHARED } from '../../rows/owned-rows.ts'
 import { covers, type Scope } from '../../scopes.ts'
 import type { AppDeps, Caller, Env } from '../context.ts'
 import type { Surfaces } from '../surface.ts'
 import { createJwtVerifier, type JwtRefusal, looksLikeJwt, type VerifyJwt } from './jwt.ts'
 import { findKey, looksLikeKey } from './keys.ts'
-import { sha256 } from './secrets.ts'
 import type { Credential } from './stream-auth-monitor.ts'
 import { openedBy } from './tokens.ts'
 
 /** Owner of what is done without a key on a laptop. */
 const LOCAL = 'local'
-/** Of what has no end: no key at all, and the key of the environment. */
+/** Credential without an expiry: no key at all, or the key of the environment. */
 const LASTING: Credential = { keyId: null, endsAt: null }
 
 type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 
-/** Lets a request in as its caller, or refuses it: 401 without a valid key or token, 403 with one that lacks the scope. */
+/** Authenticates a request, or refuses it: 401 without a valid key or token, 403 with one that lacks the scope. */
 export function authenticate(deps: Deps, surfaces: Surfaces): MiddlewareHandler<Env> {
   const verifyJwt = createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) })
   return async (c, next) => {
-    if (!surfaces.isPublic(c.req.path)) {
+    if (!surfaces.isPublic(c.req.method, c.req.path)) {
       const caller = await identify(c, deps, verifyJwt)
       c.set('caller', caller)
       demandScope(c, surfaces.scopeFor(c.req.method, c.req.path))
@@ -59,7 +59,7 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
 
 const INVALID = 'This API key or token is not valid. Send "Authorization: Bearer <key>" with one that is.'
 
-/** Whoever calls without a key on a laptop. */
+/** Caller without a key under `open`. */
 const UNNAMED: Caller = { owner: LOCAL, scopes: ['*'], authenticated: false, credential: LASTING }
 
 async function callerOf(
@@ -68,7 +68,7 @@ async function callerOf(
   verifyJwt: VerifyJwt,
 ): Promise<Omit<Caller, 'authenticated'> | JwtRefusal | null> {
   const { apiKey } = deps.auth
-  // Hashes are compared, not keys: how long that takes tells nothing of the key.
+  // Hashes are compared, not keys, so that the time of the comparison reveals nothing about the key.
   if (apiKey !== null && (await sha256(key)) === (await sha256(apiKey))) {
     return { owner: LOCAL, scopes: ['*'], credential: LASTING }
   }
@@ -83,20 +83,20 @@ async function callerOf(
   return { owner, scopes, credential: { keyId: null, endsAt } }
 }
 
-/** With the challenge that RFC 6750 asks for. */
+/** Makes a 401 with the challenge that RFC 6750 requires. */
 function refusal(c: Context<Env>, message: string, challenge = 'Bearer error="invalid_token"'): MillraceError {
   c.header('WWW-Authenticate', challenge)
   return new MillraceError('UNAUTHORIZED', message)
 }
 
-/** Likewise, with the reason in it: the bodies of some surfaces are fixed. RFC 6750 leaves out quotes, backslashes and what is not ASCII. */
+/** Makes a 401 with the reason in its challenge, since the bodies of some surfaces are fixed. RFC 6750 excludes quotes, backslashes and what is not ASCII. */
 function claimRefusal(c: Context<Env>, { claim, refused }: JwtRefusal): MillraceError {
   const description = refused.replaceAll('"', "'").replace(/[^\x20-\x7e]|\\/g, '?')
   c.header('WWW-Authenticate', `Bearer error="invalid_token", error_description="${description}"`)
   return new MillraceError('UNAUTHORIZED', refused, { details: { claim } })
 }
 
-/** Tells whether the caller has a scope, for a route that leaves something out of its answer where the scope is missing. */
+/** Checks if the caller has a scope, for a route that omits a part of its answer where the scope is missing. */
 export function hasScope(c: Context<Env>, scope: Scope): boolean {
   return covers(c.get('caller').scopes, scope)
 }

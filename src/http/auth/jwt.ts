@@ -1,4 +1,4 @@
-/** JWTs (RFC 7519) that somebody else issued: signed with a shared secret, or with a key of a JWKS (RFC 7517) that is fetched. */
+/** Verifies JWTs (RFC 7519) of foreign issuers: signed with a shared secret, or with a key of a JWKS (RFC 7517) that is fetched. */
 import {
   createRemoteJWKSet,
   customFetch,
@@ -30,7 +30,7 @@ export interface JwtRefusal {
 
 /**
  * Looks at a token.
- * @returns null for what is no token, or none signed by whom this server believes; a refusal for one that is, and has claims that are wrong
+ * @returns null for what is no token, or not signed by a trusted issuer; a refusal for a signed one with wrong claims
  * @throws MillraceError SERVICE_UNAVAILABLE when the keys it may be signed with can't be fetched
  */
 export type VerifyJwt = (token: string) => Promise<Bearer | JwtRefusal | null>
@@ -43,9 +43,9 @@ export interface JwtOptions {
   >
   readonly clock: Clock
   readonly log: Log
-  /** Owners that nobody may become by the name they chose elsewhere. */
+  /** Reserved owner names, which a JWT cannot claim. */
   readonly reserved: ReadonlySet<string>
-  /** After the keys were fetched, until an unknown one lets them be fetched again. Default 30 s. */
+  /** Minimum time between fetches of the keys that an unknown key id causes. Default 30 s. */
   readonly cooldownMs?: number
   /** After a fetch failed, until the next. Default 5 s. */
   readonly failureMs?: number
@@ -66,7 +66,7 @@ const PUBLIC_KEYS = [
   'EdDSA',
   'Ed25519',
 ]
-/** Between the clocks of the issuer and of this server, where nothing else is set. */
+/** Default leeway between the clocks of the issuer and of this server. */
 const LEEWAY_SECONDS = 60
 /** The last second that a date can name. */
 const MAX_DATE_SECONDS = 8.64e12
@@ -76,7 +76,7 @@ const FAILURE_MS = 5_000
 /** A `sub` that is taken as an owner: two that differ must differ as they are stored, too. */
 const OWNER = /^[^\p{Cc}]{1,256}$/u
 
-/** Makes a verifier; it takes nothing where neither a secret nor a JWKS is configured. */
+/** Makes a verifier, which accepts no token where neither a secret nor a JWKS is configured. */
 export function createJwtVerifier(options: JwtOptions): VerifyJwt {
   const { auth, clock, reserved } = options
   const secret = auth.jwtSecret === null ? null : new TextEncoder().encode(auth.jwtSecret)
@@ -101,7 +101,7 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
   return async (token) => {
     try {
       const claims = await claimsOf(token)
-      // A token in a URL opens one thing and no more, also where both are signed with the same secret.
+      // A token in a URL permits one resource alone, also where both are signed with the same secret.
       if (claims === null || opensOf(claims) !== null) return null
       return bearerOf(claims, reserved, leeway)
     } catch (error) {
@@ -162,7 +162,7 @@ function dateOf(seconds: number | undefined): string {
   return ` (${new Date(seconds * 1_000).toISOString()})`
 }
 
-/** Tells whether a text is meant to be a JWT, valid or not: it has a header in JSON, or begins as one does. */
+/** Checks if a text has the form of a JWT, valid or not: it has a header in JSON, or begins as one does. */
 export function looksLikeJwt(text: string): boolean {
   return text.startsWith('eyJ') || algorithmOf(text) !== null
 }
@@ -199,7 +199,7 @@ async function verifyByJwks(
   }
 }
 
-/** Finds the key that a token names among those of a JWKS. After a failure it is left alone for a while, however many tokens come. */
+/** Finds the key that a token names among those of a JWKS. After a failure it is not fetched for a while, however many tokens arrive. */
 function remoteKeys(url: string, options: JwtOptions): KeyOf {
   const { auth, clock, log, cooldownMs = COOLDOWN_MS, failureMs = FAILURE_MS } = options
   const cache = auth.jwksCache ?? { fetched: {}, failedAt: Number.NEGATIVE_INFINITY }

@@ -1,22 +1,23 @@
-/** API keys: random, shown once, kept as their SHA-256. */
+/** API keys: random, shown once, stored as their SHA-256. */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
+import { sha256 } from '../../formats/sha256.ts'
 import type { Clock, Database } from '../../ports.ts'
 import { keys } from '../../schema/keys.ts'
 import { isScope, type Scope } from '../../scopes.ts'
-import { randomSecret, sha256 } from './secrets.ts'
+import { randomSecret } from './secrets.ts'
 
 type Deps = { readonly db: Database; readonly clock: Clock }
 
 /** Prefix of every key, so that secret scanners recognize one and nothing else is looked up. */
 const PREFIX = 'mr_'
 
-/** Tells whether a text is meant to be an API key of Millrace, valid or not. */
+/** Checks if a text has the form of an API key of Millrace, valid or not. */
 export function looksLikeKey(text: string): boolean {
   return text.startsWith(PREFIX)
 }
 
-/** A key as listed; the secret itself is not kept. Times are milliseconds since the epoch. */
+/** A key as listed; the secret itself is not stored. Times are milliseconds since the epoch. */
 export interface KeyFacts {
   readonly id: string
   readonly owner: string
@@ -26,7 +27,7 @@ export interface KeyFacts {
   /** Null for never. */
   readonly expiresAt: number | null
   readonly revokedAt: number | null
-  /** The key that was made in its place. */
+  /** Key that replaced it. */
   readonly replacedBy: string | null
 }
 
@@ -61,6 +62,12 @@ export async function keysInForce(deps: Deps, ids: readonly string[]): Promise<R
   return new Set(rows.map(({ id }) => id))
 }
 
+/** Checks if any key is in force. */
+export async function hasKeyInForce(deps: Deps): Promise<boolean> {
+  const row = await deps.db.select({ id: keys.id }).from(keys).where(inForce(deps.clock)).limit(1).get()
+  return row !== undefined
+}
+
 const inForce = (clock: Clock) => sql`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${clock.now()})`
 
 /**
@@ -79,9 +86,9 @@ export async function createKey(
 }
 
 /**
- * Makes a key in place of another: the same owner, name and scopes, good for as long from now on as the other was when it was made.
+ * Replaces a key by a new one with the same owner, name, scopes and lifetime, counted from now.
  * @param graceMs how long the other still works; 0 revokes it at once
- * @returns null when no key in force has the id, or another took its place already
+ * @returns null when no key in force has the id, or it was replaced already
  */
 export async function rotateKey(deps: Deps, id: string, graceMs: number): Promise<NewKey | null> {
   const { db, clock } = deps

@@ -19,9 +19,3 @@ export function randomSecret(): string {
     .replace(/\//g, '_')
     .replace(/=+$/, '')
 }
-
-/** Lower-case hex. */
-export async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
-}

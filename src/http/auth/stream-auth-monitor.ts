@@ -4,16 +4,16 @@ import { keysInForce } from './keys.ts'
 
 /** A key or token that a caller presented, and which may expire or be revoked. */
 export interface Credential {
-  /** Of an API key that is kept in the database; null for what is not. */
+  /** Id of an API key in the database; null for other credentials. */
   readonly keyId: string | null
   /** Expiry, in milliseconds since the epoch; null for never. */
   readonly endsAt: number | null
 }
 
-/** Between looks. Each costs one query, however many streams are open, and none where no key of the database opened one. */
+/** Interval of checks. Each costs one query, however many streams are open, and none where no key of the database opened one. */
 const LOOK_EVERY_MS = 15_000
 
-/** Ends streams whose credential no longer opens them, within some 15 s. */
+/** Ends streams whose credential is no longer valid, within some 15 s. */
 export class StreamAuthMonitor {
   readonly #deps: { readonly db: Database; readonly clock: Clock; readonly log: Log }
   readonly #streams = new Map<Sink, Credential>()
@@ -45,10 +45,10 @@ export class StreamAuthMonitor {
   async #look(): Promise<void> {
     const { db, clock } = this.#deps
     const now = clock.now()
-    for (const [sink, { endsAt }] of this.#streams) if (endsAt !== null && endsAt <= now) sink.end()
+    for (const [sink, { endsAt }] of this.#streams) if (endsAt !== null && endsAt <= now) sink.end('revoked')
     const looked = [...this.#streams].filter(([, { keyId }]) => keyId !== null)
     if (looked.length === 0) return
     const inForce = await keysInForce({ db, clock }, [...new Set(looked.map(([, { keyId }]) => keyId ?? ''))])
-    for (const [sink, { keyId }] of looked) if (!inForce.has(keyId ?? '')) sink.end()
+    for (const [sink, { keyId }] of looked) if (!inForce.has(keyId ?? '')) sink.end('revoked')
   }
 }

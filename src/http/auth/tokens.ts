@@ -1,23 +1,28 @@
 /**
- * Tokens in URLs, for what can send no headers: `EventSource`, downloads. Each is a JWT (RFC 7519) signed with HS256 by the server's own key;
- * it opens the reads of one thing for a day. API keys never go into URLs.
+ * Tokens in URLs, for clients that cannot send headers: `EventSource`, downloads. Each is a JWT (RFC 7519) signed with HS256 by the server's own key;
+ * it permits reads of one resource for a day. API keys never go into URLs.
  */
 import { jwtVerify, SignJWT } from 'jose'
 import type { Clock } from '../../ports.ts'
 import { isScope, type Scope } from '../../scopes.ts'
 import type { AuthConfig } from '../context.ts'
+import { publicPath } from '../response/public-address.ts'
 
 const TOKEN_SECONDS = 24 * 60 * 60
 const ALGORITHM = 'HS256'
 
-/** Target of a token: a batch, the artifact that a batch made, or all of its owner's batches on one stream. */
-export type Opens = { readonly batch: string } | { readonly artifact: string } | { readonly feed: 'batches' }
+/** Target of a token: a batch, the artifact that a batch made, the path of a WebSocket, or all of its owner's batches on one stream. */
+export type Opens =
+  | { readonly batch: string }
+  | { readonly artifact: string }
+  | { readonly socket: string }
+  | { readonly feed: 'batches' }
 
-type Deps = { readonly auth: Pick<AuthConfig, 'signingKey'>; readonly clock: Clock }
+type Deps = { readonly auth: Pick<AuthConfig, 'signingKey'>; readonly clock: Clock; readonly publicUrl?: string }
 
 /** An address with its token. */
 export interface SignedUrl {
-  /** From the root of this server. */
+  /** Without a host, below the path of `PUBLIC_URL`. */
   readonly url: string
   /** Expiry, in milliseconds since the epoch. */
   readonly expiresAt: number
@@ -25,7 +30,7 @@ export interface SignedUrl {
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-/** Scopes of a token that names none: it may read the one thing it opens. */
+/** Scopes of a token that names none: it may read its one resource. */
 const READ: readonly Scope[] = ['read']
 
 async function signToken(
@@ -46,15 +51,15 @@ async function signToken(
   return [token, exp * 1_000]
 }
 
-/** A token for following one batch, for whoever made it: it opens all reads of that batch, whatever scopes its maker has. */
+/** Makes a token for following one batch, issued to its creator: it permits all reads of that batch, whatever the creator's scopes. */
 export async function streamToken(auth: AuthConfig, clock: Clock, owner: string, batchId: string): Promise<string> {
   const [token] = await signToken({ auth, clock }, owner, { batch: batchId })
   return token
 }
 
 /**
- * The address of one batch's stream, or of the stream of all of an owner's batches.
- * @param scopes of whoever asks: a link opens no more than the key that it was made with
+ * Makes the address of one batch's stream, or of the stream of all of an owner's batches.
+ * @param scopes of the caller: a link permits no more than the key that it was made with
  */
 export async function streamUrl(
   deps: Deps,
@@ -64,18 +69,25 @@ export async function streamUrl(
 ): Promise<SignedUrl> {
   const opens = batchId === null ? { feed: 'batches' as const } : { batch: batchId }
   const [token, expiresAt] = await signToken(deps, owner, opens, scopes)
-  return { url: `${pathOf(opens)}${batchId === null ? '' : '/stream'}?token=${token}`, expiresAt }
+  return { url: publicPath(deps, `${pathOf(opens)}${batchId === null ? '' : '/stream'}?token=${token}`), expiresAt }
 }
 
-/** The address of what a batch made, for whoever holds it. */
+/** Makes a signed address of a batch's artifact, which needs no further credential. */
 export async function artifactUrl(deps: Deps, owner: string, batchId: string): Promise<SignedUrl> {
   const opens = { artifact: batchId }
   const [token, expiresAt] = await signToken(deps, owner, opens)
-  return { url: `${pathOf(opens)}?token=${token}`, expiresAt }
+  return { url: publicPath(deps, `${pathOf(opens)}?token=${token}`), expiresAt }
+}
+
+/** Makes a signed address of a WebSocket, which needs no further credential. */
+export async function socketUrl(deps: Deps, owner: string, path: string): Promise<SignedUrl> {
+  const [token, expiresAt] = await signToken(deps, owner, { socket: path })
+  return { url: publicPath(deps, `${path}?token=${token}`), expiresAt }
 }
 
 function pathOf(opens: Opens): string {
   if ('feed' in opens) return '/api/batch/stream'
+  if ('socket' in opens) return opens.socket
   return 'batch' in opens ? `/api/batch/${opens.batch}` : `/exports/${opens.artifact}`
 }
 
@@ -104,9 +116,10 @@ export async function openedBy(
   return { owner: claims.sub, endsAt: claims.exp * 1_000, scopes }
 }
 
-/** Reads from claims what a token opens; null where they name nothing of the kind. */
-export function opensOf({ batch, artifact, feed }: Readonly<Record<string, unknown>>): Opens | null {
+/** Reads the target of a token from its claims; null where they name none. */
+export function opensOf({ batch, artifact, socket, feed }: Readonly<Record<string, unknown>>): Opens | null {
   if (typeof batch === 'string') return { batch }
   if (typeof artifact === 'string') return { artifact }
+  if (typeof socket === 'string') return { socket }
   return feed === 'batches' ? { feed } : null
 }

@@ -9,7 +9,7 @@ export type MethodsOf = (path: string) => readonly string[] | undefined
 type Routes = readonly { readonly method: string; readonly path: string }[]
 
 /**
- * Makes the look-up. A path that is written out goes before one with parameters, as OpenAPI has it: what `/api/chunks/bulk` does not have
+ * Makes the look-up. A literal path takes precedence over one with parameters, as in OpenAPI: what `/api/chunks/bulk` does not have
  * is not looked for at `/api/chunks/:id`.
  * @param app whose routes count, read when the look-up is first used
  */
@@ -35,7 +35,7 @@ function lookUp(routes: Routes): MethodsOf {
   return (path) => fixed.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.methods
 }
 
-/** Answers `OPTIONS` with what the path has. Preflights (Fetch, section 3.3), which name the method they are for, go on to `cors`. */
+/** Answers `OPTIONS` with the methods of the path. Preflights (Fetch, section 3.3), which name a method, are passed on to `cors`. */
 export function answerOptions(methods: MethodsOf): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (c.req.method !== 'OPTIONS' || c.req.header('Access-Control-Request-Method') !== undefined) return next()

@@ -1,4 +1,4 @@
-/** A server that takes calls without a key must not be reachable from any web page the user happens to open. */
+/** Origin checks: a server that accepts calls without a key must not be reachable from arbitrary web pages in the user's browser. */
 import type { MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
 import type { AuthConfig, Env } from '../context.ts'
@@ -13,7 +13,7 @@ function hostname(value: string): string {
   }
 }
 
-/** Tells whether a host name or address is loopback, whoever asks. */
+/** Checks if a host name or address is loopback. */
 export const isLoopbackHost = (host: string) => LOOPBACK.test(host)
 
 /**
@@ -43,7 +43,7 @@ export function refuseForeign(auth: AuthConfig): MiddlewareHandler<Env> {
   }
 }
 
-/** Tells whether a page from this origin may read answers. */
+/** Checks if a page from this origin may read answers. */
 export function isAllowedOrigin(auth: AuthConfig, origin: string): boolean {
   if (auth.corsOrigins.includes('*') || auth.corsOrigins.includes(origin)) return true
   return auth.mode === 'open' && LOOPBACK.test(hostname(origin))

@@ -10,11 +10,11 @@ import type { RateClass, RateLimits } from '../../rate-classes.ts'
 export interface QuotaStatus {
   readonly class: RateClass
   readonly limit: number
-  /** As far as this process knows: another may have taken more since it last looked. */
+  /** Units left as far as this process knows: another may have consumed more since its last read. */
   readonly remaining: number
   /** Start of the next window, in milliseconds since the epoch. */
   readonly resetAt: number
-  /** True where the request may go on. */
+  /** True where the request is within the limit. */
   readonly allowed: boolean
 }
 
@@ -24,9 +24,9 @@ interface Held extends Window {
   readonly limit: number
   /** Taken from the database and not given away. */
   left: number
-  /** Handed out to all processes when this one last looked. */
+  /** Units consumed by all processes at this one's last read. */
   used: number
-  /** The block that is on its way; those that come meanwhile wait for it. */
+  /** Pending lease of the next block; concurrent requests wait for it. */
   coming: Promise<void> | null
 }
 
@@ -52,7 +52,7 @@ export class Quotas {
     this.#blocks = options.blocks
   }
 
-  /** Tells whether a class has a limit. */
+  /** Checks if a class has a limit. */
   limits(name: RateClass): boolean {
     return this.#limits.has(name)
   }
@@ -65,7 +65,7 @@ export class Quotas {
     return standing(held, held.left > 0 || held.used < held.limit)
   }
 
-  /** Takes one unit, unless there is none. Null for a class that is not limited. */
+  /** Consumes one unit if one is left. Null for a class that is not limited. */
   async consume(name: RateClass, subject: string): Promise<QuotaStatus | null> {
     for (;;) {
       const held = this.#of(name, subject)
@@ -84,8 +84,8 @@ export class Quotas {
   }
 
   /**
-   * Gives back a unit that was taken for nothing.
-   * @param taken what {@link consume} answered; a unit of an hour that is over is gone with it
+   * Refunds a unit that was consumed for nothing.
+   * @param taken what {@link consume} answered; a unit of a past window is not refunded
    */
   async refund(name: RateClass, subject: string, taken: QuotaStatus | null): Promise<void> {
     const held = this.#of(name, subject)

@@ -1,4 +1,4 @@
-/** Limits on requests: which class each belongs to, what its answer says of it, and what happens when an hour's share is used up. */
+/** Rate limits: the class of each request, the headers that report it, and the refusal once an hour's quota is used up. */
 import { sql } from 'drizzle-orm'
 import type { Context, MiddlewareHandler } from 'hono'
 import { MillraceError } from '../../errors.ts'
@@ -11,8 +11,8 @@ import type { MethodsOf } from './methods.ts'
 import type { QuotaStatus, Quotas } from './quotas.ts'
 
 /**
- * Refuses requests whose class is used up for this hour, with 429, and says in every answer how the caller stands. What is asked of no route
- * is not counted.
+ * Refuses requests whose class is used up for this hour, with 429, and reports the state of the limit in every answer. Requests that match no
+ * route are not counted.
  */
 export function limitRequests(
   deps: { db: Database; clock: Clock },
@@ -25,23 +25,26 @@ export function limitRequests(
     const { method, path } = c.req
     if (owner === undefined || methods(path) === undefined) return next()
     const created = surfaces.creationClass(method, path)
-    if (created !== null && quotas.limits(created)) await limitCreation(c, deps, quotas, created, owner)
+    if (created !== null && quotas.limits(created)) {
+      await limitCreation(c, { ...deps, keysInBodies: surfaces.find(path)?.keysInBodies }, quotas, created, owner)
+    }
     const counted = created === null ? surfaces.rateClass(method, path) : null
     if (counted !== null) enforceLimit(c, deps.clock, await quotas.consume(counted, owner))
     return next()
   }
 }
 
-/** Looks before the body is read; the unit is taken when the request turns out to make something. */
+/** Checks the limit before the body is read; the unit is consumed only once the request creates something. */
 async function limitCreation(
   c: Context<Env>,
-  deps: { db: Database; clock: Clock },
+  deps: { db: Database; clock: Clock; keysInBodies: boolean | undefined },
   quotas: Quotas,
   name: RateClass,
   owner: string,
 ): Promise<void> {
   const before = await quotas.peek(name, owner)
-  if (before !== null && !before.allowed && !(await isSentAgain(c, deps.db, owner))) enforceLimit(c, deps.clock, before)
+  const full = before !== null && !before.allowed
+  if (full && deps.keysInBodies !== true && !(await isSentAgain(c, deps.db, owner))) enforceLimit(c, deps.clock, before)
   setRateLimitHeaders(c, deps.clock, before)
   c.set('admit', async () => {
     const taken = await quotas.consume(name, owner)
@@ -53,7 +56,7 @@ async function limitCreation(
   })
 }
 
-/** Tells whether the idempotency key of a creation is known, so that the request may be a repeat of one that was answered before. */
+/** Checks if the idempotency key of a creation is known, so that the request may repeat one that was answered before. */
 async function isSentAgain(c: Context<Env>, db: Database, owner: string): Promise<boolean> {
   const key = c.req.header('Idempotency-Key')?.replace(/^"(.*)"$/, '$1')
   if (key === undefined) return false
@@ -80,7 +83,7 @@ export function enforceLimit(c: Context<Env>, clock: Clock, standing: QuotaStatu
 }
 
 /**
- * Says how a caller stands: `X-RateLimit-*` (`Reset` in seconds since the epoch), and `RateLimit` and `RateLimit-Policy` as
+ * Sets the headers of a quota: `X-RateLimit-*` (`Reset` in seconds since the epoch), and `RateLimit` and `RateLimit-Policy` as
  * draft-ietf-httpapi-ratelimit-headers-10 has them (`q` a window of `w` seconds; `r` left, `t` seconds until more).
  */
 function setRateLimitHeaders(c: Context<Env>, clock: Clock, standing: QuotaStatus | null): void {

@@ -1,5 +1,6 @@
 /** Limits on the size of a request and the time until its answer, for the surfaces that answer at once. */
 import type { MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { every } from 'hono/combine'
 import { HTTPException } from 'hono/http-exception'
 import { timeout } from 'hono/timeout'
@@ -39,6 +40,7 @@ export function boundRequests({ maxBytes, maxMs }: RequestLimits): MiddlewareHan
 function boundBody(maxBytes: number): MiddlewareHandler<Env> {
   return async (c, next) => {
     const { headers, body } = c.req.raw
+    c.set('maxBodyBytes', maxBytes)
     if (body === null) return next()
     const length = headers.has('Transfer-Encoding') ? null : headers.get('Content-Length')
     if (length !== null && Number(length) <= maxBytes) return next()
@@ -55,5 +57,23 @@ function boundBody(maxBytes: number): MiddlewareHandler<Env> {
     }
     c.req.raw = new Request(c.req.raw, { body: new Blob(pieces) })
     return next()
+  }
+}
+
+/**
+ * Bounds the body of a route, packed and unpacked.
+ * @param message of the refusal; says how much it may hold
+ * @throws MillraceError TOO_LARGE
+ */
+export function limitBody(maxSize: number, message: string): MiddlewareHandler<Env> {
+  const limit = bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new MillraceError('TOO_LARGE', message)
+    },
+  })
+  return (c, next) => {
+    c.set('maxBodyBytes', maxSize)
+    return limit(c, next)
   }
 }

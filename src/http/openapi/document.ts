@@ -1,17 +1,10 @@
 /** The document at `/openapi.json`: OpenAPI 3.1 of every route, made of their descriptions and of the schemas of the wire. */
 import * as z from 'zod'
+import { VERSION } from '../../version.ts'
 import type { Surface } from '../surface.ts'
-import {
-  type Answer,
-  type Content,
-  type DescribedSurface,
-  type Endpoint,
-  ERRORS,
-  type ErrorStatus,
-  REQUEST_HEADERS,
-  RESPONSE_HEADERS,
-} from './endpoint.ts'
+import type { Answer, Content, DescribedSurface, Endpoint } from './endpoint.ts'
 import { type JsonSchema, jsonSchemas } from './schemas.ts'
+import { ERRORS, type ErrorStatus, REQUEST_HEADERS, RESPONSE_HEADERS } from './texts.ts'
 
 /** Loads the descriptions of surfaces; those of one name become one. */
 export async function describeSurfaces(surfaces: Iterable<Surface>): Promise<DescribedSurface[]> {
@@ -20,6 +13,7 @@ export async function describeSurfaces(surfaces: Iterable<Surface>): Promise<Des
       name,
       description,
       error: errors.schema,
+      invalid: errors.refuse(['query'], {}, new z.ZodError([])).status,
       endpoints: await describe(),
     })),
   )
@@ -33,13 +27,13 @@ const ABOUT = `Bulk work over HTTP, watched live. Errors have one shape a surfac
 its class of requests is limited, \`X-RateLimit-*\`, \`RateLimit\` and \`RateLimit-Policy\`. A method that a path does not have is answered
 405 with \`Allow\`; \`HEAD\` is answered wherever \`GET\` is.`
 
-/** Statuses that any route may answer with; public ones ask for no key. */
+/** Statuses that any route may answer with; public ones need no key. */
 const ANYWHERE: readonly ErrorStatus[] = [401, 403, 429, 500, 503, 507]
 const ANYWHERE_PUBLIC: readonly ErrorStatus[] = [403, 500, 503, 507]
 
 /**
  * Makes the document.
- * @param surfaces in the order in which the document tells of them
+ * @param surfaces in the order of the document
  * @param examples real answers, by operation and status (`createBatch 202`), and errors by surface and status (`Batch 404`)
  */
 export function makeDocument(surfaces: readonly DescribedSurface[], examples: Readonly<Record<string, unknown>>) {
@@ -65,7 +59,7 @@ export function makeDocument(surfaces: readonly DescribedSurface[], examples: Re
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Millrace', version: '1.0.0', description: ABOUT },
+    info: { title: 'Millrace', version: VERSION, description: ABOUT },
     servers: [{ url: '/' }],
     tags: surfaces.map(({ name, description }) => ({ name, description })),
     paths,
@@ -103,23 +97,28 @@ type Make = {
   readonly examples: Readonly<Record<string, unknown>>
 }
 
-const sent = ({ query, body = {} }: Endpoint): z.ZodType[] => [
-  ...(query === undefined ? [] : [query]),
+const sent = ({ path, query, body = {} }: Endpoint): z.ZodType[] => [
+  ...(path === undefined ? [] : [path]),
+  ...(query === undefined || query === 'any' ? [] : [query]),
   ...Object.values(body).map(({ schema }) => schema),
 ]
 
 const came = ({ content = {} }: Answer): z.ZodType[] =>
   Object.values(content).flatMap(({ schema, eventData }) => (eventData === undefined ? [schema] : [schema, eventData]))
 
-/** Lists the errors of an endpoint; one that takes an `Idempotency-Key` refuses one that is reused. */
-function errorsOf({ errors = [], headers = [] }: Endpoint): readonly ErrorStatus[] {
-  return headers.includes('Idempotency-Key') ? [...errors, 422] : errors
+/** Lists the errors of an endpoint: it refuses parameters that it does not take, and an `Idempotency-Key` that is reused. */
+function errorsOf({ errors = [], headers = [], query }: Endpoint, invalid: ErrorStatus): readonly ErrorStatus[] {
+  return [
+    ...errors,
+    ...(query === 'any' ? [] : [invalid]),
+    ...(headers.includes('Idempotency-Key') ? ([422] as const) : []),
+  ]
 }
 
 function operation(surface: DescribedSurface, endpoint: Endpoint, make: Make) {
   const { id, summary, description, access, body, answers } = endpoint
   const anywhere = access === 'public' ? ANYWHERE_PUBLIC : ANYWHERE
-  const errors = [...new Set([...anywhere, ...errorsOf(endpoint)])]
+  const errors = [...new Set([...anywhere, ...errorsOf(endpoint, surface.invalid)])]
     .filter((status) => !(status in answers))
     .sort((a, b) => a - b)
   return {
@@ -146,16 +145,10 @@ function operation(surface: DescribedSurface, endpoint: Endpoint, make: Make) {
   }
 }
 
-function parameters({ path = {}, query, headers = [] }: Endpoint, make: Make): unknown[] {
+function parameters({ path, query, headers = [] }: Endpoint, make: Make): unknown[] {
   return [
-    ...Object.entries(path).map(([name, description]) => ({
-      name,
-      in: 'path',
-      required: true,
-      description,
-      schema: { type: 'string' },
-    })),
-    ...(query === undefined ? [] : queryParameters(make.request(query))),
+    ...(path === undefined ? [] : parametersIn('path', make.request(path))),
+    ...(query === undefined || query === 'any' ? [] : parametersIn('query', make.request(query))),
     ...headers.map((name) => ({ $ref: `#/components/parameters/${name}` })),
   ]
 }
@@ -164,12 +157,13 @@ const Properties = z.object({ properties: z.record(z.string(), z.looseObject({ d
 const Nullable = z.looseObject({ anyOf: z.tuple([z.looseObject({}), z.strictObject({ type: z.literal('null') })]) })
 
 /** A parameter is there or not; it is never null. */
-function queryParameters(query: JsonSchema): unknown[] {
-  return Object.entries(Properties.parse(query).properties).map(([name, { description, ...schema }]) => {
+function parametersIn(place: 'path' | 'query', of: JsonSchema): unknown[] {
+  return Object.entries(Properties.parse(of).properties).map(([name, { description, ...schema }]) => {
     const { anyOf, ...rest } = Nullable.safeParse(schema).data ?? { anyOf: [schema] }
     return {
       name,
-      in: 'query',
+      in: place,
+      ...(place === 'path' ? { required: true } : {}),
       ...(description === undefined ? {} : { description }),
       schema: { ...anyOf[0], ...rest },
     }
@@ -195,9 +189,9 @@ function present({ description, content, headers = [] }: Answer, make: Make, nam
 }
 
 /** The errors of a surface, by its name and their status. */
-function errorAnswers({ name, error, endpoints }: DescribedSurface, make: Make) {
+function errorAnswers({ name, error, invalid, endpoints }: DescribedSurface, make: Make) {
   const headers: Partial<Record<string, Answer['headers']>> = { 401: ['WWW-Authenticate'], 429: ['Retry-After'] }
-  const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap(errorsOf)])
+  const used = new Set<number>([...ANYWHERE, 405, ...endpoints.flatMap((endpoint) => errorsOf(endpoint, invalid))])
   const described = Object.entries(ERRORS).filter(([status]) => used.has(Number(status)))
   return Object.fromEntries(
     described.map(([status, description]) => [

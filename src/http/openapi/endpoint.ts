@@ -1,5 +1,11 @@
-/** Description of a route for its callers. The document at `/openapi.json` is made of these. */
+/**
+ * Description of a route, beside its handler. Requests are checked by it (`http/routes.ts`), and the document at `/openapi.json` is
+ * generated from it, by code that is loaded at the first request for it.
+ */
 import type * as z from 'zod'
+import type { ErrorStatus, RequestHeader, ResponseHeader } from './texts.ts'
+
+export type { ErrorStatus }
 
 /** Schema and examples of one content type of a request body or an answer. */
 export interface Content {
@@ -8,6 +14,18 @@ export interface Content {
   readonly examples?: Readonly<Record<string, unknown>>
   /** Of `text/event-stream`: what the data of an event is. */
   readonly eventData?: z.ZodType
+  /** Of a JSON body with a list that may be long: checked instead of `schema`, in parts, so that no check blocks the event loop. */
+  readonly longList?: LongList
+}
+
+/** Describes how a body with a long list is checked: first the frame, then the elements of the list, some at a time. */
+interface LongList {
+  /** Name of the member that is the list. */
+  readonly name: string
+  /** Schema of the body that takes any elements. */
+  readonly frame: z.ZodType
+  /** Schema of an element. */
+  readonly element: z.ZodType
 }
 
 /** An answer that is no error. */
@@ -18,23 +36,29 @@ export interface Answer {
   readonly headers?: readonly ResponseHeader[]
 }
 
+/** Parameters by name; others are refused. */
+export type Parameters = z.ZodObject<z.core.$ZodLooseShape, z.core.$strict>
+
 /** A route. */
 export interface Endpoint {
   /** As Hono has it: `POST /api/batch/:id/items`. */
-  readonly route: `${'GET' | 'POST' | 'DELETE'} /${string}`
+  readonly route: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`
   /** The operation's id: a word for generated clients. */
   readonly id: string
   readonly summary: string
   readonly description?: string
   /** Callers that are allowed. Default: callers with a key. `link`: also by the token that a signed link carries. */
   readonly access?: 'public' | 'link'
-  /** Description of each parameter of the path. */
-  readonly path?: Readonly<Record<string, string>>
-  readonly query?: z.ZodObject
+  /** Parameters of the path. */
+  readonly path?: Parameters
+  /** Parameters of the query string. Default: it takes none. `any`: those that are sent are passed over, on pages that people pass on. */
+  readonly query?: Parameters | 'any'
   readonly headers?: readonly RequestHeader[]
   /** By content type. */
   readonly body?: Readonly<Record<string, Content>>
   readonly bodyMayBeLeftOut?: boolean
+  /** True where the handler takes the body as it comes in, and stores it unread: it is not checked before. */
+  readonly bodyIsStreamed?: boolean
   readonly answers: Readonly<Record<number, Answer>>
   /** Statuses of errors beside those that any route may answer with. */
   readonly errors?: readonly ErrorStatus[]
@@ -46,61 +70,49 @@ export interface DescribedSurface {
   readonly name: string
   readonly description: string
   readonly error: z.ZodType
+  /** Status of its errors about what a schema does not take. */
+  readonly invalid: ErrorStatus
   readonly endpoints: readonly Endpoint[]
 }
 
-/** Headers that requests may carry beside those of HTTP that every client knows. */
-export const REQUEST_HEADERS = {
-  'Idempotency-Key':
-    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request sent again under it is answered with what the first began; another is refused (422). It may stand wherever an id is taken.',
-  'Last-Event-ID':
-    'Number of the last event the caller has; the stream goes on after it. Browsers send it when they come back.',
-  'If-None-Match': 'The `ETag` of the answer the caller has; answered 304 where nothing changed.',
-  Range: 'One range of bytes, such as `bytes=0-999`.',
-  'If-Range':
-    'The `ETag` or the `Last-Modified` of what the caller has a part of; where it is another now, all of it is sent.',
-  'Content-Encoding': '`gzip` where the body is packed.',
-} as const
-export type RequestHeader = keyof typeof REQUEST_HEADERS
-
-/** Headers that answers carry. */
-export const RESPONSE_HEADERS = {
-  ETag: 'A tag of what the answer says, for `If-None-Match`.',
-  Location: 'Where to look at what was begun.',
-  'Retry-After': 'Seconds after which to try again.',
-  'Content-Range': 'Which bytes these are, and of how many.',
-  'Content-Disposition': 'The name of the file.',
-  'WWW-Authenticate': 'What is wanted: a bearer token (RFC 6750).',
-} as const
-export type ResponseHeader = keyof typeof RESPONSE_HEADERS
-
-/** Statuses of errors. */
-export const ERRORS = {
-  400: 'Something in the request is not as it should be; the answer names the field.',
-  401: 'No valid key or token was sent.',
-  403: 'The key may not do this, or the page or host it came from may not call here.',
-  404: 'There is nothing with this id, or it belongs to someone else.',
-  405: 'The path has no such method; `Allow` lists those it has.',
-  409: 'What is there stands against it: an id that exists, a state that does not allow it.',
-  413: 'The body is larger than this route takes.',
-  415: 'The body is of a type this route does not take.',
-  422: 'The fields of the body are not what they should be, each is named; or the `Idempotency-Key` names a request with other content.',
-  429: 'More requests or open streams than the caller may have; `Retry-After` says when to go on.',
-  500: 'Something nobody foresaw. Report the request id.',
-  503: 'The server cannot do it now; it may later.',
-  507: 'The server has no space left to store it; `Retry-After` says when to try again.',
-} as const
-export type ErrorStatus = keyof typeof ERRORS
-
 /** An answer in JSON. */
-export function json(description: string, schema: z.ZodType, headers: readonly ResponseHeader[] = []): Answer {
+export function json<S extends z.ZodType>(
+  description: string,
+  schema: S,
+  headers: readonly ResponseHeader[] = [],
+): Answer & { readonly content: { readonly 'application/json': { readonly schema: S } } } {
   return { description, content: { 'application/json': { schema } }, headers }
 }
 
 /** A JSON body. */
-export function jsonBody(schema: z.ZodType, examples: Readonly<Record<string, unknown>>): Record<string, Content> {
+export function jsonBody<S extends z.ZodType>(
+  schema: S,
+  examples: Readonly<Record<string, unknown>>,
+): { readonly 'application/json': Content & { readonly schema: S } } {
   return { 'application/json': { schema, examples } }
+}
+
+/** A JSON body with a list that may be long. */
+export function longJsonBody<
+  N extends string,
+  F extends z.ZodType<Readonly<Record<N, readonly unknown[]>>>,
+  E extends z.ZodType,
+>(
+  schema: z.ZodType,
+  longList: { readonly name: N; readonly frame: F; readonly element: E },
+  examples: Readonly<Record<string, unknown>>,
+): { readonly 'application/json': Content & { readonly longList: typeof longList } } {
+  return { 'application/json': { schema, examples, longList } }
 }
 
 /** The answer to `If-None-Match` that names what is there. */
 export const NOT_MODIFIED: Answer = { description: 'Nothing changed.', headers: ['ETag'] }
+
+/** The answers to a download, whole or in part. @param content by content type */
+export const downloadAnswers = (content: Answer['content'] & {}) =>
+  ({
+    200: { description: 'The file.', content, headers: ['ETag', 'Content-Disposition'] },
+    206: { description: 'A part of it.', content, headers: ['ETag', 'Content-Disposition', 'Content-Range'] },
+    304: NOT_MODIFIED,
+    416: { description: 'There is no such part.', headers: ['Content-Range'] },
+  }) satisfies Readonly<Record<number, Answer>>

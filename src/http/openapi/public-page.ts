@@ -1,22 +1,19 @@
-/** Described: a page for everybody who has its address. */
+/** Description of a public page, readable by all who have its address. */
 import * as z from 'zod'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, Parameters } from './endpoint.ts'
 
 const page = (description: string) => ({ description, content: { 'text/html': { schema: z.string() } } })
 
 /** Describes the route of a public page. */
-export function publicPage(
-  route: Endpoint['route'],
-  id: string,
-  summary: string,
-  path: Readonly<Record<string, string>>,
-): Endpoint {
+export function publicPage<P extends Parameters>(route: Endpoint['route'], id: string, summary: string, path: P) {
   return {
     route,
     id,
     summary,
     access: 'public',
     path,
+    // People pass such addresses on, and what they pass them on by adds parameters of its own.
+    query: 'any',
     answers: {
       200: page('The page.'),
       404: page('A page that says that nothing is here.'),
@@ -25,5 +22,5 @@ export function publicPage(
         headers: ['Retry-After'],
       },
     },
-  }
+  } satisfies Endpoint
 }

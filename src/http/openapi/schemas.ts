@@ -10,7 +10,7 @@ const SHARED = `${COMPONENTS}__shared#/$defs/`
 
 /**
  * Makes the schemas of requests (what may be sent) or of answers (what may come).
- * @returns the components, and by zod schema what to put in its place: itself, or a reference
+ * @returns the components, and by zod schema its replacement: the schema inline, or a reference
  * @throws Error when two schemas have the same id
  */
 export function jsonSchemas(
@@ -26,9 +26,12 @@ export function jsonSchemas(
     registry.add(schema, { id: name })
   }
   const made = z.toJSONSchema(registry, { io, uri: (id) => `${COMPONENTS}${id}`, unrepresentable: 'any', override })
-  const schemas = new Map(Object.entries(made.schemas).map(([name, schema]) => [name, tidy(schema)]))
+  const isNamed = (name: string) => !/^\d+$/.test(name)
+  const schemas = new Map(
+    Object.entries(made.schemas).map(([name, schema]) => [name, tidy(schema, io === 'input' && isNamed(name))]),
+  )
   const shared = z.object({ $defs: z.record(z.string(), z.record(z.string(), z.unknown())) })
-  const components = Object.fromEntries([...schemas].filter(([name]) => !/^\d+$/.test(name) && name !== '__shared'))
+  const components = Object.fromEntries([...schemas].filter(([name]) => isNamed(name) && name !== '__shared'))
   Object.assign(components, shared.safeParse(schemas.get('__shared')).data?.$defs)
   return {
     components,
@@ -55,11 +58,40 @@ function override({
     if (jsonSchema.fallback !== null) jsonSchema.default = jsonSchema.fallback
     delete jsonSchema.fallback
   }
+  if ('sent' in jsonSchema) {
+    // Text that stands for something else, as the number of a query string does.
+    const { sent } = jsonSchema
+    for (const key of ['sent', 'pattern']) delete jsonSchema[key]
+    Object.assign(jsonSchema, sent)
+  }
   if (zodSchema._zod.def.type === 'file') delete jsonSchema.contentEncoding
 }
 
-/** Without what only makes sense in a document of its own. */
-function tidy(schema: object): JsonSchema {
-  const text = JSON.stringify(schema, (key, value: unknown) => (key === '$schema' || key === '$id' ? undefined : value))
+/**
+ * Leaves out what only makes sense in a document of its own.
+ * @param saysDefaults whether defaults become words: of members of a component, openapi-typescript takes those that have one for required, in
+ * requests as well
+ */
+function tidy(schema: object, saysDefaults: boolean): JsonSchema {
+  const text = JSON.stringify(schema, (key, value: unknown) => {
+    if (key === '$schema' || key === '$id') return undefined
+    return saysDefaults && key === 'properties' ? withDefaultsAsWords(value) : value
+  })
   return z.record(z.string(), z.unknown()).parse(JSON.parse(text.replaceAll(SHARED, COMPONENTS)))
+}
+
+const Member = z.looseObject({ default: z.unknown(), description: z.string().optional() })
+
+function withDefaultsAsWords(members: unknown): unknown {
+  if (typeof members !== 'object' || members === null) return members
+  return Object.fromEntries(
+    Object.entries(members).map(([name, member]) => {
+      const found = Member.safeParse(member)
+      if (!found.success || !Object.hasOwn(found.data, 'default')) return [name, member]
+      const { default: value, description, ...rest } = found.data
+      const words = value === null ? [] : [`Default: ${JSON.stringify(value)}.`]
+      const text = [...(description === undefined ? [] : [description]), ...words].join(' ')
+      return [name, text === '' ? rest : { ...rest, description: text }]
+    }),
+  )
 }

@@ -1,10 +1,31 @@
 /** Pieces that the requests of several surfaces are made of. */
 import * as z from 'zod'
+import { safeParse } from './safe-parse.ts'
 
-/** An id that a caller brings, or that we made: 1 to 128 of letters, digits and `._:-`. Never checked as a UUID. */
-export const Id = z
-  .string()
-  .regex(/^[A-Za-z0-9._:-]{1,128}$/, 'Input should be 1 to 128 letters, digits or any of . _ : -')
+/** Segments that every client resolves before it sends a path (RFC 3986, section 5.2.4), so that no path can name what has such an id. */
+const DOT_SEGMENTS: ReadonlySet<string> = new Set(['.', '..'])
+const isNameable = (id: string) => !DOT_SEGMENTS.has(id)
+const ID_SHAPE = '1 to 128 letters, digits or any of . _ : -'
+const NO_DOTS = 'something else than "." or "..", because no path can name those'
+
+/**
+ * An id that a caller makes, or that we made: 1 to 128 of letters, digits and `._:-`. Never checked as a UUID.
+ * @param words said of anything else, about what it should be; default: `Input should be …`
+ */
+export const callersId = (words = (wanted: string) => `Input should be ${wanted}`) =>
+  z
+    .string(words(ID_SHAPE))
+    .regex(/^[A-Za-z0-9._:-]{1,128}$/, words(ID_SHAPE))
+    .refine(isNameable, words(NO_DOTS))
+
+/** Such an id, in the words of most surfaces. */
+export const Id = callersId()
+
+/** An id that the caller may choose more freely: any text of 1 to 128 characters without control characters. */
+export const FreeId = z
+  .string('expected text')
+  .regex(/^[^\p{Cc}\p{Cs}]{1,128}$/u, 'expected text of 1 to 128 characters, without control characters')
+  .refine(isNameable, `expected ${NO_DOTS}`)
 
 /** A field that may be left out; `null` means that it was. */
 export function optional<T extends z.ZodType>(schema: T) {
@@ -29,18 +50,35 @@ export function text(bounds: { min?: number; max: number }) {
     .refine((value) => value.isWellFormed() && !value.includes('\0'), 'Input should be valid text without NUL')
 }
 
-/** A point in time: ISO 8601 with a zone comes in, milliseconds since the epoch go on. */
+/** A point in time: parses ISO 8601 with a zone into milliseconds since the epoch. */
 export const Instant = z.iso
   .datetime({ offset: true, error: 'Input should be a time such as 2026-02-16T20:00:00Z' })
   .transform((value) => Date.parse(value))
   .refine((ms) => ms > 0, 'Input should be a time after 1970')
 
+/**
+ * A whole number in a query string, where everything is text: digits and nothing else.
+ * @param said of anything else; default: `Expected a whole number from … to ….`
+ */
+export function wholeNumber({ min, max }: { min: number; max: number }, said?: string) {
+  const expected = said ?? `Expected a whole number from ${min} to ${max}.`
+  return z
+    .string(expected)
+    .regex(/^\d{1,15}$/, expected)
+    .transform(Number)
+    .pipe(z.int().min(min, expected).max(max, expected))
+    .meta({ sent: { type: 'integer', minimum: min, maximum: max } })
+}
+
+/** Size of a page of a list, in its query string. */
+export const PageLimit = wholeNumber({ min: 1, max: 1_000 }).optional().describe('At most 1,000.')
+
 /** Wrong items of a list that are named; the rest of it is not looked at then. */
 const MAX_FAULTS = 100
 
 /**
- * A list whose length is looked at before its items, so that a far too long one costs nothing, and whose items are looked at until so many are
- * wrong that nobody wants to hear of more.
+ * A list whose length is checked before its items, so that a far too long one costs nothing, and whose items are checked only until a maximum
+ * number of faults is found.
  * @param words.min items that it has at least; default: none
  * @param words.tooLong said of one that is longer than `max`; default: `List should have at most … items`
  * @param words.notAList said of what is none; default: zod's own words
@@ -78,17 +116,12 @@ function upToFaults(item: z.ZodType, values: readonly unknown[]): readonly unkno
 }
 
 /**
- * `schema.safeParse(value)`, for values from outside. By itself zod (4.6) looks at the `length` of what should be a text or a list even where
- * it is neither, and throws where that is an object that can't be compared.
+ * Words of a strict object for a value that is no object, or is missing. Its unknown keys keep the words that name each of them.
+ * @example z.strictObject({ id: Id }, notAnObject('Must be an object with an id'))
  */
-export function safeParse<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
-  try {
-    return schema.safeParse(value)
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    return z.custom<T>(() => false, 'Input holds an object with a length that is none').safeParse(value)
-  }
-}
+export const notAnObject = (words: string) => ({
+  error: ({ code }: { readonly code?: string }) => (code === 'invalid_type' ? words : undefined),
+})
 
 /** One thing that was wrong with a request, in the list of a 422. */
 export const FieldIssue = z

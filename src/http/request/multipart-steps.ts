@@ -6,14 +6,19 @@
 
 import { type Config, type MultipartError, make } from 'multipasta'
 import { MillraceError } from '../../errors.ts'
+import { parseCharset } from '../../formats/charsets.ts'
 
 /** Headers of a part, which come before its bytes. */
 export interface PartHead {
+  /** Number of the part in its form, from 1. */
+  readonly number: number
   readonly name: string
   /** As the sender wrote it, path and all; null for a plain field. */
   readonly filename: string | null
   /** Without parameters, lower case. */
   readonly contentType: string
+  /** As its Content-Type says, lower case; null where it says none. */
+  readonly charset: string | null
 }
 
 /** One thing that happens in a form, in order. */
@@ -43,37 +48,43 @@ export function createStepParser(contentType: string | null): StepParser {
   let steps: Step[] = []
   let fault: MillraceError | undefined
   let held = 0
+  let parts = 0
   let done = false
+  /** Notes what is wrong. What follows the closing boundary belongs to no part, so a fault there is none. */
+  const blame = (what: string, cause?: unknown) => {
+    if (!done) fault ??= malformed(what, cause)
+  }
   const parser = make({
     headers: { 'content-type': `multipart/form-data; boundary="${boundaryOf(contentType)}"` },
     // Every part is taken as a stream, so that limits know whose bytes they count.
     isFile: () => true,
     onField: () => {},
     onFile: ({ headers }) => {
-      const head = headOf(headers)
-      if (head === null) fault ??= malformed('A part of the form has no readable name.')
+      const head = headOf(headers, ++parts)
+      if (typeof head === 'string') blame(`Part ${parts} of the form ${head}.`)
       else if (!done) steps.push({ kind: 'begin', head })
       return (bytes) => {
         if (!done) steps.push(bytes === null ? { kind: 'end' } : { kind: 'bytes', bytes })
       }
     },
-    onError: (error) => {
-      fault ??= malformed(sentenceOf(error))
-    },
+    onError: (error) => blame(sentenceOf(error, parts + 1)),
     onDone: () => {
       if (!done) steps.push({ kind: 'done' })
       done = true
     },
   } satisfies Config)
 
-  /** Runs the parser and returns the steps it made. Bytes after the closing boundary belong to no part, so a fault there is ignored. */
+  /** Runs the parser and returns the steps it made. */
   function advance(move: () => void): Step[] {
     try {
       move()
     } catch (error) {
-      fault ??= malformed('The form cannot be read.', error)
+      blame(
+        `The headers of part ${parts + 1} of the form can't be read: a file name in filename* is not percent-encoded.`,
+        error,
+      )
     }
-    if (fault !== undefined && !done) throw fault
+    if (fault !== undefined) throw fault
     const made = steps
     steps = []
     return made
@@ -115,7 +126,8 @@ function trailingDashes(piece: Uint8Array): number {
 function boundaryOf(contentType: string | null): string {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type !== 'multipart/form-data') {
-    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', 'Send the request as multipart/form-data.')
+    const came = type === '' ? '' : `, not as "${type.slice(0, 100)}"`
+    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', `Send the request as multipart/form-data${came}.`)
   }
   const found = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(contentType ?? '')
   const boundary = found?.[1] ?? found?.[2] ?? ''
@@ -125,35 +137,58 @@ function boundaryOf(contentType: string | null): string {
   return boundary
 }
 
-function headOf(headers: Record<string, string | string[]>): PartHead | null {
-  const disposition = parseDisposition(first(headers['content-disposition']))
-  const name = disposition?.get('name')
-  if (disposition === null || name === undefined) return null
+/** Characters of no name: bytes that are not UTF-8 come as U+FFFD, and a NUL ends a name in many a program. */
+const NO_NAME = /[\0\ufffd]/
+
+/** The head of a part; a text that says what is wrong with it. */
+function headOf(headers: Record<string, string | string[]>, number: number): PartHead | string {
+  const disposition = headers['content-disposition']
+  if (disposition === undefined) return 'has no Content-Disposition'
+  if (typeof disposition !== 'string') return 'has two Content-Dispositions'
+  const parameters = parseDisposition(disposition)
+  if (typeof parameters === 'string') return parameters
+  const name = parameters.get('name')
+  if (name === undefined) return 'has no name'
+  if (NO_NAME.test(name)) return 'has a name that is not UTF-8, or holds NUL'
   const type = first(headers['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? ''
   // undici leaves an empty filename out; bytes of no known type are a file even so.
   const unnamed = type === 'application/octet-stream' ? '' : null
-  const filename = extended(disposition.get('filename*')) ?? disposition.get('filename') ?? unnamed
-  return { name, filename, contentType: type || (filename === null ? 'text/plain' : 'application/octet-stream') }
+  const encoded = parameters.get('filename*')
+  const filename = extended(encoded) ?? parameters.get('filename') ?? (encoded === undefined ? unnamed : undefined)
+  if (filename === undefined) {
+    return `("${shown(name)}") has a filename* that is not "UTF-8''" or "ISO-8859-1''" and a percent-encoded name`
+  }
+  if (filename !== null && NO_NAME.test(filename)) {
+    return `("${shown(name)}") has a file name that is not UTF-8, or holds NUL`
+  }
+  const contentType = type || (filename === null ? 'text/plain' : 'application/octet-stream')
+  return { number, name, filename, contentType, charset: parseCharset(first(headers['content-type'])) }
 }
+
+/** A name as a sentence shows it. */
+const shown = (name: string) => (name.length <= 100 ? name : `${name.slice(0, 100).toWellFormed()}…`)
 
 function first(header: string | string[] | undefined): string {
   return (typeof header === 'string' ? header : header?.[0]) ?? ''
 }
 
-/** The parameters of `form-data; name="…"; filename="…"`, null when the header is anything else. */
-function parseDisposition(header: string): Map<string, string> | null {
+/** The parameters of `form-data; name="…"; filename="…"`; a text that says what is wrong with it where it is anything else. */
+function parseDisposition(header: string): Map<string, string> | string {
   const type = /^\s*form-data\s*/i.exec(header)
-  if (type === null) return null
+  if (type === null) return 'has a Content-Disposition that is not form-data'
   const parameters = new Map<string, string>()
   const parameter = /;\s*([^\s=;"]+)\s*=\s*/y
   for (let at = type[0].length; at < header.length; ) {
     parameter.lastIndex = at
-    const key = parameter.exec(header)?.[1]
-    if (key === undefined) return /^[;\s]*$/.test(header.slice(at)) ? parameters : null
+    const key = parameter.exec(header)?.[1]?.toLowerCase()
+    if (key === undefined) {
+      return /^[;\s]*$/.test(header.slice(at)) ? parameters : "has a Content-Disposition that can't be read"
+    }
     const value =
       header[parameter.lastIndex] === '"' ? quoted(header, parameter.lastIndex) : bare(header, parameter.lastIndex)
-    if (value === null) return null
-    parameters.set(key.toLowerCase(), value.text)
+    if (value === null) return `has a ${key} whose quotes are not closed`
+    if (parameters.has(key)) return `has ${key} twice in its Content-Disposition`
+    parameters.set(key, value.text)
     at = value.end
   }
   return parameters
@@ -191,29 +226,39 @@ function quoted(header: string, start: number): { text: string; end: number } | 
   return null
 }
 
-/** `UTF-8''na%20me` decoded; undefined when it is not written so. RFC 7578 forbids it, some clients send it. */
+/** Decodes `UTF-8''na%20me` (RFC 8187); undefined when it is not written so. RFC 7578 forbids it, some clients send it. */
 function extended(value: string | undefined): string | undefined {
-  const encoded = /^utf-8'[^']*'(.*)$/i.exec(value ?? '')?.[1]
-  if (encoded === undefined) return undefined
+  const [, charset = '', encoded = ''] = /^(utf-8|iso-8859-1)'[^']*'(.*)$/i.exec(value ?? '') ?? []
+  if (charset === '') return undefined
   try {
-    return decodeURIComponent(encoded)
+    if (charset.toLowerCase() === 'utf-8') return decodeURIComponent(encoded)
+    return encoded.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   } catch {
     return undefined
   }
 }
 
-function sentenceOf(error: MultipartError): string {
+/** @param part number of the part whose headers come next */
+function sentenceOf(error: MultipartError, part: number): string {
   switch (error._tag) {
     case 'EndNotReached':
       return 'The form is cut off: its closing boundary is missing.'
     case 'BadHeaders':
-      return 'A part of the form has headers that cannot be read.'
+      return `Part ${part} of the form has headers that can't be read: ${FAULTS[error.error.reason] ?? error.error.reason}.`
     case 'InvalidDisposition':
-      return 'A part of the form has no readable name.'
+      return `Part ${part} of the form has no name.`
     case 'InvalidBoundary':
     case 'ReachedLimit':
       return 'The form cannot be read.'
   }
+}
+
+/** Reasons that `multipasta` gives for headers that it does not take. */
+const FAULTS: Readonly<Record<string, string>> = {
+  TooManyHeaders: 'there are more than 100',
+  HeaderTooLarge: 'they hold more than 16 KB',
+  InvalidHeaderName: 'a name holds a character that none may hold',
+  InvalidHeaderValue: 'a value holds a control character such as NUL',
 }
 
 function malformed(message: string, cause?: unknown): MillraceError {

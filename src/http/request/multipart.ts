@@ -3,23 +3,26 @@
  * read only as fast as the handler of the present part takes its bytes, so that a part of any size costs 64 KB.
  */
 
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
+import { type Charset, decodeText, findCharset, unknownCharset } from '../../formats/charsets.ts'
+import { Pieces } from '../../formats/pieces.ts'
+import { InvalidTextError, withoutMark } from '../../formats/text-decoder.ts'
 import { createStepParser, type PartHead, type Step } from './multipart-steps.ts'
 
-/** Bounds of a form. Bytes count content alone, except in `maxTotalBytes`, which counts the body. */
+/** Bounds of a form. Bytes count content alone, except in `maxTotal`, which counts the body. */
 export interface MultipartLimits {
   readonly maxFieldBytes: number
   readonly maxFileBytes: number
   /** Fields and files together. */
   readonly maxParts: number
-  /** Default: no limit. */
-  readonly maxTotalBytes?: number
+  /** Default: no limit. `setting`: the one that raises it. */
+  readonly maxTotal?: { readonly bytes: number; readonly setting: string }
 }
 
 /** A file part. */
 export interface MultipartFile {
   readonly name: string
-  /** As the sender wrote it, path and all; empty for a file input that was left empty. */
+  /** As the sender wrote it, path and all. A file input that was left empty has none, and is passed over. */
   readonly filename: string
   /** As the sender said, without parameters, lower case; `application/octet-stream` when it said nothing. */
   readonly contentType: string
@@ -59,6 +62,10 @@ export async function readMultipart(
   handlers: MultipartHandlers,
 ): Promise<void> {
   const parser = createStepParser(request.headers.get('content-type'))
+  const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() ?? 'identity'
+  if (encoding !== 'identity') {
+    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', `A form is taken plain, not with Content-Encoding "${encoding}".`)
+  }
   if (request.body === null) throw new MillraceError('INVALID_REQUEST', 'The request has no body.')
   const reader = request.body.getReader()
   const form = new Form(limits, handlers, (error) => stop(reader, error))
@@ -93,13 +100,14 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Ui
   }
 }
 
-/** Not waited for: a body that is gone need not answer. A read that is under way ends as if the body had. */
+/** Not awaited, since an aborted body may never settle. A pending read ends as at the end of the body. */
 function stop(reader: ReadableStreamDefaultReader<Uint8Array>, reason: unknown): void {
   reader.cancel(reason).catch(() => {})
 }
 
-function checkTotal({ maxTotalBytes: limit = Number.POSITIVE_INFINITY }: MultipartLimits, bytes: number): void {
-  if (bytes > limit) throw tooLarge('The request', limit, {})
+function checkTotal({ maxTotal }: MultipartLimits, bytes: number): void {
+  if (maxTotal === undefined || bytes <= maxTotal.bytes) return
+  throw tooLarge('The whole form', maxTotal.bytes, {}, ` (${maxTotal.setting}). Send its files in several forms`)
 }
 
 /** State of the reading of one form. */
@@ -159,7 +167,8 @@ class Form {
       })
     }
     const { name, filename, contentType } = head
-    if (filename === null) return openField(name, maxFieldBytes, this.#handlers)
+    if (filename === null) return openField(head, maxFieldBytes, this.#handlers)
+    if (filename === '') return openNothing(head)
     return openFile({ name, filename, contentType }, maxFileBytes, this.#handlers, (error) => {
       this.#failure ??= { error }
       this.#onFailure(error)
@@ -167,26 +176,50 @@ class Form {
   }
 }
 
-function openField(name: string, limit: number, handlers: MultipartHandlers): Part {
-  const decoder = new TextDecoder()
-  let size = 0
-  let value = ''
+function openField({ number, name, charset }: PartHead, limit: number, handlers: MultipartHandlers): Part {
+  const kind = charset === null ? 'utf-8' : findCharset(charset)
+  if (kind === null) throw unknownCharset(`part ${number} ("${name}") of the form`, charset ?? '')
+  const pieces = new Pieces()
   return {
     async write(bytes) {
-      size += bytes.length
-      if (size > limit) throw tooLarge(`The field "${name}"`, limit, { field: name })
-      value += decoder.decode(bytes, { stream: true })
+      if (pieces.size + bytes.length > limit) throw tooLarge(`The field "${name}"`, limit, { field: name })
+      // A copy, since the parser may reuse its buffer.
+      pieces.add(bytes.slice(), pieces.size)
     },
     async end() {
-      await handlers.onField(name, value + decoder.decode())
+      await handlers.onField(name, textOf(pieces, kind, { number, name }))
     },
     async fail() {},
   }
 }
 
+function textOf(pieces: Pieces, charset: Charset, { number, name }: { number: number; name: string }): string {
+  try {
+    return withoutMark(decodeText(pieces.takeBytes(), charset))
+  } catch (error) {
+    if (!(error instanceof InvalidTextError)) throw error
+    throw invalidRequest(name, `Part ${number} ("${name}") of the form is no text: ${error.message}.`)
+  }
+}
+
+/** A file input that was left empty, as browsers send it: no file name, and no bytes. */
+function openNothing({ number, name }: PartHead): Part {
+  return {
+    async write(bytes) {
+      if (bytes.length === 0) return
+      throw invalidRequest(
+        name,
+        `Part ${number} ("${name}") of the form is a file with content, but without a file name. Give it one: filename="heats.pdf".`,
+      )
+    },
+    async end() {},
+    async fail() {},
+  }
+}
+
 /**
- * A file's bytes are handed out only when its reader asks for them. Once the handler has ended, or has cancelled the
- * body, nobody will ask any more, and the rest is skipped.
+ * Opens a file part whose bytes are read on demand. Once the handler has ended, or has cancelled the body, there is no
+ * reader any more, and the rest is skipped.
  */
 function openFile(
   head: Omit<MultipartFile, 'body'>,
@@ -248,7 +281,12 @@ function openFile(
   }
 }
 
-function tooLarge(what: string, limit: number, about: { field?: string; filename?: string }): MillraceError {
+function tooLarge(
+  what: string,
+  limit: number,
+  about: { field?: string; filename?: string },
+  advice = '',
+): MillraceError {
   const size = limit >= 1024 * 1024 ? `${Math.floor((limit / 1024 / 1024) * 10) / 10} MB` : `${limit} bytes`
-  return new MillraceError('TOO_LARGE', `${what} is larger than ${size}.`, { details: { ...about, limit } })
+  return new MillraceError('TOO_LARGE', `${what} is larger than ${size}${advice}.`, { details: { ...about, limit } })
 }

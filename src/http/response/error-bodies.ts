@@ -25,3 +25,19 @@ export type ChunkErrorBody = z.infer<typeof ChunkErrorBody>
 /** The error body of the card surface. */
 export const CardErrorBody = z.object({ detail: z.string() }).meta({ id: 'CardErrorBody' })
 export type CardErrorBody = z.infer<typeof CardErrorBody>
+
+/** The error body of the document surface. */
+export const ProcessingErrorBody = z
+  .object({
+    success: z.literal(false),
+    error: z.string().describe('A code of lower-case words; stable.'),
+    message: z.string().describe('A sentence for the person who reads it.'),
+    details: z
+      .object({ field: z.string().describe('Its whole path: `embedding_model.dimensions`.'), issue: z.string() })
+      .optional()
+      .describe('The field that was wrong, where one was, and what is wrong with it.'),
+    retry_after: z.int().optional().describe('Seconds after which to try again.'),
+    request_id: z.string().optional().describe("Names the request in the server's log; `X-Request-Id` as well."),
+  })
+  .meta({ id: 'ProcessingErrorBody' })
+export type ProcessingErrorBody = z.infer<typeof ProcessingErrorBody>

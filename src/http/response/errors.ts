@@ -8,7 +8,7 @@ import { asStorageError, StorageError } from '../../storage-errors.ts'
 import type { Env } from '../context.ts'
 import type { Surfaces } from '../surface.ts'
 
-/** Turns anything thrown into an error that may be shown; what nobody foresaw is logged and shown without its details. */
+/** Converts anything thrown into an error that may be shown; an unexpected one is logged, and shown without its details. */
 export function asMillraceError(thrown: unknown, log: Log, requestId: string): MillraceError {
   const fault = asStorageError(thrown)
   if (fault !== null) {
@@ -25,14 +25,14 @@ export function asMillraceError(thrown: unknown, log: Log, requestId: string): M
   // Thrown by hono/timeout.
   if (thrown instanceof HTTPException && thrown.status === 504) return new MillraceError('TIMEOUT', thrown.message)
   if (isCutOff(thrown)) return new MillraceError('INVALID_REQUEST', 'The request was cut off before its end.')
-  log.error({ err: thrown, requestId }, 'a request failed in a way nobody foresaw')
+  log.error({ err: thrown, requestId }, 'a request failed with an unexpected error')
   const message = `Something went wrong on the server. If it happens again, report the request id ${requestId}.`
   return new MillraceError('UNKNOWN', message)
 }
 
 /**
- * Recognizes the errors by which Node and workerd report that a client disconnected while it sent. Nobody reads the answer, but the log should
- * not call it a fault. A lost connection to a database or a blob store has another message: it names what was asked.
+ * Recognizes the errors by which Node and workerd report that a client disconnected while it sent. There is no reader of the answer, and the log
+ * should not call it a fault. A lost connection to a database or a blob store has another message: it names the operation.
  */
 function isCutOff(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
@@ -40,7 +40,7 @@ function isCutOff(thrown: unknown): boolean {
   return thrown.message === 'Network connection lost.' && 'retryable' in thrown
 }
 
-/** Answers whatever a route throws, in the format of the surface that its path belongs to. */
+/** Answers any error that a route throws, in the format of the surface of its path. */
 export function errorHandler(log: Log, surfaces: Surfaces, meter?: Meter): ErrorHandler<Env> {
   return (thrown, c) => {
     const error = asMillraceError(thrown, log, c.get('requestId'))

@@ -1,5 +1,6 @@
-/** Answers with an `ETag`, so that a client that has the content already is spared it. */
+/** Answers with an `ETag`, so that a client that has the content already gets 304 without a body. */
 import type { Context } from 'hono'
+import { sha256 } from '../../formats/sha256.ts'
 import type { Env } from '../context.ts'
 import { matchesIfNoneMatch } from './conditional.ts'
 
@@ -15,7 +16,7 @@ export function jsonWithETag(c: Context<Env>, content: object, rest?: object): P
   return textWithETag(c, text, `${text.slice(0, -1)},${JSON.stringify(rest).slice(1)}`)
 }
 
-/** Likewise, of JSON texts; the tag is weak where the answer is not the content itself. */
+/** Answers JSON texts under a tag of their content; the tag is weak where the answer is not the content itself. */
 export async function textWithETag(c: Context<Env>, content: string, answer: string): Promise<Response> {
   const etag = `${content === answer ? '' : 'W/'}${await makeTag(new TextEncoder().encode(content))}`
   return answerTagged(c, etag, answer)
@@ -23,14 +24,21 @@ export async function textWithETag(c: Context<Env>, content: string, answer: str
 
 /** Makes the strong tag of some bytes. */
 export async function makeTag(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return `"${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')}"`
+  return `"${(await sha256(bytes)).slice(0, 32)}"`
 }
 
-/** Answers JSON whose tag is known, or 304. Bytes are sent as they are, without a copy a request. */
-export function answerTagged(c: Context<Env>, etag: string, answer: string | Uint8Array<ArrayBuffer>): Response {
+/**
+ * Answers what has a tag that is known, or 304. Bytes are sent as they are, without a copy a request.
+ * @param type its `Content-Type`
+ */
+export function answerTagged(
+  c: Context<Env>,
+  etag: string,
+  answer: string | Uint8Array<ArrayBuffer>,
+  type = 'application/json',
+): Response {
   c.header('ETag', etag)
   if (matchesIfNoneMatch(c, etag)) return c.body(null, 304)
-  c.header('Content-Type', 'application/json')
+  c.header('Content-Type', type)
   return c.body(answer)
 }

@@ -1,7 +1,8 @@
 /**
- * Paces look-ups of public codes by an address. Without a pace, whoever sends many requests at once would try as many codes; a limit alone
- * would shut out everybody who shares the address, such as all visitors of a pool.
+ * Paces look-ups of public codes by an address. Without a pace, concurrent requests could try as many codes at once; an hourly limit alone
+ * would lock out all clients that share the address, such as all visitors of a pool.
  */
+import { jitter, sleep } from '../../backoff.ts'
 import type { Clock } from '../../ports.ts'
 
 /**
@@ -10,7 +11,7 @@ import type { Clock } from '../../ports.ts'
  */
 const MAX_GUESSES = 10
 const WINDOW_MS = 1_000
-/** Longest wait of a look-up for its turn, mean pause between its tries, and the most that wait for one address. */
+/** Longest wait of a look-up for the pace, mean pause between its tries, and the most that wait for one address. */
 const MAX_WAIT_MS = 15_000
 const RETRY_MS = 100
 const MAX_WAITING = 200
@@ -21,7 +22,7 @@ const MAX_ADDRESSES = 10_000
 interface Pace {
   /** Times at which each guess stops counting, in milliseconds since the epoch. */
   guesses: number[]
-  /** Times at which each waiting look-up gives up, in milliseconds since the epoch. */
+  /** Times at which each waiting look-up times out, in milliseconds since the epoch. */
   waiting: number[]
 }
 
@@ -30,8 +31,8 @@ export class GuessPace {
   readonly #paces = new Map<string, Pace>()
 
   /**
-   * Waits for the turn of a look-up.
-   * @returns what takes it back, for one that found something: it costs nothing; null where too many wait, or it waited 15 s
+   * Waits until the pace permits a look-up.
+   * @returns refunds the look-up, for one that found something; null where too many wait, or it waited 15 s
    */
   async enter(address: string, clock: Clock): Promise<(() => void) | null> {
     const until = clock.now() + MAX_WAIT_MS
@@ -48,7 +49,7 @@ export class GuessPace {
       if (now >= until) return null
       if (!isWaiting) pace.waiting.push(until)
       // At random, so that none of those who wait is always the last.
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())))
+      await sleep(jitter(RETRY_MS))
     }
   }
 

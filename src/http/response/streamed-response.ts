@@ -1,4 +1,4 @@
-/** Bodies that are read while they are sent: when one fails on its way, its client must see that it is not whole. */
+/** Sends bodies while they are read: when one fails midway, the client must see that it is incomplete. */
 import type { Context } from 'hono'
 import type { AppDeps, Env } from '../context.ts'
 
@@ -6,13 +6,13 @@ import type { AppDeps, Env } from '../context.ts'
 export interface Sending {
   /** Default 200. */
   readonly status?: 200 | 206
-  /** Bytes, where `Content-Length` tells them. */
+  /** Bytes, where known; sent as `Content-Length`. */
   readonly length?: number
 }
 
 /**
- * Sends a body as it is read, with the headers set so far. A body that fails, or ends before the length that was told, is logged under the
- * request's id, and its connection is broken off: without a clean end HTTP/1.1 and HTTP/2 clients know that something is missing.
+ * Sends a body as it is read, with the headers set so far. A body that fails, or ends before its announced length, is logged under the
+ * request's id, and its connection is aborted: without a clean end HTTP/1.1 and HTTP/2 clients know that something is missing.
  */
 export function sendStream(
   c: Context<Env>,
@@ -39,11 +39,14 @@ function guarded(
   if (signal.aborted) close()
   else signal.addEventListener('abort', close)
   let sent = 0
+  // Cancelled while a part was being read: the stream is closed already, and the part is dropped.
+  let isCancelled = false
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           const { done, value } = await reader.read()
+          if (isCancelled) return
           if (signal.aborted) return controller.close()
           if (done && length !== undefined && sent < length)
             throw new Error(`A body of ${length} bytes ended at ${sent}`)
@@ -51,6 +54,7 @@ function guarded(
           sent += value.byteLength
           controller.enqueue(value)
         } catch (error) {
+          if (isCancelled) return
           const fields = { err: error, requestId: c.get('requestId'), path: c.req.path }
           deps.log.error(fields, 'an answer broke off in the middle')
           if (deps.abortResponse === undefined) throw error
@@ -58,7 +62,10 @@ function guarded(
           controller.close()
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel(reason) {
+        isCancelled = true
+        return reader.cancel(reason)
+      },
     },
     { highWaterMark: 0 },
   )

@@ -1,6 +1,6 @@
 /** Point 11, who may do what: scopes on every way in, odd JWTs, the `Host` of published addresses, misses of public codes. */
 import type { JWTPayload } from 'jose'
-import { heatSheet } from '../../server/sheets.ts'
+import { heatSheet } from '../../support/sheets.ts'
 import { type Answer, batchEnd, call, echo, pick, sign, textAt, tokenOf, until } from '../call.ts'
 import type { Point } from '../points.ts'
 import { sendRaw } from '../raw.ts'

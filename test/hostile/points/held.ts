@@ -1,6 +1,6 @@
 /** What held from the beginning, as a sample: SSRF, tenancy, JWTs by JWKS, pages, malformed input, foreign origins, kills. */
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
-import { makeKey, startProvider } from '../../http/jwks-server.ts'
+import { makeKey, startProvider } from '../../http/auth/jwks-server.ts'
 import { batchEnd, call, echo, pick, textAt, until } from '../call.ts'
 import type { Point } from '../points.ts'
 import { sendRaw } from '../raw.ts'

@@ -146,7 +146,7 @@ async function parsers(server: Server): Promise<string> {
   const form = new FormData()
   form.set('swimmer', 'Ada Quill')
   form.set('pdfs', new Blob(['%PDF-1.4 nothing']), 'a.pdf')
-  const { heatSheet } = await import('../../server/sheets.ts')
+  const { heatSheet } = await import('../../support/sheets.ts')
   form.append('pdfs', new Blob([Uint8Array.from(await heatSheet({ meet: 'Weir', pages: 30 }))]), 'b.pdf')
   const id = textAt(await call(server, '/api/batch/extract', { body: form }), 'batchId')
   let killed = 0

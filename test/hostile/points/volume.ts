@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { heatSheet } from '../../server/sheets.ts'
+import { heatSheet } from '../../support/sheets.ts'
 import { batchEnd, call, echo, pick } from '../call.ts'
 import type { Point } from '../points.ts'
 import { demand, Fault, type Report, Skip } from '../report.ts'

@@ -1,7 +1,7 @@
-/** Formats of exported cards: JSON, NDJSON, Markdown, CSV. Each is written card by card; JSON, NDJSON and CSV can be imported again. */
+/** Formats of exported cards: JSON, NDJSON, Markdown, CSV. Each is streamed card by card; JSON, NDJSON and CSV can be imported. */
 import { encodeCell, encodeField, encodeRecord } from '../../../formats/csv.ts'
 
-/** A card as forms that are not JSON show it; `metadata`, as JSON text, is there where it was asked for. */
+/** A card in formats other than JSON; `metadata`, as JSON text, is present where it was requested. */
 export interface ExportedCard {
   readonly id: string
   readonly title: string
@@ -19,8 +19,8 @@ export interface ExportedCard {
 }
 
 /**
- * A card as an array, for forms that are not JSON: id, title, body, category, privacy level, tags, source platform, source URL, metadata
- * (JSON text, null where it was not asked for), URL where it is published, and when it was made and published, in milliseconds since the epoch.
+ * A card as an array, for formats other than JSON: id, title, body, category, privacy level, tags, source platform, source URL, metadata
+ * (JSON text, null where it was not requested), public URL, and the times of its creation and publication, in milliseconds since the epoch.
  */
 type PackedCard = readonly [
   id: string,
@@ -37,12 +37,12 @@ type PackedCard = readonly [
   publishedAt: number | null,
 ]
 
-/** A form of export. A text is `begin`, then what `card` makes of each card, then `end`. */
+/** A format of exports. The file is `begin`, then `card` of each card, then `end`. */
 export interface CardFormat {
   readonly contentType: string
-  /** Of the file name. */
+  /** Extension of the file name. */
   readonly extension: string
-  /** True where cards are passed as arrays, `PackedCard`, which are quicker to take apart; false for the objects that JSON shows. */
+  /** True where cards are passed as arrays, `PackedCard`, which are faster to parse; false for objects, as the JSON formats write them. */
   readonly packed: boolean
   begin(withMetadata: boolean): string
   /** @param json the card as JSON text; `first` for the first card */
@@ -65,7 +65,7 @@ const COLUMNS = [
   'published_at',
 ]
 
-/** Cards that came together have one time, and writing it is a good part of what a card costs. */
+/** Caches the last formatted time: cards of one import share it, and formatting is a good part of the cost of a card. */
 let lastTime = { ms: 0, text: new Date(0).toISOString() }
 
 function timeOf(ms: number): string {
@@ -95,14 +95,14 @@ function read(json: string): ExportedCard {
 
 function csvRecord(card: ExportedCard): string {
   const { tags, metadata } = card
-  // A tag that holds a comma is quoted within the field, as a record within a record.
+  // Tags are a CSV record within the field, so a tag with a comma is quoted.
   const tagged = tags.length === 0 ? '' : encodeCell(tags.map(encodeField).join(','))
   const text = `${card.id},${encodeCell(card.title)},${encodeCell(card.body)},${encodeCell(card.category)},${encodeCell(card.privacy_level)},${tagged},${encodeCell(card.source_platform ?? '')},${encodeCell(card.source_url ?? '')}`
   const rest = `${card.is_published ? 'yes' : 'no'},${encodeCell(card.published_url ?? '')},${card.created_at},${card.published_at ?? ''}`
   return metadata === undefined ? `${text},${rest}\r\n` : `${text},${rest},${encodeCell(metadata)}\r\n`
 }
 
-/** Text that stands on one line of Markdown and means nothing there. */
+/** Escapes text for one line of Markdown. */
 function line(text: string): string {
   return text.replace(/\s+/g, ' ').replace(/([\\`*_[\]<>#|])/g, '\\$1')
 }
@@ -125,7 +125,7 @@ function markdown(card: ExportedCard): string {
 
 const urlOf = ({ published_url: url }: ExportedCard) => (url === null ? '' : ` <${url}>`)
 
-/** The forms by name. */
+/** Formats by name. */
 export const CARD_FORMATS: Readonly<Record<'json' | 'ndjson' | 'markdown' | 'csv', CardFormat>> = {
   json: {
     contentType: 'application/json',

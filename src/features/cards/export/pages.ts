@@ -1,10 +1,10 @@
-/** The cards of an export, page by page in the order of their ids. However many there are, a page and its read cost the same. */
+/** Reads the cards of an export page by page, in the order of their ids. The cost of a page does not depend on the number of cards. */
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import type { Database } from '../../../ports.ts'
 import { folded } from '../case-fold.ts'
 
-/** Which cards are wanted. Words are compared as `folded` has them. */
+/** Filter of cards. Words are compared by `folded`. */
 export interface CardFilter {
   /** Null for any. */
   readonly privacyLevels: readonly string[] | null
@@ -22,23 +22,23 @@ export interface CardView {
   readonly packed: boolean
 }
 
-/** Some cards as JSON texts, and how many were looked at for them. */
+/** A page of cards as JSON texts, with the number of cards scanned for it. */
 export interface CardPage {
   readonly cards: readonly string[]
   readonly scanned: number
-  /** Ids that were asked for and are not there. */
+  /** Requested ids that were not found. */
   readonly missing: readonly string[]
-  /** From where the pages after this one are read. */
+  /** Cursor of the next page. */
   readonly next: string
 }
 
-/** Cards looked at for a page, and bytes of their bodies: whichever is reached first ends it. */
+/** Most cards scanned for a page, and most bytes of their bodies: the limit reached first ends it. */
 const CARDS_A_PAGE = 250
 const BYTES_A_PAGE = 250_000
-/** Ids looked up for a page. */
+/** Most ids looked up for a page. */
 const IDS_A_PAGE = 100
 
-/** SQLite writes the JSON: one column a row is handed over instead of a dozen. */
+/** Makes the SQL expression of a card's JSON: SQLite writes it, so one column a row is transferred instead of a dozen. */
 function asJson({ withMetadata, pages, packed }: CardView): SQL {
   const url = sql`iif(published_at IS NULL, NULL, ${pages} || slug)`
   if (packed) {
@@ -53,13 +53,13 @@ function asJson({ withMetadata, pages, packed }: CardView): SQL {
     'created_at', ${time('created_at')}, 'published_at', iif(published_at IS NULL, NULL, ${time('published_at')}))`
 }
 
-/** A filter in two parts: SQLite knows the case of ASCII letters alone, so cards with words in others pass its part and are looked at here. */
+/** A filter in two parts: SQLite folds the case of ASCII only, so cards with other letters pass its condition and are compared here. */
 interface Sieve {
   /** True of cards that match, and of those that may. */
   readonly condition: SQL
   /** Of a card that may match, its `[privacy_level, category]`; else null. */
   readonly words: SQL
-  /** Tells whether a card that passed the condition matches, by its `words`. */
+  /** Returns true where a card that passed the condition matches, by its `words`. */
   takes(words: string | null): boolean
 }
 
@@ -92,7 +92,7 @@ function sieve({ privacyLevels, categories, publishedOnly }: CardFilter): Sieve 
 }
 
 /**
- * All of an owner's cards that match. A filter that matches little still reads no more than a page at a time.
+ * Reads all cards of an owner that match. A filter that matches few still scans at most a page at a time.
  * @param from `next` of the page before; empty for the first
  */
 export async function* allPages(
@@ -115,13 +115,13 @@ export async function* allPages(
   }
 }
 
-/** A stretch of an owner's cards: its last id, null after the last card, and how many there are. */
+/** A range of an owner's cards: its last id, null after the last card, and the number of cards. */
 interface Window {
   readonly last: string | null
   readonly scanned: number
 }
 
-/** Most cards are so small that their number ends a page. Only where it does not are sizes summed card by card, which costs as much as reading them. */
+/** Finds the end of the next page. Mostly the number of cards ends it; only for large cards are sizes summed one by one, which costs as much as reading them. */
 async function nextWindow(db: Database, owner: string, after: string): Promise<Window> {
   const sizes = sql`SELECT id, octet_length(body) + octet_length(metadata) AS size FROM cards WHERE owner = ${owner} AND id > ${after} ORDER BY id LIMIT ${CARDS_A_PAGE}`
   const [all] = await db.all<Window & { bytes: number }>(
@@ -136,7 +136,7 @@ async function nextWindow(db: Database, owner: string, after: string): Promise<W
 }
 
 /**
- * The owner's cards among the ids that match; ids that are not the owner's are missing. In the order of the ids given.
+ * Reads the owner's matching cards among ids, in the order of the ids; those that are not the owner's are missing.
  * @param from `next` of the page before; empty for the first
  */
 export async function* pagesOf(

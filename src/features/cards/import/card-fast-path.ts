@@ -1,10 +1,10 @@
-/** The short way to what `NewCard` gives: for a card that is well formed as most are, without asking the schema. */
-import { isShallow, type NewCard } from '../schemas.ts'
+/** Fast path of `NewCard`: parses well-formed cards, as most are, without the schema. */
+import { isJsonObject, isShallow, type NewCard } from '../schemas.ts'
 
 /**
- * Parses a card to what the schema would give, in a tenth of the time.
- * @param value as `parseLossless` gives it
- * @returns null where the schema must be asked: it may take the card all the same, or say what is wrong
+ * Parses a card to the same value as the schema, in a tenth of the time.
+ * @param value as `parseLossless` returns it
+ * @returns null where the schema must decide: it may accept the card all the same, or names the fault
  */
 export function plainCard(value: unknown): NewCard | null {
   if (typeof value !== 'object' || value === null) return null
@@ -19,7 +19,7 @@ export function plainCard(value: unknown): NewCard | null {
   if (source_platform !== undefined && !isText(source_platform, 1, 200)) return null
   if (source_url !== undefined && !isText(source_url, 1, 4_000)) return null
   const metadata = ('metadata' in value ? value.metadata : null) ?? {}
-  if (!isObject(metadata) || !isShallow(metadata)) return null
+  if (!isJsonObject(metadata) || !isShallow(metadata)) return null
   return { title, body, category, privacy_level, tags, source_platform, source_url, metadata }
 }
 
@@ -35,13 +35,7 @@ function isText(value: unknown, min: number, max: number): value is string {
   )
 }
 
-/** Text that nothing is trimmed from. */
+/** Returns true for text without surrounding whitespace. */
 function isWord(value: unknown, max: number): value is string {
   return isText(value, 1, max) && value.trim() === value
-}
-
-/** No list, and no number that is kept as it was written. The schema passes over a member of that name. */
-function isObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  return !Array.isArray(value) && !JSON.isRawJSON(value) && !Object.hasOwn(value, '__proto__')
 }

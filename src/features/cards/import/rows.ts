@@ -1,8 +1,8 @@
 /**
- * The rows an imported slice is: cards, the tokens they earn, the owner's sums and the slice's counts, as statements of one commit.
+ * Makes the statements that write an imported slice in one commit: cards, the tokens they earn, the owner's sums and the slice's counts.
  *
- * What was a duplicate only the database can say, at the moment it writes: another import may have been there first. So the rows go in
- * where no duplicate is, and the counts are made of what is there afterwards.
+ * Duplicates are known only at the time of the write, for another import may run beside this one. So rows are inserted where there is no
+ * duplicate, and the counts are computed from the rows that exist afterwards.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { jsonArrays } from '../../../formats/json-arrays.ts'
@@ -10,56 +10,55 @@ import type { Database, Statement } from '../../../ports.ts'
 import { folded } from '../case-fold.ts'
 import { type ImportError, MAX_ERRORS, type NewCard } from '../schemas.ts'
 import { UNITS_A_TOKEN } from '../tables.ts'
+import { DUPLICATE, errorsText } from './kept-errors.ts'
 import { shownTitle } from './read-cards.ts'
 
-/** Treatment of a card that is there already; null: import it all the same. */
+/** Treatment of duplicates; null imports them all the same. */
 export type OnDuplicate = 'skip' | 'update' | 'fail' | null
 
-/** A card as it is to be written. */
+/** A card to be written. */
 export interface ImportRow {
   readonly index: number
+  /** Row of a CSV, from 1. */
+  readonly row?: number
   readonly id: string
   readonly hash: string
   /** Null when it is not to be published. */
   readonly slug: string | null
   readonly card: NewCard
+  /** JSON of its metadata. */
+  readonly metadata: string
 }
 
-/** A slice as it is to be written. */
+/** A slice to be written. */
 export interface ImportSlice {
   readonly owner: string
   readonly batchId: string
   readonly sequence: number
   readonly now: number
   readonly onDuplicate: OnDuplicate
-  /** With `onDuplicate`, no two with one hash. */
+  /** With `onDuplicate`, hashes are unique. */
   readonly rows: readonly ImportRow[]
   /** Duplicates within the slice that are not among the rows. */
   readonly repeated: number
-  /** Cards that can't be imported, whatever is in the database. */
+  /** Invalid cards: their failure does not depend on the database. */
   readonly failed: number
-  /** The first of them. */
+  /** See `keptErrors`. */
   readonly errors: readonly ImportError[]
+  /** Rows of a CSV that repeat its header. */
+  readonly headerRows: readonly number[]
 }
-
-export const DUPLICATE = 'A card with this title and body exists already'
 
 /** True when the lease is held. */
 type Guard = SQL<boolean>
 
-const at = (place: number) => sql.raw(`json_extract(r.value, '$[${place}]')`)
-
-/** Most cards have no metadata. */
-function textOf(metadata: NewCard['metadata']): string {
-  for (const _ in metadata) return JSON.stringify(metadata)
-  return '{}'
-}
+const at = (column: number) => sql.raw(`json_extract(r.value, '$[${column}]')`)
 
 /** Privacy levels of which cards may be published. */
 const PUBLIC_LEVELS = new Set(['BUSINESS', 'IDEAS'])
 
-/** The row of a JSON array (as `r`) for which `at` gives the columns below. */
-const packed = ({ id, hash, slug, card }: ImportRow) => [
+/** Packs a row as a JSON array (`r` in SQL), of which `at` extracts the columns below. */
+const packed = ({ id, hash, slug, card, metadata }: ImportRow) => [
   id,
   hash,
   card.title,
@@ -69,16 +68,16 @@ const packed = ({ id, hash, slug, card }: ImportRow) => [
   JSON.stringify(card.tags),
   card.source_platform ?? null,
   card.source_url ?? null,
-  textOf(card.metadata),
+  metadata,
   slug,
   PUBLIC_LEVELS.has(folded(card.privacy_level)) ? 1 : 0,
 ]
 const COLUMNS = sql.join(
-  Array.from({ length: 11 }, (_, place) => at(place)),
+  Array.from({ length: 11 }, (_, column) => at(column)),
   sql`, `,
 )
 
-/** The statements of a slice; each does nothing unless `held`. */
+/** Makes the statements of a slice; each does nothing unless `held`. */
 export function importStatements(db: Database, slice: ImportSlice, held: Guard): Statement[] {
   const arrays = jsonArrays(slice.rows.map(packed))
   return [
@@ -96,8 +95,8 @@ export function importStatements(db: Database, slice: ImportSlice, held: Guard):
 }
 
 /**
- * The owner's oldest card with a hash; of those imported before duplicates mattered there may be several. The plus keeps the planner from
- * looking for the least id among all the owner's cards.
+ * Selects the owner's oldest card with a hash; imports without `on_duplicate` may have made several. The unary plus keeps the planner
+ * from scanning all the owner's cards for the least id.
  */
 const oldest = (owner: string, hash: SQL) =>
   sql`(SELECT min(+o.id) FROM cards o WHERE o.owner = ${owner} AND o.hash = ${hash} AND o.deleted_at IS NULL)`
@@ -112,8 +111,8 @@ function insertCards(db: Database, { owner, now, onDuplicate }: ImportSlice, arr
 }
 
 /**
- * A card that is no longer for the public is not left in public. The LIMIT makes SQLite look the cards up first; without it every card
- * of the owner is tried against every row.
+ * Updates duplicates. A card whose privacy level is no longer public is unpublished. The LIMIT makes SQLite look up the cards by hash
+ * first; without it every card of the owner is compared with every row.
  */
 function updateCards(db: Database, { owner, now }: ImportSlice, array: string, held: Guard): Statement {
   return db.run(sql`
@@ -135,19 +134,22 @@ function pay(db: Database, slice: ImportSlice, held: Guard): Statement {
   return db.run(sql`${LEDGER} ${wage(slice, sql`value`)} FROM json_each(${JSON.stringify(ids)}) WHERE ${held}`)
 }
 
-/** Writes the counts of a slice of which every row is written, so that they are known beforehand. */
+/** Writes the counts of a slice all of whose rows are inserted, so that they are known beforehand. */
 function count(db: Database, slice: ImportSlice, held: Guard): Statement {
   const published = slice.rows.filter(({ slug }) => slug !== null).length
-  const counts = JSON.stringify({ imported: slice.rows.length, published, failed: slice.failed })
+  const headers = slice.headerRows.length
+  const counts = JSON.stringify({ imported: slice.rows.length, published, failed: slice.failed, headers })
   return db.run(sql`
     INSERT INTO card_slices (batch_id, sequence, counts, errors)
-    SELECT ${slice.batchId}, ${slice.sequence}, ${counts}, ${JSON.stringify(slice.errors)} WHERE ${held}`)
+    SELECT ${slice.batchId}, ${slice.sequence}, ${counts}, ${errorsText(slice.errors, slice.headerRows)} WHERE ${held}`)
 }
 
-/** Pays for the cards that are published now and were never paid for, and counts what the rows came to. */
+/** Credits tokens for published cards without a ledger row, and writes the counts of the rows that were inserted. */
 function settle(db: Database, slice: ImportSlice, held: Guard): Statement[] {
   const { owner, batchId, sequence, onDuplicate, rows, repeated, failed } = slice
-  const brief = JSON.stringify(rows.map(({ index, id, hash, card }) => [id, hash, index, shownTitle(card.title)]))
+  const brief = JSON.stringify(
+    rows.map(({ index, id, hash, card, row = null }) => [id, hash, index, shownTitle(card.title), row]),
+  )
   const written = sql`EXISTS (SELECT 1 FROM cards c WHERE c.owner = ${owner} AND c.id = ${at(0)})`
   const present = sql`json_each(${brief}) r CROSS JOIN cards c ON c.owner = ${owner} AND c.id = ${
     onDuplicate === 'update' ? oldest(owner, at(1)) : at(0)
@@ -158,9 +160,13 @@ function settle(db: Database, slice: ImportSlice, held: Guard): Statement[] {
     update: sql`'failed', ${failed}, 'updated', ${left} + ${repeated}`,
     fail: sql`'failed', ${failed} + ${left}`,
   }[onDuplicate ?? 'skip']
+  // As `keptErrors` has them.
+  const members = sql`'index', i, 'title', iif(n <= ${MAX_ERRORS}, title, ''), 'error', ${DUPLICATE}`
   const duplicates =
     onDuplicate === 'fail'
-      ? sql`UNION ALL SELECT json_object('index', ${at(2)}, 'title', ${at(3)}, 'error', ${DUPLICATE}) FROM json_each(${brief}) r WHERE NOT ${written}`
+      ? sql`UNION ALL SELECT iif(line IS NULL, json_object(${members}), json_object('row', line, ${members})) FROM (
+          SELECT ${at(2)} AS i, ${at(3)} AS title, ${at(4)} AS line, row_number() OVER (ORDER BY r.key) AS n
+          FROM json_each(${brief}) r WHERE NOT ${written})`
       : sql``
   return [
     db.run(sql`
@@ -168,10 +174,10 @@ function settle(db: Database, slice: ImportSlice, held: Guard): Statement[] {
       WHERE ${held} AND c.published_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token_ledger t WHERE t.card_id = c.id)`),
     db.run(sql`
       INSERT INTO card_slices (batch_id, sequence, counts, errors)
-      SELECT ${batchId}, ${sequence}, json_object('imported', n.imported, 'published', n.published, ${counts}),
+      SELECT ${batchId}, ${sequence}, json_object('imported', n.imported, 'published', n.published, 'headers', ${slice.headerRows.length}, ${counts}),
         (SELECT json_group_array(json(e)) FROM (
-          SELECT e FROM (SELECT value AS e FROM json_each(${JSON.stringify(slice.errors)}) ${duplicates})
-          ORDER BY e ->> 'index' LIMIT ${MAX_ERRORS}))
+          SELECT e FROM (SELECT value AS e FROM json_each(${errorsText(slice.errors, slice.headerRows)}) ${duplicates})
+          ORDER BY e ->> 'index'))
       FROM (
         SELECT (SELECT count(*) FROM json_each(${brief}) r WHERE ${written}) AS imported,
           (SELECT count(*) FROM ${present} CROSS JOIN token_ledger t ON t.card_id = c.id AND t.batch_id = ${batchId} AND t.sequence = ${sequence}) AS published

@@ -1,38 +1,39 @@
 /** The operations `cards.delete` and `cards.restore`: up to 500 cards a job. */
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
-import type { Attempt, Database, Operation, RunContext, RunResult, Statement } from '../../../ports.ts'
+import type { Attempt, Operation, RunContext, RunResult } from '../../../operation.ts'
+import type { Database, Statement } from '../../../ports.ts'
 import { MAX_ERRORS } from '../schemas.ts'
 import { forgetSlices } from '../slices.ts'
 
 const IDS_A_JOB = 500
 
-/** Error text for an id that names no card of the caller's. */
+/** Error text for an id without a card of the caller. */
 export const NOT_FOUND = 'Card not found or access denied'
 
 const Request = z.object({ ids: z.array(z.string()).min(1), soft: z.boolean() })
 const Task = Request.omit({ ids: true })
 const Ids = z.array(z.string())
 
-/** Change made to the cards that are found. */
+/** Change to the cards that are found. */
 interface Change {
-  /** Which of the owner's cards count as found. */
+  /** Condition by which a card of the owner counts as found. */
   readonly found: SQL
-  /** Name of its count. */
+  /** Name of the count in results. */
   readonly done: 'deleted' | 'restored'
   write(db: Database, now: number, which: SQL): Statement
-  /** By how much it changes the owner's number of cards, of `n`, the cards found, and `live`, those of them not deleted before. */
+  /** Change of the owner's number of cards, by `n`, the cards found, and `live`, those of them that were not deleted. */
   readonly cards: SQL
 }
 
-/** True where a card's own metadata has a member in which a soft delete puts its marks. */
+/** True where a card's own metadata has a member that a soft delete writes. */
 const HAS_MARKS_OF_ITS_OWN = sql.raw(
   `json_type(metadata, '$.deleted') IS NOT NULL OR json_type(metadata, '$.deleted_at') IS NOT NULL`,
 )
 
 /**
- * The page of a card that is not there is not either, so that a soft delete takes it out of public; its address is kept for it. The marks
- * in the metadata are the seed's, for whoever reads the database; we ourselves go by `deleted_at`.
+ * Soft delete. It also hides the card's public page, whose slug stays reserved for it. The marks in the metadata are for readers of the
+ * database, compatible with the original API; the code itself reads only `deleted_at`.
  */
 const SOFT: Change = {
   found: sql`c.deleted_at IS NULL`,
@@ -92,7 +93,7 @@ function operation(name: string, changeOf: (task: z.infer<typeof Task>) => Chang
 export const deleteCards = operation('cards.delete', ({ soft }) => (soft ? SOFT : HARD))
 export const restoreCards = operation('cards.restore', () => RESTORE)
 
-/** Which ids were found is for the commit to say: another task may be deleting them at this moment. */
+/** Runs a job. The commit itself counts the ids that were found, for another task may be deleting them at the same time. */
 async function run(job: Attempt, ctx: RunContext, change: Change): Promise<RunResult> {
   const cards = Ids.parse(job.input).length
   const ids = JSON.stringify(job.input)

@@ -1,4 +1,4 @@
-/** Reads what owners and readers see of cards: the tokens they earned, the page of a published one. */
+/** Reads the tokens that an owner earned, and published cards. */
 import { sql } from 'drizzle-orm'
 import { encodeSlug } from '../../../formats/slug.ts'
 import type { Database } from '../../../ports.ts'
@@ -18,13 +18,13 @@ function formatTokens(units: bigint | number): string {
   return `${sign}${digits.slice(0, -DECIMALS)}.${digits.slice(-DECIMALS)}`
 }
 
-/** Computes the tokens that this many published cards earn. */
+/** Formats the tokens that this many published cards earn. */
 export function earned(cards: number): string {
   return formatTokens(BigInt(cards) * BigInt(UNITS_A_TOKEN))
 }
 
 /**
- * Reads an owner's balance and a page of the ledger it is the sum of, newest first.
+ * Reads an owner's balance and a page of its ledger, newest first.
  * @param page `before`: the id of the last row of the page before
  */
 export async function readTokens(
@@ -33,7 +33,7 @@ export async function readTokens(
   page: { before: number | undefined; limit: number },
 ): Promise<Tokens> {
   const { before = Number.MAX_SAFE_INTEGER, limit } = page
-  // Sums are read as text: they may be larger than a number holds exactly.
+  // Sums are read as text: they may exceed the safe integers.
   const [accounts, rows] = await db.batch([
     db.all<{ balance: string }>(sql`SELECT CAST(balance AS TEXT) AS balance FROM card_accounts WHERE owner = ${owner}`),
     db.all<{ id: number; card_id: string; batch_id: string; amount: number; reason: string; created_at: number }>(sql`
@@ -52,7 +52,7 @@ export async function readTokens(
   }
 }
 
-/** Fields of a card that the public sees. */
+/** Public fields of a card. */
 export interface PublishedCard {
   readonly title: string
   readonly body: string
@@ -64,11 +64,11 @@ export interface PublishedCard {
 }
 
 /**
- * The published card at an address; null when there is none, or none any more.
+ * Reads the published card of a slug; null when there is none, or it was unpublished or deleted.
  * @param slug decoded
  */
 export async function readPublished(db: Database, slug: string): Promise<PublishedCard | null> {
-  // Addresses that were given before they were encoded hold the letters as they are.
+  // Slugs made by earlier versions are stored unencoded.
   const spellings = sql`(${encodeSlug(slug)}, ${slug})`
   const [row] = await db.all<{
     title: string

@@ -1,10 +1,11 @@
-/** Recognises what stands over rows: headings of events, of heats, of alternates. Each takes a line's text and gives facts. */
+/** Parses headings of events, of heats and of alternates. Each function takes a line's text and returns its facts. */
+import type { Line } from './lines.ts'
 
 export interface EventHeading {
   readonly number: number
-  /** As printed; empty where only the number stands on this line. */
+  /** As printed; empty where only the number is on this line. */
   readonly name: string
-  /** The event began earlier and goes on here. */
+  /** True where the event began earlier and continues here. */
   readonly continued: boolean
 }
 
@@ -15,7 +16,7 @@ export interface HeatHeading {
   readonly round?: string
   /** `HH:MM`. */
   readonly start?: string
-  /** The event that goes on here, in a heading at the top of a column. */
+  /** Event that continues here, in a heading at the top of a column. */
   readonly event?: EventHeading
 }
 
@@ -23,6 +24,33 @@ const EVENT = /^(\(?)(?:event|#) ?(\d{1,4})[a-z]?(?: ?[/&] ?#?\d{1,4}[a-z]?)*(?=
 const HEAT = /^heat (\d{1,3})(?: of (\d{1,3}))?(?= |$|\()(.*)$/i
 const CLOCK = /(?:starts? at )?\b(\d{1,2}):(\d{2}) ?(?:([ap])\.?m\b\.?)?/i
 const CLOCK_LINE = /^(?:starts? at )?\d{1,2}:\d{2} ?(?:[ap]\.?m\.?)?$/i
+
+const EVENT_WORD =
+  /^[(]?(?:girls?|boys?|women|men|ladies|mixed|open|male|female|masters?|para|multi-?class|age|group|&|and|over|under|o|u|senior|junior|novice|\d{1,4}|\d{1,2}-\d{1,2}|\d{1,2}x\d{2,3}|x|yards?|yd|y|meters?|metres?|mtrs?|m|lc|sc|lcm|scm|scy|course|long|short|free(?:style)?|back(?:stroke)?|breast(?:stroke)?|(?:butter)?fly|butterfly|individual|medley|im|relay|diving|dive|springboard|platform|board|kick|pull)[),]?$/i
+
+/** Checks whether all words are words of event names. */
+function isEventName(text: string): boolean {
+  return /\p{L}{2}/u.test(text) && text.split(' ').every((word) => EVENT_WORD.test(word))
+}
+
+/** Checks whether a text begins as the heading of an event does. */
+export function isEventHeading(text: string): boolean {
+  return /^\(?(?:event|#)/i.test(text)
+}
+
+/**
+ * Checks whether an event's name continues in the line below its heading: it reached the end of its column, or the line consists of
+ * words of event names.
+ * @param name as read so far
+ */
+export function goesOnBelow(name: string, line: Line, above: Line): boolean {
+  const [first] = line.words
+  if (!first || line.words.length > 8) return false
+  if (isEventName(line.text)) return line.x > above.x - 2 && line.x < above.x + 60
+  const wrapped = above.right + (first.right - first.x) > line.end - 2 * line.size
+  const isText = /^[\p{L}(]/u.test(line.text) && !/[:.]|\d{3}/.test(line.text) && line.words.length <= 6
+  return isText && Math.abs(line.x - above.x) < 2 && (wrapped || name === '')
+}
 
 function eventName(rest: string): { name: string; dotted: boolean } {
   const dotted = /^ ?\.\.+ ?/.exec(rest)
@@ -41,7 +69,7 @@ export function readEventHeading(text: string): EventHeading | null {
   return { number: Number(number), name, continued: dotted || bracket === '(' }
 }
 
-/** 24 hours, from hours and minutes with or without AM or PM. */
+/** Converts hours and minutes, with or without AM or PM, to a 24-hour clock. */
 function clock(hours: number, minutes: number, half: string | undefined): string | null {
   if (minutes > 59 || hours > 23 || (half !== undefined && (hours < 1 || hours > 12))) return null
   const shift = half === undefined ? hours : (hours % 12) + (half.toLowerCase() === 'p' ? 12 : 0)
@@ -89,7 +117,7 @@ export function readClockLine(text: string): string | null {
   return CLOCK_LINE.test(text) ? (takeClock(text).start ?? null) : null
 }
 
-/** Tells whether a text is the heading of alternates, so that the rows below are such. */
+/** Checks whether a text is the heading of alternates, so that the rows below are such. */
 export function isAlternatesHeading(text: string): boolean {
   return /^(?:alternates?|reserves?)\b:?(?: \(.{0,60}\))?$/i.test(text)
 }

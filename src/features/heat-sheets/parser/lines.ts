@@ -1,4 +1,4 @@
-/** Lines and words out of a page's scattered runs of text, the form in which every later step reads a sheet. */
+/** Assembles a page's scattered text runs into words and lines, which all later steps read. */
 import type { TextItem } from '../../../formats/pdf-text.ts'
 
 /** A word with its left and right edge. Edges inside a longer run are estimates. */
@@ -6,14 +6,14 @@ export interface Word {
   readonly text: string
   readonly x: number
   readonly right: number
-  /** Which run of its line it is part of, from 0. */
+  /** Index of its run in the line, from 0. */
   readonly run: number
 }
 
-/** Words that stand on one baseline, left to right. */
+/** Words on one baseline, left to right. */
 export interface Line {
   readonly page: number
-  /** Which column of the page, from 0. */
+  /** Index of its column on the page, from 0. */
   readonly column: number
   /** Left edge of that column. */
   readonly left: number
@@ -29,9 +29,9 @@ export interface Line {
   readonly text: string
 }
 
-/** Baselines of one line may differ by this part of its font size: smaller type is printed slightly higher. */
+/** Most distance of baselines within a line, by the font size: smaller type is printed slightly higher. */
 const SAME_LINE = 0.35
-/** Runs of one font closer than this part of the font size are pieces of one word. */
+/** Gap, by the font size, below which runs of one font are parts of one word. */
 const SAME_WORD = 0.06
 
 function weight(letter: string): number {
@@ -46,13 +46,18 @@ function totalWeight(text: string): number {
   return sum
 }
 
+/** Width of monospaced letters, by the font size. */
+const TYPEWRITTEN = 0.6
+
 function wordsOf(item: TextItem, run: number): Word[] {
   const parts = item.text.split(/( +)/)
-  const unit = item.width / Math.max(totalWeight(item.text), 0.5)
+  const even = Math.abs(item.width / item.text.length - TYPEWRITTEN * item.size) < 0.002 * item.size
+  const weigh = even ? (text: string) => text.length : totalWeight
+  const unit = item.width / Math.max(weigh(item.text), 0.5)
   const words: Word[] = []
   let x = item.x
   for (const part of parts) {
-    const right = x + totalWeight(part) * unit
+    const right = x + weigh(part) * unit
     if (part.trim() !== '') words.push({ text: part, x, right, run })
     x = right
   }
@@ -72,25 +77,25 @@ function joinRuns(items: readonly TextItem[]): TextItem[] {
 }
 
 /** Position of lines: the page, the column of it, that column's edges. */
-type Place = Pick<Line, 'page' | 'column' | 'left' | 'end'>
+type Position = Pick<Line, 'page' | 'column' | 'left' | 'end'>
 
-function toLine(items: readonly TextItem[], place: Place): Line | null {
+function toLine(items: readonly TextItem[], position: Position): Line | null {
   const runs = joinRuns(items.toSorted((a, b) => a.x - b.x))
   const [first] = runs
   if (!first) return null
   const words = runs.flatMap((item, run) => wordsOf(item, run))
   const text = words.map((word) => word.text).join(' ')
   const right = Math.max(...runs.map((item) => item.x + item.width))
-  return { ...place, y: first.y, x: first.x, right, size: first.size, font: first.font, words, text }
+  return { ...position, y: first.y, x: first.x, right, size: first.size, font: first.font, words, text }
 }
 
-/** Groups runs of one page, or of one column of it, into lines from the top down. */
-export function toLines(items: readonly TextItem[], place: Place): Line[] {
+/** Groups text runs of one page, or of one column of it, into lines from the top down. */
+export function toLines(items: readonly TextItem[], position: Position): Line[] {
   const lines: Line[] = []
   let open: TextItem[] = []
   let base = 0
   const close = () => {
-    const line = toLine(open, place)
+    const line = toLine(open, position)
     if (line) lines.push(line)
     open = []
   }
@@ -103,7 +108,7 @@ export function toLines(items: readonly TextItem[], place: Place): Line[] {
   return lines
 }
 
-/** Words as groups that stand apart by more than `gap` points. */
+/** Groups words that are separated by more than `gap` points. */
 export function groupsOf(words: readonly Word[], gap: number): Word[][] {
   const groups: Word[][] = []
   for (const word of words) {
@@ -115,7 +120,35 @@ export function groupsOf(words: readonly Word[], gap: number): Word[][] {
   return groups
 }
 
-/** Words as one text. */
+/** Joins words to one text. */
 export function textOf(words: readonly Word[]): string {
   return words.map((word) => word.text).join(' ')
+}
+
+/** Checks whether a line is right below another in the same column. */
+export function follows(line: Line, above: Line): boolean {
+  const down = line.y - above.y
+  return line.page === above.page && line.column === above.column && down > 0 && down < 1.9 * above.size
+}
+
+/** Ascent and height of a line, by the font size. */
+const ASCENT = 1
+const LINE_HEIGHT = 1.25
+
+const tenth = (points: number) => Math.round(points * 10) / 10
+
+/** Left, top, width and height, in points from the top left of the page. */
+export type Box = [x: number, y: number, width: number, height: number]
+
+/** Makes the position of a line, as entries store it. */
+export function positionOnPage({ page, x, y, right, size }: Line): { page: number; line: Box } {
+  return { page, line: [tenth(x), tenth(y - ASCENT * size), tenth(right - x), tenth(LINE_HEIGHT * size)] }
+}
+
+/** Extends a box to include a line of its page. */
+export function boxAround([x, y, width, height]: Box, line: Line): Box {
+  const [left, top, more, down] = positionOnPage(line).line
+  const from = [Math.min(x, left), Math.min(y, top)] as const
+  const to = [Math.max(x + width, left + more), Math.max(y + height, top + down)] as const
+  return [from[0], from[1], tenth(to[0] - from[0]), tenth(to[1] - from[1])]
 }

@@ -1,12 +1,13 @@
-/** Swimmers' names as sheets and people write them, brought to forms that can be compared. */
+/** Normalizes swimmers' names for comparison. */
+import { normalizeText } from '../../../formats/unicode.ts'
 
-/** A name's parts, folded: lower case, without accents, points and para classes; hyphens part words. */
+/** A name's parts, folded: lower case, without accents, points and para classes; hyphens separate words. */
 export interface Name {
   readonly given: readonly string[]
   readonly last: readonly string[]
 }
 
-/** A name of more words than this is split in its first ones only. */
+/** Words of a name among which the beginning of the last name is searched. */
 const MAX_WORDS = 10
 
 const APART: ReadonlyMap<string, string> = new Map([
@@ -25,7 +26,7 @@ const APART: ReadonlyMap<string, string> = new Map([
 /** `S9/SB8/SM9`, `S10sb9sm10`, `S12SB12SM1` (cut off), `SB8`. */
 const PARA_CLASS = /[\s_(]*(?<![\p{L}])S(?:B|M)?\d{1,2}(?:[\s/]?S[BM]\d{0,2}){0,2}\)?(?![\p{L}\d])/giu
 
-/** A name without the para class that some sheets print after either part of it. */
+/** Removes the para class that some sheets print after either part of a name. */
 function withoutClass(name: string): string {
   return name.replace(PARA_CLASS, '').replace(/_+/g, ' ').replace(/ +,/g, ',').replace(/\s+/g, ' ').trim()
 }
@@ -37,11 +38,10 @@ function words(text: string): string[] {
     .filter((word) => word !== '')
 }
 
-/** Letters compared without case, accents and apostrophes. The comma stays. */
+/** Folds case, accents and apostrophes. The comma stays. */
 function fold(name: string): string {
-  return withoutClass(name.slice(0, 200).normalize('NFKC'))
-    .toLowerCase()
-    .normalize('NFD')
+  const plain = withoutClass(normalizeText(name.slice(0, 200), 'NFKC')).toLowerCase()
+  return normalizeText(plain, 'NFD')
     .replace(/\p{M}/gu, '')
     .replace(/['‘’ʼ`´′]/g, '')
     .replace(/[øłđðþßæœıħ]/g, (letter) => APART.get(letter) ?? letter)
@@ -55,8 +55,8 @@ function splitComma(folded: string): Name | null {
 }
 
 /**
- * Every way to read a name as given and last names: one where a comma says so, else one for each place where the last name
- * may begin.
+ * Lists the readings of a name as given and last names: one where a comma separates them, else one for each word with which the
+ * last name may begin.
  */
 export function readingsOf(name: string): Name[] {
   const folded = fold(name)
@@ -71,8 +71,8 @@ function splits(all: readonly string[]): Name[] {
 }
 
 /**
- * The key a swimmer is remembered under: `Last, First` and `First Last` give the same one, whatever the case, spacing,
- * accents and apostrophes. Empty for a name without letters.
+ * Makes the key of a swimmer: the same for `Last, First` and `First Last`, whatever the case, spacing, accents and apostrophes.
+ * Empty for a name without letters.
  */
 export function normalizeSwimmer(name: string): string {
   const folded = fold(name)
@@ -80,7 +80,12 @@ export function normalizeSwimmer(name: string): string {
   return (parts ? [...parts.given, ...parts.last] : words(folded)).join(' ')
 }
 
-/** `First M Last`, as people say it, out of what the sheet prints. */
+/** Makes the key of a team's name or code: without case, accents, punctuation and spaces. */
+export function normalizeTeam(team: string): string {
+  return words(fold(team)).join(' ')
+}
+
+/** Formats a printed name as `First M Last`. */
 export function spoken(printed: string): string {
   const name = withoutClass(printed)
   const comma = name.indexOf(',')
@@ -88,7 +93,7 @@ export function spoken(printed: string): string {
   return `${name.slice(comma + 1).replaceAll(',', ' ')} ${name.slice(0, comma)}`.replace(/\s+/g, ' ').trim()
 }
 
-/** A folded name in the order it is printed in, for comparing beginnings. */
+/** Folds a name in its printed order, for comparing beginnings. */
 export function printedForm(printed: string): string {
   const folded = fold(printed)
   const comma = folded.indexOf(',')
@@ -100,12 +105,12 @@ function isInitial(word: string): boolean {
   return word.length === 1
 }
 
-/** Without the initials after the first word, run together: `Mary-Lou K` is `marylou`. */
+/** Joins given names without the initials after the first word: `Mary-Lou K` is `marylou`. */
 function mainGiven(given: readonly string[]): string {
   return given.filter((word, i) => i === 0 || !isInitial(word)).join('')
 }
 
-/** Given names agree when they are the same but for middle initials, which may be missing or stand for a middle name. */
+/** Compares given names; middle initials may be missing or abbreviate a middle name. */
 function sameGiven(a: readonly string[], b: readonly string[]): boolean {
   if (a.length === 0 || b.length === 0) return a.length === b.length
   const shared = Math.min(a.length, b.length)
@@ -130,13 +135,39 @@ function sameMain(a: readonly string[], b: readonly string[]): boolean {
 
 const SUFFIXES = new Set(['jr', 'sr', 'ii', 'iii', 'iv'])
 
-/** The name without `Jr`, `III` and the like, wherever sheets print them. */
+/** Removes `Jr`, `III` and the like, in any position. */
 export function withoutSuffix({ given, last }: Name): Name {
   const plain = (parts: readonly string[]) => parts.filter((word, i) => i === 0 || !SUFFIXES.has(word))
   return { given: plain(given), last: plain(last) }
 }
 
-/** Tells whether two names are the same person's, as far as names can show it. */
+/** Checks whether two names are equivalent. */
 export function sameName(a: Name, b: Name): boolean {
   return a.last.join('') === b.last.join('') && sameGiven(a.given, b.given)
+}
+
+const PARTICLES = new Set(
+  'al da das de del den der di do dos du el la las le los mac mc st ten ter van von y zu'.split(' '),
+)
+
+/** Checks whether words are a subsequence of others; an initial matches a word that it begins. */
+function standIn(short: readonly string[], long: readonly string[]): boolean {
+  let at = 0
+  for (const word of short) {
+    const stands = (other: string) => other === word || (isInitial(word) && other.startsWith(word))
+    while (at < long.length && !stands(long[at] ?? '')) at++
+    if (at++ >= long.length) return false
+  }
+  return true
+}
+
+/**
+ * Checks whether a printed name contains all words of a shorter one: with the same first given name, and the other given and last names
+ * among the printed ones.
+ */
+export function contains(printed: Name, asked: Name): boolean {
+  const [first, ...middle] = asked.given
+  const [printedFirst, ...rest] = printed.given
+  if (first === undefined || first !== printedFirst || isInitial(first)) return false
+  return standIn(middle, rest) && standIn(asked.last, printed.last) && asked.last.some((word) => !PARTICLES.has(word))
 }

@@ -1,8 +1,10 @@
-/** Signs that entries under one name are not one person's: another age, team, middle initial or gender. */
+/** Detects entries under one name that may be of several persons: by age, team, middle initial or gender. */
 import { readingsOf, spoken } from './names.ts'
 import type { Sheet, SheetEntry } from './sheet.ts'
+import type { Warning } from './warnings.ts'
 
-function genderOf(eventName: string): 'female' | 'male' | null {
+/** Returns the gender of an event by its name; null where it names none, or both. */
+export function genderOf(eventName: string): 'female' | 'male' | null {
   const female = /\b(?:girls?|women|ladies|female)\b/i.test(eventName)
   const male = /\b(?:boys?|men|male)\b/i.test(eventName)
   return female === male ? null : female ? 'female' : 'male'
@@ -19,13 +21,13 @@ function initialOf(printed: string): string | undefined {
   return reading?.given.slice(1).find((word) => word.length === 1)
 }
 
-/** Teams of rows of one kind: a relay's team may be named otherwise, and a list may print codes where heats print names. */
+/** Lists the teams of rows of one kind: relays may name a team differently, and lists may print codes where heats print names. */
 function teamsOf(entries: readonly SheetEntry[], heats: boolean): string[] {
   return distinct(entries.filter((e) => !e.relay && (e.heat !== undefined) === heats).map(({ team }) => team))
 }
 
-/** One warning when entries found under one name seem to be of several swimmers; none else. */
-export function personWarnings(sheet: Sheet, entries: readonly SheetEntry[]): string[] {
+/** Warns once where entries of one name seem to be of several swimmers. */
+export function personWarnings(sheet: Sheet, entries: readonly SheetEntry[]): Warning[] {
   const ages = distinct(entries.map(({ age }) => age))
   const grades = distinct(entries.map(({ grade }) => grade))
   const initials = distinct(entries.map(({ name }) => initialOf(name)))
@@ -40,7 +42,7 @@ export function personWarnings(sheet: Sheet, entries: readonly SheetEntry[]): st
   ]
   const [first] = entries
   if (signs.length === 0 || !first) return []
-  return [
-    `More than one swimmer named '${spoken(first.name)}' may be on this sheet (${signs.join('; ')}); the events of all are listed.`,
-  ]
+  const seems = `More than one swimmer named '${spoken(first.name)}' may be on this sheet`
+  const rest = 'the events of all are listed.'
+  return [{ text: `${seems} (${signs.join('; ')}); ${rest}`, shared: `${seems}; ${rest}` }]
 }

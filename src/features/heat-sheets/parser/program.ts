@@ -1,4 +1,4 @@
-/** Tracks the reader's position in the meet's program: which session, event and heat the next row belongs to. */
+/** Tracks the reader's position in the meet's program: the session, event and heat of the next row. */
 import type { EventHeading, HeatHeading } from './headings.ts'
 import type { Row } from './rows.ts'
 import type { SheetEntry, SheetEvent } from './sheet.ts'
@@ -9,13 +9,13 @@ interface Heat {
   round?: string
 }
 
-/** Kind of the rows being read: places in a list, lanes of a heat, or alternates. */
+/** Kind of the current rows: ranks in a list, lanes of a heat, or alternates. */
 type Mode = 'list' | 'heats' | 'alternates'
 
 /** Follows the headings of one sheet. */
 export class Program {
   readonly events: SheetEvent[] = []
-  /** Of the page being read, a place in the sheet's sessions. */
+  /** Session of the current page, as an index in the sheet's sessions. */
   session = 0
 
   #at: number | null = null
@@ -23,17 +23,17 @@ export class Program {
   #heat: Heat | null = null
   /** Events by session and number. */
   readonly #known = new Map<string, number>()
-  /** Heats by event and number, so that one that goes on over a break keeps its start and round. */
+  /** Heats by event and number, so that one that continues after a page break keeps its start and round. */
   readonly #heats = new Map<string, Heat>()
-  /** Number of heats seen of an event, and the number that its heading states. */
+  /** Number of heats read of an event, and the number in its heading. */
   readonly #counts = new Map<number, { seen: number; said?: number }>()
 
-  /** The event that rows belong to, or undefined before the first. */
+  /** Current event; undefined before the first. */
   get event(): SheetEvent | undefined {
     return this.#at === null ? undefined : this.events[this.#at]
   }
 
-  /** Goes on to an event; false when it is the one that rows belong to already, as at the top of a column. */
+  /** Opens an event; false when it is already the current one, as at the top of a column. */
   openEvent({ number, name, continued }: EventHeading): boolean {
     const key = `${this.session}/${number}`
     const known = this.#known.get(key)
@@ -46,7 +46,7 @@ export class Program {
     return true
   }
 
-  /** Goes on to a heat; false when it is the one that rows belong to already. */
+  /** Opens a heat; false when it is already the current one. */
   openHeat(heading: HeatHeading): boolean {
     const key = `${this.#at ?? ''}/${heading.heat}`
     const count = this.#counts.get(this.#at ?? -1) ?? { seen: 0 }
@@ -66,21 +66,21 @@ export class Program {
     return !goesOn
   }
 
-  /** Goes on to the alternates of the event. */
+  /** Opens the alternates of the event. */
   openAlternates(): void {
     this.#mode = 'alternates'
     this.#heat = null
   }
 
-  /** Gives the open heat a start unless it has one; false when no heat is open. */
+  /** Sets the start of the open heat unless it has one; false when no heat is open. */
   startHeat(start: string): boolean {
     if (!this.#heat) return false
     this.#heat.start ??= start
     return true
   }
 
-  /** Returns the fields of an entry that state its place, for a row that stands here. */
-  place(row: Row): Omit<SheetEntry, 'name'> {
+  /** Returns the position of a row in the program as fields of its entry. */
+  positionOf(row: Row): Omit<SheetEntry, 'name'> {
     const seed = row.seed === undefined ? {} : { seed: row.seed }
     return { event: this.#at ?? 0, ...this.#where(row.lead), ...seed }
   }
@@ -97,7 +97,7 @@ export class Program {
     }
   }
 
-  /** Events that print fewer or more heats than a heading of theirs says there are, in words. */
+  /** Describes the events with fewer or more heats than their heading says. */
   incomplete(): string[] {
     return [...this.#counts].flatMap(([at, { seen, said }]) =>
       said === undefined || said === seen ? [] : [`event ${this.events[at]?.number ?? 0}: ${seen} of ${said} heats`],

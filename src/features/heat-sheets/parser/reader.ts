@@ -1,40 +1,30 @@
 /**
- * Reads a sheet's lines in order and keeps, as it goes, what a row means but does not say: its event, heat, session, relay
- * team and column headings.
+ * Reads a sheet's lines in order and tracks the context of rows: event, heat, session, relay team and column headings.
  */
+import { AgeLetters } from './age-letters.ts'
 import type { EventHeading, HeatHeading } from './headings.ts'
-import { isAlternatesHeading, readClockLine, readEventHeading, readHeatHeading } from './headings.ts'
-import type { Line } from './lines.ts'
+import {
+  goesOnBelow,
+  isAlternatesHeading,
+  isEventHeading,
+  readClockLine,
+  readEventHeading,
+  readHeatHeading,
+} from './headings.ts'
+import { boxAround, follows, type Line, positionOnPage } from './lines.ts'
 import { Program } from './program.ts'
-import { isNumberedLegs, type Leg, readNumberedLegs, readPlainLegs, readWrappedLeg, secondColumnOf } from './relays.ts'
-import { isTime, leadOf, type Row, readRelayRow, readRow, written } from './rows.ts'
+import { RelayReader, type Tables } from './relay-reader.ts'
+import { isResult, isTime, readRow, written } from './rows.ts'
 import type { SheetEntry, SheetEvent } from './sheet.ts'
-import { find, findSeed, isRelayTable, readTable, type Table } from './table.ts'
+import { find, isRelayTable, readTable, type Table } from './table.ts'
 
-/** A relay team whose legs may follow. */
-interface Team {
-  readonly place: Omit<SheetEntry, 'name'>
-  readonly row: Row
-  /** Number of legs that lines without numbers have taken. */
-  legs: number
-  /** The last line of numbered legs and the entries they became. */
-  last?: { readonly line: Line; readonly legs: readonly Leg[]; readonly entries: readonly SheetEntry[] }
-}
-
-/** A mark behind a leg's name, until it is known whether the sheet prints ages or school years. */
-interface Mark {
-  readonly entry: SheetEntry
-  readonly text: string
-  readonly table: Table | null
-}
-
-/** A line that looks like a row and was read as none, for those who look after the parser. */
+/** A line that looks like a row and could not be read, for maintenance of the parser. */
 export interface Leftover {
   readonly page: number
   readonly text: string
 }
 
-/** Events and entries that have been read, with counts of the lines they were read from. */
+/** Events and entries read, with counts of their lines. */
 export interface Reading {
   readonly events: readonly SheetEvent[]
   readonly entries: readonly SheetEntry[]
@@ -45,9 +35,9 @@ export interface Reading {
   readonly teams: number
   /** Event and heat headings read. */
   readonly headings: number
-  /** Events that print fewer or more heats than a heading of theirs says there are. */
+  /** Events with fewer or more heats than their heading says. */
   readonly incomplete: readonly string[]
-  /** Rows that hold times under both a seed's and a result's heading. */
+  /** Rows with times under headings of both seeds and results. */
   readonly results: number
 }
 
@@ -55,20 +45,22 @@ export interface Reading {
 export class SheetReader implements Reading {
   readonly entries: SheetEntry[] = []
   readonly leftovers: Leftover[] = []
-  rows = 0
-  teams = 0
   headings = 0
-  results = 0
 
+  readonly #counts = { rows: 0, results: 0 }
   readonly #program = new Program()
-  readonly #tables: { rows: Table | null; relays: Table | null } = { rows: null, relays: null }
-  readonly #marks: Mark[] = []
+  readonly #tables: Tables = { rows: null, relays: null }
+  readonly #letters = new AgeLetters()
+  readonly #relay = new RelayReader({
+    program: this.#program,
+    tables: this.#tables,
+    letters: this.#letters,
+    entries: this.entries,
+    leave: (line) => this.#leave(line),
+  })
   #firstTable: Table | null = null
   #relays = false
-  #team: Team | null = null
-  /** Left edge of the second column of legs without numbers, as last seen. */
-  #second: number | null = null
-  /** The entry that a line below may carry on, and the line it stands on. */
+  /** Last entry, which the next line may continue, and its line. */
   #last: { entry: SheetEntry; line: Line } | null = null
   #heading: Line | null = null
 
@@ -80,11 +72,27 @@ export class SheetReader implements Reading {
     return this.#program.incomplete()
   }
 
-  /** Takes the next line; `session` is that of its page. */
+  get rows(): number {
+    return this.#counts.rows + this.#relay.counts.rows
+  }
+
+  get teams(): number {
+    return this.#relay.counts.teams
+  }
+
+  get results(): number {
+    return this.#counts.results + this.#relay.counts.results
+  }
+
+  /** Reads the next line; `session` is that of its page. */
   read(line: Line, session: number): void {
     this.#program.session = session
     const isLine = this.#readHeading(line) || this.#readBelow(line)
-    if (!isLine && looksLikeRow(line)) this.leftovers.push({ page: line.page, text: line.text })
+    if (!isLine && looksLikeRow(line)) this.#leave(line)
+  }
+
+  #leave({ page, text }: Line): void {
+    this.leftovers.push({ page, text })
   }
 
   #readHeading(line: Line): boolean {
@@ -115,7 +123,7 @@ export class SheetReader implements Reading {
     return true
   }
 
-  /** The rest of a heading that was wrapped: a heat's start, or the end of an event's name. */
+  /** Reads the rest of a wrapped heading: a heat's start, or the end of an event's name. */
   #carryHeading(line: Line): boolean {
     const above = this.#heading
     this.#heading = null
@@ -123,12 +131,11 @@ export class SheetReader implements Reading {
     const start = readClockLine(line.text)
     if (start !== null && /^heat/i.test(above.text)) return this.#program.startHeat(start)
     const { event } = this.#program
-    const sameType = line.font === above.font && line.size === above.size && Math.abs(line.x - above.x) < 2
-    if (!event || !sameType || !/^\(?(?:event|#)/i.test(above.text) || !/^[\p{L}(]/u.test(line.text)) return false
-    const [first] = line.words
-    const wrapped = first !== undefined && above.right + (first.right - first.x) > line.end - 2 * line.size
-    if (!(wrapped || event.name === '') || /[:.]|\d{3}/.test(line.text) || line.words.length > 6) return false
+    if (!event || line.font !== above.font || line.size !== above.size || !isEventHeading(above.text)) return false
+    if (!goesOnBelow(event.name, line, above)) return false
     event.name = `${event.name} ${line.text}`.trim().replace(/\)$/, '')
+    // A name may continue on a third line.
+    this.#heading = { ...line, text: above.text }
     return true
   }
 
@@ -146,13 +153,13 @@ export class SheetReader implements Reading {
 
   #close(): void {
     this.#last = null
-    this.#team = null
+    this.#relay.close()
     this.#heading = null
   }
 
   #readBelow(line: Line): boolean {
     if (!this.#program.event) return false
-    if (this.#relays) return this.#readRelay(line)
+    if (this.#relays) return this.#relay.read(line)
     return this.#readSwimmer(line) || this.#carryName(line)
   }
 
@@ -160,24 +167,28 @@ export class SheetReader implements Reading {
     const table = this.#tables.rows
     const row = readRow(line, table)
     if (!row) return false
-    this.rows++
+    this.#counts.rows++
     this.#last = null
     if (row.name === '') return true
-    if (isResult(line, table)) this.results++
+    if (isResult(line, table)) this.#counts.results++
     const entry: SheetEntry = {
-      ...this.#program.place(row),
+      ...this.#program.positionOf(row),
       name: row.name,
       ...(row.full ? { full: true } : {}),
       ...(row.age === undefined ? {} : { age: row.age }),
       ...(row.grade === undefined ? {} : { grade: row.grade }),
       ...(row.team === undefined ? {} : { team: row.team }),
+      ...positionOnPage(line),
     }
     this.entries.push(entry)
+    if (row.age !== undefined || row.grade !== undefined) {
+      this.#letters.add(entry, this.#program.event?.name ?? '', row.letterBefore)
+    }
     this.#last = { entry, line }
     return true
   }
 
-  /** The rest of a name that was wrapped: letters only, under the name and nothing else. */
+  /** Reads the rest of a wrapped name: letters only, under the name and nothing else. */
   #carryName(line: Line): boolean {
     const last = this.#last
     this.#last = null
@@ -188,6 +199,7 @@ export class SheetReader implements Reading {
     const fits = words.length <= 4 && words.every(({ text, right }) => isFragment(text) && right <= limit)
     if (!fits || !lead || line.x < lead.right) return false
     last.entry.name = `${last.entry.name} ${line.text}`
+    if (last.entry.line) last.entry.line = boxAround(last.entry.line, line)
     delete last.entry.full
     return true
   }
@@ -198,106 +210,28 @@ export class SheetReader implements Reading {
     return next ? line.left + next.right : line.right
   }
 
-  #readRelay(line: Line): boolean {
-    if (isNumberedLegs(line)) {
-      const legs = readNumberedLegs(line)
-      const entries = this.#addLegs(legs, line)
-      if (this.#team) this.#team.last = { line, legs, entries }
-      return true
-    }
-    return this.#readTeam(line) || this.#readMoreLegs(line)
-  }
-
-  #readTeam(line: Line): boolean {
-    const table = this.#tables.relays
-    const row = readRelayRow(line, table)
-    if (!row) return false
-    this.rows++
-    this.#team = null
-    if (row.name === '') return true
-    this.teams++
-    if (isResult(line, table)) this.results++
-    this.#team = { place: this.#program.place(row), row, legs: 0 }
-    return true
-  }
-
-  /** Reads a line without a number below a relay team: legs, or the end of a leg that was wrapped. */
-  #readMoreLegs(line: Line): boolean {
-    const team = this.#team
-    const table = this.#tables.relays
-    if (!team || leadOf(line.words, line.left, table) !== null) return false
-    if (team.last) return this.#carryLeg(line, team.last)
-    this.#second = secondColumnOf(line) ?? this.#second
-    const legs = readPlainLegs(line, team.legs, this.#second ?? (find(table, 'relay')?.x ?? 110) + 10)
-    if (!legs) return false
-    team.legs = Math.ceil((legs.at(-1)?.leg ?? team.legs) / 2) * 2
-    this.#addLegs(legs, line)
-    return true
-  }
-
-  #carryLeg(line: Line, above: NonNullable<Team['last']>): boolean {
-    if (!follows(line, above.line)) return false
-    const rest = readWrappedLeg(line, above.legs)
-    const entry = rest ? above.entries[above.legs.indexOf(rest.leg)] : undefined
-    if (!rest || !entry) return false
-    entry.name = `${entry.name} ${rest.name}`.trim()
-    if (rest.mark !== undefined) this.#marks.push({ entry, text: rest.mark, table: this.#tables.rows })
-    return true
-  }
-
-  #addLegs(legs: readonly Leg[], line: Line): SheetEntry[] {
-    const team = this.#team
-    if (!team) {
-      if (legs.length > 0) this.leftovers.push({ page: line.page, text: line.text })
-      return []
-    }
-    const { name, letter } = team.row
-    return legs.map((leg) => {
-      const entry: SheetEntry = {
-        ...team.place,
-        name: leg.name,
-        team: name,
-        relay: { team: name, ...(letter === undefined ? {} : { letter }), leg: leg.leg },
-      }
-      this.entries.push(entry)
-      if (leg.mark !== undefined) this.#marks.push({ entry, text: leg.mark, table: this.#tables.rows })
-      return entry
-    })
-  }
-
-  /** To be called after the last line. What stands behind a leg's name is what other rows print there: an age, or a school year. */
+  /** Completes the sheet after the last line. */
   finish(): void {
-    for (const { entry, text, table } of this.#marks) {
-      const isGrade = !/^\d+$/.test(text) || find(table ?? this.#firstTable, 'grade') !== undefined
-      if (isGrade) entry.grade = text
-      else entry.age = Number(text)
-    }
-    this.#marks.length = 0
+    for (const entry of this.#letters.settle()) if (!entry.relay) entry.full = true
+    this.#relay.finish(this.#firstTable)
   }
-}
-
-/** Tells whether a line stands right below another in the same column. */
-function follows(line: Line, above: Line): boolean {
-  return line.page === above.page && line.column === above.column && line.y - above.y < 1.9 * above.size
 }
 
 function isFragment(text: string): boolean {
   return /^[\p{L}'’-]+[.,]?$/u.test(text)
 }
 
-/** Tells whether a row has a time under a result's heading: on sheets that column is left blank. */
-function isResult(line: Line, table: Table | null): boolean {
-  const finals = find(table, 'finals')
-  if (!finals) return false
-  const times = line.words.filter(({ text }) => isTime(text) && /\d/.test(text))
-  const under = times.some(({ right }) => right - line.left > finals.x)
-  return under && (times.length > 1 || findSeed(table) === undefined)
-}
+/** Lines that name swimmers who are not entered: records, standards, champions. */
+const NOT_ENTERED = /record|standard|champion|qualif|\bcuts?\b|:(?: |$)/i
+const FULL_NAME = /\p{L}{2}, ?\p{L}/u
 
-/** A number, words and a time on one line: whoever reads the page would call it a row. */
+/** Returns true for a line with two of a number, a name and a time, which probably is a row. */
 function looksLikeRow(line: Line): boolean {
   const [first, ...rest] = written(line)
-  const numbered = first !== undefined && /^[*T]?\d{1,3}[.)]?$/.test(first.text)
+  if (!first || line.words.length < 3) return false
+  const numbered = /^[*T]?\d{1,3}[.)]?$/.test(first.text)
   const worded = rest.some(({ text }) => /\p{L}{2}/u.test(text) && !isTime(text))
-  return numbered && worded && rest.some(({ text }) => isTime(text))
+  const timed = rest.some(({ text }) => isTime(text))
+  if (numbered && worded && timed) return true
+  return (numbered || timed) && FULL_NAME.test(line.text) && !NOT_ENTERED.test(line.text)
 }

@@ -1,52 +1,84 @@
-/** Legs of a relay team, numbered `1) A 2) B` or in columns without numbers. */
+/** Parses the legs of a relay team, numbered `1) A 2) B` or in columns without numbers. */
+import { couldBeMark, type LetterBefore, splitAge } from './age-letters.ts'
 import { groupsOf, type Line, textOf, type Word } from './lines.ts'
 import { isName, isTime, written } from './rows.ts'
 
 export interface Leg {
   readonly leg: number
-  /** Left edge of it on its line. */
+  /** Left and right edge of it on its line. */
   readonly x: number
+  readonly right: number
+  /** Empty for a number without a name on its line. */
   readonly name: string
-  /** Text behind the name: an age or a school year. */
+  /** Text after the name: an age or a school year. */
   readonly mark?: string
+  /** The letter before an age: a mark, or the name's last. */
+  readonly letterBefore?: LetterBefore
 }
 
-/** A name that begins this little left of the second column, in points, is in it. */
+/** Points by which a name may begin left of the second column. */
 const SECOND_SLACK = 30
 const NUMBERED = /^(.*?)([1-8])\)(.*)$/
-const MARK = /^(?:[A-Z]?\d{1,2}|FR|SO|JR|SR|GR)$/
+const MARK = /^(?:\p{L}?\d{1,2}|FR|SO|JR|SR|GR)$/u
 
-function toLeg(leg: number, x: number, text: string): Leg | null {
-  const words = text.split(' ').filter((word) => word !== '')
-  const last = words.at(-1)
-  const marked = last !== undefined && words.length > 1 && MARK.test(last)
-  const name = (marked ? words.slice(0, -1) : words).join(' ')
-  if (!/\p{L}/u.test(name) || !isName(name)) return null
-  return marked ? { leg, x, name, mark: last.replace(/^[A-Z](?=\d)/, '') } : { leg, x, name }
+/** Splits a name's words from the age or school year after them. */
+function takeMark(words: readonly string[]): { name: string; mark?: string; letterBefore?: LetterBefore } {
+  const last = words.at(-1) ?? ''
+  const touching = splitAge(last)
+  const before = words.slice(0, -1)
+  if (touching) {
+    const letter = touching.name.at(-1) ?? ''
+    if (!couldBeMark(letter)) return { name: [...before, touching.name].join(' '), mark: touching.age }
+    const name = [...before, touching.name.slice(0, -1)].join(' ').trim()
+    return { name, mark: touching.age, letterBefore: { text: letter, inWord: touching.name.length > 1 } }
+  }
+  return MARK.test(last) ? { name: before.join(' '), mark: last } : { name: words.join(' ') }
 }
 
-/** Tells whether a line is one of numbered legs. */
+function toLeg(leg: number, place: Pick<Leg, 'x' | 'right'>, text: string): Leg {
+  const words = text.split(' ').filter((word) => word !== '')
+  const marked = words.length > 1 ? takeMark(words) : { name: words.join(' ') }
+  const named = /\p{L}/u.test(marked.name) && isName(marked.name)
+  return named ? { leg, ...place, ...marked } : { leg, ...place, name: '' }
+}
+
+/** Checks whether a line is one of numbered legs. */
 export function isNumberedLegs(line: Line): boolean {
   return /^[1-8]\)/.test(line.text)
 }
 
-/** The legs of a line such as `1) A 2) B`; a number without a name is a leg that nobody is named for. */
-export function readNumberedLegs(line: Line): Leg[] {
-  const open: { leg: number; x: number; words: string[] }[] = []
-  for (const { text, x } of written(line)) {
-    let rest = text
-    for (let found = NUMBERED.exec(rest); found; found = NUMBERED.exec(rest)) {
-      const [, before = '', number, after = ''] = found
-      if (before !== '') open.at(-1)?.words.push(before)
-      open.push({ leg: Number(number), x, words: [] })
-      rest = after
-    }
-    if (rest !== '') open.at(-1)?.words.push(rest)
-  }
-  return open.flatMap(({ leg, x, words }) => toLeg(leg, x, words.join(' ')) ?? [])
+/** Checks whether a line has a numbered leg after other words, as a list wrapped at any word has. */
+export function hasNumberedLeg(line: Line): boolean {
+  return /[1-8]\)(?= |\p{L}|$)/u.test(line.text)
 }
 
-/** Names on a line without numbers stand apart, or begin a run of their own after a name that is already whole. */
+/** Reads the legs of a line such as `1) A 2) B`, and the words before the first of them. */
+export function readNumberedLegs(line: Line): { readonly before: readonly Word[]; readonly legs: readonly Leg[] } {
+  const before: Word[] = []
+  const open: { leg: number; x: number; right: number; words: string[] }[] = []
+  for (const word of written(line)) {
+    let rest = word.text
+    const put = (text: string) => {
+      const last = open.at(-1)
+      if (text === '') return
+      if (!last) before.push({ ...word, text })
+      else {
+        last.words.push(text)
+        last.right = word.right
+      }
+    }
+    for (let found = NUMBERED.exec(rest); found; found = NUMBERED.exec(rest)) {
+      const [, left = '', number, after = ''] = found
+      put(left)
+      open.push({ leg: Number(number), x: word.x, right: word.right, words: [] })
+      rest = after
+    }
+    put(rest)
+  }
+  return { before, legs: open.map(({ leg, x, right, words }) => toLeg(leg, { x, right }, words.join(' '))) }
+}
+
+/** Splits a line without numbers into names: at gaps, or at a new text run after a complete name. */
 function namesOn(line: Line): Word[][] {
   const names: Word[][] = []
   for (const group of groupsOf(written(line), 0.9 * line.size)) {
@@ -66,14 +98,14 @@ function namesOn(line: Line): Word[][] {
   return names
 }
 
-/** Positions in a word at which a second name may begin: at the word itself, or at a capital after a small letter. */
+/** Finds the positions in a word at which a second name may begin: its start, or a capital after a small letter. */
 function beginnings(word: Word): { at: number; x: number }[] {
   const unit = (word.right - word.x) / word.text.length
   const inside = [...word.text.slice(0, 80).matchAll(/(?<=\p{Ll})\p{Lu}/gu)].map(({ index }) => index)
   return [0, ...inside].map((at) => ({ at, x: word.x + at * unit }))
 }
 
-/** Parts two names that run into each other, `Quill, AdaReed, Bo`, where the second column begins; else leaves them as they are. */
+/** Splits two names that run into each other, `Quill, AdaReed, Bo`, where the second column begins. */
 function partJoined(name: readonly Word[], second: number): Word[][] {
   const commas = name.flatMap((word, i) => (word.text.includes(',') ? [i] : []))
   const [first = -1, next = -1] = commas
@@ -96,7 +128,7 @@ function partJoined(name: readonly Word[], second: number): Word[][] {
   ]
 }
 
-/** The left edge of the second column, counted from the left edge of the page column, where a line shows it. */
+/** Finds the left edge of the second column, relative to the page column, where a line shows it. */
 export function secondColumnOf(line: Line): number | null {
   const names = namesOn(line)
   const [first, second] = names
@@ -106,8 +138,8 @@ export function secondColumnOf(line: Line): number | null {
 }
 
 /**
- * The legs of a line without numbers, below a relay team: two columns unless more names stand on it. `before` is how many
- * legs the lines above it took, `secondColumn` where the second column begins.
+ * Reads the legs of a line without numbers, below a relay team: two columns unless it has more names. `before` is the number of
+ * legs on the lines above, `secondColumn` the left edge of the second column.
  */
 export function readPlainLegs(line: Line, before: number, secondColumn: number): Leg[] | null {
   const words = written(line)
@@ -117,21 +149,56 @@ export function readPlainLegs(line: Line, before: number, secondColumn: number):
   for (const [i, name] of names.entries()) {
     const x = name[0]?.x ?? line.x
     const inSecond = names.length === 1 && x - line.left >= secondColumn - SECOND_SLACK
-    const leg = toLeg(before + i + (inSecond ? 2 : 1), x, textOf(name))
-    if (!leg?.name.includes(' ')) return null
+    const leg = toLeg(before + i + (inSecond ? 2 : 1), { x, right: name.at(-1)?.right ?? x }, textOf(name))
+    if (!leg.name.includes(' ')) return null
     legs.push(leg)
   }
   return legs.length > 0 && legs.length <= 4 ? legs : null
 }
 
-/** The rest of a leg's name and what stands behind it, wrapped below the leg. */
-export function readWrappedLeg(line: Line, above: readonly Leg[]): { leg: Leg; name: string; mark?: string } | null {
-  const words = written(line)
-  const leg = above.findLast(({ x }) => line.x >= x - 2)
-  const last = words.at(-1)
-  if (!leg || !last || leg.mark !== undefined || words.length > 4) return null
-  const marked = MARK.test(last.text)
-  const name = textOf(marked ? words.slice(0, -1) : words)
-  if (!/^[\p{L}'’. -]*$/u.test(name)) return null
-  return marked ? { leg, name, mark: last.text.replace(/^[A-Z](?=\d)/, '') } : { leg, name }
+/** Checks whether a leg's name continues below: its number has no name, or it ends with a comma. */
+function isOpen({ name, mark }: Leg): boolean {
+  return mark === undefined && (name === '' || name.endsWith(','))
+}
+
+/** Finds the leg that words below a line of legs continue: an open one, else by their position. */
+function legAbove(words: readonly Word[], above: readonly Leg[], size: number): Leg | undefined {
+  const [first] = words
+  const last = above.at(-1)
+  if (!first || !last) return undefined
+  const open = above.filter(isOpen)
+  if (open.length === 1) return open[0]
+  const gaps = above.slice(1).map(({ x }, i) => x - (above[i]?.right ?? x))
+  // Legs separated by a space are one text, which was wrapped as a whole.
+  if (gaps.length > 0 && gaps.every((gap) => gap < 0.75 * size)) return last
+  const at = above.findLastIndex(({ x, mark }) => first.x >= x - 2 && mark === undefined)
+  const [leg, next] = [above[at], above[at + 1]]
+  // A word that would have fitted beside its leg was not wrapped in that leg's cell: the whole line was.
+  const hadRoom = next !== undefined && leg !== undefined && leg.right + (first.right - first.x) + size < next.x
+  return hadRoom ? last : leg
+}
+
+/** Reads the rest of legs' names and marks, wrapped below the legs; null where the words are none. */
+export function readWrappedLegs(
+  words: readonly Word[],
+  above: readonly Leg[],
+  size: number,
+): { leg: Leg; name: string; mark?: string; letterBefore?: LetterBefore }[] | null {
+  const groups = groupsOf(words, 0.9 * size)
+  const rests = groups.map((group) => {
+    const leg = legAbove(groups.length > 1 ? group : words, groups.length > 1 ? columnOf(group, above) : above, size)
+    const rest = takeMark(group.map(({ text }) => text))
+    const fits = group.length <= 5 && /^[\p{L}'’,. -]*$/u.test(rest.name)
+    const twice = leg?.name.includes(',') && rest.name.includes(',')
+    return leg && leg.mark === undefined && fits && !twice ? { leg, ...rest } : null
+  })
+  const found = rests.filter((rest) => rest !== null)
+  const distinct = new Set(found.map(({ leg }) => leg.leg)).size
+  return found.length > 0 && found.length === rests.length && distinct === found.length ? found : null
+}
+
+/** Assigns words in several columns to the leg above each. */
+function columnOf(group: readonly Word[], above: readonly Leg[]): Leg[] {
+  const leg = above.findLast(({ x }) => (group[0]?.x ?? 0) >= x - 2)
+  return leg ? [leg] : []
 }

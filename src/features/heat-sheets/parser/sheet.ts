@@ -1,22 +1,20 @@
 /**
- * A heat or psych sheet as it was read, free of any swimmer's question. Plain JSON: it is kept and asked again for other
- * swimmers, so its shape is a schema that what comes back from storage is checked against.
+ * Schema of a parsed heat or psych sheet, independent of the swimmers of a query. Plain JSON: it is stored for queries of other
+ * swimmers, and validated by this schema when it is read from storage.
  */
 import * as z from 'zod'
 
-/** Counts up when the parser reads something otherwise than before, so that kept sheets are read again. */
-export const PARSER_VERSION = 1
+/** Version of the parser's results; it is incremented when these change, so that stored sheets are parsed anew. */
+export const PARSER_VERSION = 4
 
 const Day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/)
 
-/** A part of the meet as page headings name it. */
+/** A session of the meet, as page headings name it. */
 export const SheetSession = z.object({
-  /** As printed after `Meet Program -`; `Psych Sheet` where nothing more is said; empty where nothing is. */
+  /** As printed after `Meet Program -`; `Psych Sheet` where that is all; empty where there is no name. */
   name: z.string(),
-  /** Null when the sheet prints no dates. */
+  /** Day of the session; null where the sheet does not state which of the meet's days it is, or prints none. */
   date: Day.nullable(),
-  /** True where `date` is the meet's first day for want of a weekday. */
-  guessed: z.boolean(),
 })
 export type SheetSession = z.infer<typeof SheetSession>
 
@@ -24,12 +22,12 @@ export type SheetSession = z.infer<typeof SheetSession>
 export const SheetEvent = z.object({ number: z.int(), name: z.string(), session: z.int() })
 export type SheetEvent = z.infer<typeof SheetEvent>
 
-/** A swimmer's place in a heat, a list or a relay. `event` is a place in the sheet's events. Absent fields are not printed. */
+/** An entry of a swimmer in a heat, a list or a relay. `event` is an index in the sheet's events. Absent fields are not printed. */
 export const SheetEntry = z.object({
   event: z.int(),
-  /** As printed, joined where it was wrapped. */
+  /** Name as printed, joined where it was wrapped. */
   name: z.string(),
-  /** The name fills its column, so its end may be missing. */
+  /** True where the name fills its column, so its end may be cut off. */
   full: z.literal(true).optional(),
   heat: z.int().optional(),
   lane: z.int().optional(),
@@ -41,8 +39,15 @@ export const SheetEntry = z.object({
   seed: z.string().optional(),
   /** Start of the heat, `HH:MM`. */
   start: z.string().optional(),
+  /** True where the start is estimated from others. */
+  estimated: z.literal(true).optional(),
   round: z.string().optional(),
-  relay: z.object({ team: z.string(), letter: z.string().optional(), leg: z.int() }).optional(),
+  /** Relay team; alternates have no leg but `alternate`. */
+  relay: z.object({ team: z.string(), letter: z.string().optional(), leg: z.int().optional() }).optional(),
+  /** Number of the page that it was read from, from 1. */
+  page: z.int().optional(),
+  /** Its line on that page: left, top, width and height, in points from the top left of the page as it is read, turned upright. */
+  line: z.tuple([z.number(), z.number(), z.number(), z.number()]).optional(),
 })
 export type SheetEntry = z.infer<typeof SheetEntry>
 
@@ -54,11 +59,15 @@ export const Sheet = z.object({
     start: Day.nullable(),
     end: Day.nullable(),
     venue: z.string().nullable(),
+    /** A printed date whose order of day and month is ambiguous. */
+    unsure: z.string().optional(),
   }),
   sessions: z.array(SheetSession),
   events: z.array(SheetEvent),
   entries: z.array(SheetEntry),
-  /** Lines that look like entries and could not be read as any. */
+  /** Number of lines that look like entries and could not be read. */
   unread: z.int(),
+  /** Pages of such lines, in order. */
+  unreadPages: z.array(z.int()).default([]),
 })
 export type Sheet = z.infer<typeof Sheet>

@@ -1,4 +1,4 @@
-/** Column headings: which stretch of a row holds what. Headings say it, not the rows: a lone 4 may be an age or a school year. */
+/** Parses column headings, which determine the fields of rows: a lone 4 in a row may be an age or a school year. */
 import type { Line, Word } from './lines.ts'
 
 export type Kind =
@@ -16,14 +16,14 @@ export type Kind =
   | 'other'
   | 'unknown'
 
-/** One heading; edges as in its table. */
+/** A heading; edges as in its table. */
 export interface Heading {
   readonly kind: Kind
   readonly x: number
   readonly right: number
 }
 
-/** The headings of a table; edges count from the left edge of the page column they were printed in. */
+/** The headings of a table; edges are relative to the left edge of their page column. */
 export interface Table {
   readonly headings: readonly Heading[]
 }
@@ -38,6 +38,7 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ['name', 'name'],
   ['swimmer', 'name'],
   ['athlete', 'name'],
+  ['diver', 'name'],
   ['competitor', 'name'],
   ['age', 'age'],
   ['yr', 'grade'],
@@ -52,6 +53,8 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ['relay', 'relay'],
   ['seed', 'seed'],
   ['entry', 'seed'],
+  ['score', 'seed'],
+  ['dives', 'other'],
   ['prelims', 'prelims'],
   ['prelim', 'prelims'],
   ['finals', 'finals'],
@@ -65,11 +68,13 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ['#', 'other'],
 ])
 
-/** Words that go on the heading before them, and which headings may be gone on so. */
+/** Second words of headings, with the headings that they may continue. */
 const SECOND_WORDS: ReadonlyMap<string, readonly Kind[]> = new Map([
   ['time', ['seed', 'prelims', 'finals']],
   ['times', ['seed', 'prelims', 'finals']],
   ['score', ['seed', 'prelims', 'finals']],
+  ['points', ['seed', 'prelims', 'finals']],
+  ['dives', ['seed']],
   ['mark', ['seed', 'prelims', 'finals']],
   ['name', ['team', 'name']],
   ['#', ['id', 'lead']],
@@ -79,7 +84,7 @@ function kindOf(word: string): Kind | undefined {
   return KINDS.get(word.toLowerCase().replace(/[.:]$/, ''))
 }
 
-/** Reads a line of column headings; null when its words are others, but for one that is not known, or it names neither swimmers nor relay teams. */
+/** Reads a line of column headings; null when more than one word is unknown, or it names neither swimmers nor relay teams. */
 export function readTable(line: Line): Table | null {
   if (line.words.length > 14) return null
   const headings: Heading[] = []
@@ -100,22 +105,22 @@ export function readTable(line: Line): Table | null {
   return named && headings.length >= 2 ? { headings } : null
 }
 
-/** Tells whether the rows below are relay teams. */
+/** Checks whether the rows below are relay teams. */
 export function isRelayTable(table: Table): boolean {
   return find(table, 'relay') !== undefined && find(table, 'name') === undefined
 }
 
-/** The first heading of a kind. */
+/** Finds the first heading of a kind. */
 export function find(table: Table | null, kind: Kind): Heading | undefined {
   return table?.headings.find((heading) => heading.kind === kind)
 }
 
-/** The heading of the time that an entry is seeded by. */
+/** Finds the heading of seed times. */
 export function findSeed(table: Table | null): Heading | undefined {
   return find(table, 'seed') ?? find(table, 'prelims')
 }
 
-/** Tells whether a word stands under a heading, give or take `slack` points. */
+/** Checks whether a word is under a heading, with a tolerance of `slack` points. */
 export function isUnder(word: Word, left: number, heading: Heading, slack: number): boolean {
   return word.x - left <= heading.right + slack && word.right - left >= heading.x - slack
 }

@@ -1,4 +1,4 @@
-/** Reading resources of many types in one request. Another table is one entry of `TABLE_RESOURCES`; other features bring their own types. */
+/** Reads resources of many types in one request. Another table is one entry of `TABLE_RESOURCES`; other features register their own types. */
 import type { Database } from '../../../ports.ts'
 import { findRows, type Row } from '../../../rows/owned-rows.ts'
 import { asFound, type Found, type ReadableResource } from '../../../rows/readable-resource.ts'
@@ -21,14 +21,14 @@ export function readableTables(db: Database): ReadableResource[] {
     name: 'analytics',
     noun: 'Analytics',
     scope: SCOPE,
-    find: async (owner, ids) => asFound(await readAnalytics(db, owner, ids)),
+    find: (owner, ids) => readAnalytics(db, owner, ids),
   }
   return [...tables, analytics]
 }
 
 /**
- * The names in a `fields` parameter; null for everything.
- * @param fields comma-separated; unknown names do no harm
+ * Parses a `fields` parameter; null for all fields.
+ * @param fields comma-separated; unknown names are ignored
  */
 export function parseFields(fields: string | undefined): ReadonlySet<string> | null {
   const names = (fields ?? '')
@@ -38,7 +38,7 @@ export function parseFields(fields: string | undefined): ReadonlySet<string> | n
   return names.length === 0 ? null : new Set(names)
 }
 
-/** One result for every id, in their order, doubles included. `id` is always part of the data. */
+/** Presents one result for each id, in their order, duplicates included. `id` is always part of the data. */
 export function presentFound(
   noun: string,
   ids: readonly string[],

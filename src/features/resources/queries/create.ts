@@ -1,4 +1,4 @@
-/** Making activities, participations and coaching notes: many at once, all or none of them. */
+/** Creates activities, participations and coaching notes: many at once, all or none of them. */
 import { sql } from 'drizzle-orm'
 import { uuidv7 } from 'uuidv7'
 import { MillraceError } from '../../../errors.ts'
@@ -11,11 +11,11 @@ import { TABLE_RESOURCES, type TableResource, type TableResourceName } from '../
 import { isoWeek } from '../weeks.ts'
 
 /**
- * Makes what a request holds, in one commit.
- * @param items as the resource's `create` schema gives them on
- * @returns them as they are read, in the same order
+ * Inserts the rows of a request in one commit.
+ * @param items as parsed by the resource's `create` schema
+ * @returns the rows as answers show them, in the same order
  * @throws MillraceError CONFLICT when one of the ids exists, UNPROCESSABLE when an id is given twice or an activity does not exist;
- * nothing is made then
+ * nothing is inserted then
  */
 export async function createRows(
   deps: { db: Database; clock: Clock },
@@ -37,7 +37,7 @@ export async function createRows(
   try {
     await db.batch([first, ...rest])
   } catch (error) {
-    // Drivers word a broken key differently; what the table holds is the same everywhere.
+    // The error of a violated key differs by driver, so the table is read to find the id that exists.
     const taken = [...(await whoseRows(db, resource.table, owner, ids))].find(([, whose]) => whose === 'own')
     if (taken === undefined) throw error
     throw new MillraceError('CONFLICT', `${resource.noun} with id ${taken[0]} already exists`)
@@ -46,7 +46,7 @@ export async function createRows(
   return ids.map((id) => made.get(id)).filter((row) => row !== undefined)
 }
 
-/** A row with every column that it has in its table. */
+/** Completes a row to all columns of its table. */
 function complete(name: TableResourceName, item: Row, now: number): Row {
   const { id, ...rest } = item
   const row = { id: id ?? uuidv7(), ...rest, created_at: now }
@@ -90,7 +90,7 @@ async function requireActivities(db: Database, owner: string, rows: readonly Row
   )
 }
 
-/** Counts participations where they are asked for, so that no answer reads the history. */
+/** Increments the counters of participations, so that no answer reads the history. */
 function tally(db: Database, owner: string, rows: readonly Row[]): Statement[] {
   const pairs = new Map<string, [child: unknown, activity: unknown, times: number, lastAt: number]>()
   const weeks = new Map<string, [dimension: string, key: unknown, week: string, times: number]>()

@@ -1,8 +1,8 @@
-/** Activities for many children at once: three queries however many children, activities and participations there are. */
+/** Recommends activities for many children at once, by three queries whatever the number of children, activities and participations. */
 import { sql } from 'drizzle-orm'
 import type { Clock, Database } from '../../../ports.ts'
 import { findRows, readableBy, SHARED } from '../../../rows/owned-rows.ts'
-import { ACTIVITY_TYPES, type Activity } from '../activities.ts'
+import { ACTIVITY_TYPES, type Activity } from '../activity-schemas.ts'
 import { activities, participationTallies } from '../activity-tables.ts'
 import type { Recommendation } from '../schemas.ts'
 import {
@@ -23,7 +23,7 @@ export interface Question {
   readonly childIds: readonly string[]
   /** Most activities a child. */
   readonly limit: number
-  /** Types to keep; unknown ones are skipped as if they were not there, and without any known one every type is kept. */
+  /** Types to keep; unknown ones are ignored, and without a known one every type is kept. */
   readonly types: readonly string[]
   readonly occasion: Occasion
 }
@@ -41,7 +41,7 @@ interface Choice extends Scored {
 /** Participations of a child in one activity: its id, their number, the time of the last. */
 type Tally = readonly [activityId: string, times: number, lastAt: number]
 
-/** The best activities for each child, best first. Children without any participation are answered like all others. */
+/** Ranks the best activities for each child, best first. Children without participations are included. */
 export async function recommend(
   deps: { db: Database; clock: Clock },
   owner: string,
@@ -72,7 +72,7 @@ export async function recommend(
   )
 }
 
-/** Selects what an owner may be recommended; its own activity hides a shared one of the same id, also when it is not active. */
+/** Selects the activities that may be recommended to an owner. Its own hides a shared one of the same id, even when it is not active. */
 function selectCandidates(db: Database, owner: string) {
   return db
     .select({
@@ -91,7 +91,7 @@ function selectCandidates(db: Database, owner: string) {
     )
 }
 
-/** One row a child: tens of thousands of small rows would cost more to hand over than to read. */
+/** Selects participations as one row a child: tens of thousands of small rows cost more to transfer than to read. */
 function selectTallies(db: Database, owner: string, children: string) {
   return db
     .select({
@@ -105,7 +105,7 @@ function selectTallies(db: Database, owner: string, children: string) {
     .groupBy(participationTallies.childId)
 }
 
-/** The candidates that the filters keep, best first. */
+/** Scores the candidates that pass the filters, best first. */
 function scoreAll(candidates: readonly Candidate[], { types, occasion }: Question): Scored[] {
   const known = new Set<string>([...ACTIVITY_TYPES, ...candidates.map((one) => one.activity_type)])
   const wanted = new Set(types.map((type) => type.trim().toLowerCase()).filter((type) => known.has(type)))
@@ -126,8 +126,8 @@ function byBase(a: Scored, b: Scored): number {
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 /**
- * The best for one child. What it never did gains the same everywhere, so the first few of those in the common order are enough; what
- * it did is scored one by one. Equal scores: fewer participations first, then the common order.
+ * Chooses the best for one child. Activities that it never did all gain the same, so the first few of these in the common order are
+ * enough; those that it did are scored one by one. Equal scores: fewer participations first, then the common order.
  */
 function choose(
   scored: readonly Scored[],
@@ -141,8 +141,8 @@ function choose(
     const choice = { ...one, history, score: toScore(one.base.points + historyPoints(history, now)) }
     const last = best[limit - 1]
     if (last !== undefined && byMerit(choice, last) >= 0) return
-    const place = best.findIndex((other) => byMerit(choice, other) < 0)
-    best.splice(place === -1 ? best.length : place, 0, choice)
+    const index = best.findIndex((other) => byMerit(choice, other) < 0)
+    best.splice(index === -1 ? best.length : index, 0, choice)
     if (best.length > limit) best.pop()
   }
   const done = new Set(tallies.map(([id]) => id))

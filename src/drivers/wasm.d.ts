@@ -1,0 +1,5 @@
+/** WebAssembly that the build of the Worker compiles. */
+declare module '*.wasm' {
+  const module: WebAssembly.Module
+  export default module
+}

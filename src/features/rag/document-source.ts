@@ -1,0 +1,75 @@
+/** Opens the document that a job names: stored ones are in the blob store, linked ones are fetched into it first. */
+import * as z from 'zod'
+import { newUploadKey } from '../../engine/uploads.ts'
+import { download } from '../../engine/worker/download.ts'
+import { MillraceError } from '../../errors.ts'
+import type { RunContext } from '../../operation.ts'
+import type { BlobStore } from '../../ports.ts'
+import { MAX_DOCUMENT_BYTES } from './schemas.ts'
+
+const DOWNLOAD_MS = 60_000
+
+/** Input of a job. `sourceKey` names the document within its collection: a later one of the same name replaces it. */
+export const DocumentSource = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('stored'),
+    id: z.string(),
+    sourceKey: z.string(),
+    filename: z.string(),
+    contentType: z.string(),
+    key: z.string(),
+    /** Offset of its bytes in the blob. */
+    offset: z.int(),
+    length: z.int(),
+  }),
+  z.object({ kind: z.literal('url'), id: z.string(), sourceKey: z.string(), url: z.string() }),
+])
+export type DocumentSource = z.infer<typeof DocumentSource>
+
+/** Location of a document's bytes in the blob store. */
+export const StoredBytes = z.object({
+  key: z.string(),
+  offset: z.int(),
+  length: z.int(),
+  filename: z.string(),
+  contentType: z.string(),
+  /** URL of a linked document, after redirects. */
+  url: z.string().nullable(),
+})
+export type StoredBytes = z.infer<typeof StoredBytes>
+
+/**
+ * Locates a document's bytes; fetches a linked one.
+ * @param report receives the progress, see {@link download}
+ * @throws MillraceError as the Fetcher does
+ */
+export async function locateBytes(
+  ctx: RunContext,
+  source: DocumentSource,
+  report: (message: string, share: number) => void,
+): Promise<StoredBytes> {
+  if (source.kind === 'stored') {
+    const { key, offset, length, filename, contentType } = source
+    return { key, offset, length, filename, contentType, url: null }
+  }
+  // A key a run, because one that lost its lease may still read its file. Under `uploads/`, where files without a row are swept.
+  const key = newUploadKey('.fetched')
+  const { url } = source
+  const limits = { maxBytes: MAX_DOCUMENT_BYTES, timeoutMs: DOWNLOAD_MS }
+  const fetched = await download(ctx, { url, key, ...limits }, report)
+  const { size, contentType } = fetched
+  return { key, offset: 0, length: size, filename: fetched.filename ?? url, contentType, url }
+}
+
+/**
+ * Reads a document's bytes.
+ * @throws MillraceError NOT_FOUND when they were deleted
+ */
+export async function readBytes(
+  blobs: BlobStore,
+  { key, offset, length }: StoredBytes,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = await blobs.get(key, { offset, length })
+  if (stream === null) throw new MillraceError('NOT_FOUND', 'The document is no longer there. Send it again.')
+  return new Uint8Array(await new Response(stream).arrayBuffer())
+}

@@ -1,0 +1,280 @@
+/**
+ * The operation `rag.process`: reads a document, splits it into chunks, embeds and stores it. A job is a document. The result of each step
+ * is a checkpoint, so that an interrupted run repeats only that step, and a long document is embedded over several runs.
+ */
+import { sql } from 'drizzle-orm'
+import * as z from 'zod'
+import { filenameInLink } from '../../../formats/file-name.ts'
+import { sha256 } from '../../../formats/sha256.ts'
+import type { Attempt, Operation, RunContext, RunResult } from '../../../operation.ts'
+import { DocumentSource, locateBytes, readBytes, StoredBytes } from '../document-source.ts'
+import { createLocalModel, LOCAL_MODEL, LOCAL_MODEL_REVISION } from '../embed/local-model.ts'
+import { PROCESS } from '../names.ts'
+import { openCollection } from '../store/collections.ts'
+import { deleteContent } from '../store/delete.ts'
+import { findUnchanged } from '../store/documents.ts'
+import { storeDocument } from '../store/store-document.ts'
+import type { Chunk, Collection, EmbeddedChunk, Segment, StoredDocument } from '../types.ts'
+import { readAndCut } from './read-and-cut.ts'
+import { keepContent, keepVectors, readContent, readVectors } from './scratch.ts'
+
+const Settings = z.object({ chunkSize: z.int(), chunkOverlap: z.int(), maxTokens: z.int() })
+const BatchInput = z.object({ collection: z.string(), model: z.string(), settings: Settings })
+const Request = BatchInput.extend({ documents: z.array(DocumentSource).min(1) })
+type BatchInput = z.infer<typeof BatchInput>
+
+/** Checkpoint of a document that was split, with its embedded part. */
+const Cut = z.object({
+  key: z.string(),
+  contentHash: z.string(),
+  size: z.int(),
+  title: z.string(),
+  language: z.string().nullable(),
+  warnings: z.array(z.string()),
+  /** Keys of the vectors of its runs, in order. */
+  vectors: z.array(z.string()),
+  /** Number of runs they cover. */
+  embedded: z.int(),
+})
+type Cut = z.infer<typeof Cut>
+
+/** Chunks and transcript of a document that was split. */
+interface Content {
+  readonly chunks: readonly Chunk[]
+  readonly segments: readonly Segment[]
+}
+
+const Checkpoint = z.object({ bytes: StoredBytes, cut: Cut.nullable() })
+type Checkpoint = z.infer<typeof Checkpoint>
+
+/** Runs embedded between two checkpoints: some ten seconds of work. */
+const RUNS_A_STRETCH = 256
+/** Longest time of embedding in one run, in milliseconds, well within its time limit; the rest is left to the next run. */
+const RUN_MS = 120_000
+const TIME_LIMIT_MS = 300_000
+/** Longest `Retry-After` of a service that is honoured. */
+const MAX_PAUSE_MS = 60 * 60 * 1_000
+const DOCUMENTS_AT_ONCE = 3
+/** Percent done when a document was located, split, and embedded. */
+const PERCENT = { located: 5, cut: 20, embedded: 95 }
+
+export const processDocuments: Operation = {
+  name: PROCESS,
+  concurrency: DOCUMENTS_AT_ONCE,
+  maxAttempts: 3,
+  timeLimitMs: TIME_LIMIT_MS,
+  summaryDefaults: { documentId: null, title: null, chunks: 0, skipped: false },
+  fromItems: null,
+
+  /** Waits for the time that a service asks for, else for the default backoff. */
+  backoff(_, error) {
+    const asked = error.details?.retryAfterSeconds
+    return typeof asked === 'number' ? Math.min(asked * 1_000, MAX_PAUSE_MS) : undefined
+  },
+
+  plan(request) {
+    const { documents, ...input } = Request.parse(request)
+    return {
+      input,
+      facts: { collection: input.collection },
+      jobs: documents.map((source) =>
+        source.kind === 'url'
+          ? { input: source, url: source.url, label: filenameInLink(source.url) }
+          : { input: source, label: source.filename },
+      ),
+    }
+  },
+
+  deleteContent: (db, batchId, condition) =>
+    deleteContent(db, sql`SELECT id FROM rag_documents WHERE batch_id = ${batchId} AND ${condition}`),
+  run: (job, ctx) => new DocumentRun(job, ctx).run(),
+  batchTotals: (tallies) => ({ embeddings: tallies.embeddings ?? 0 }),
+  merge: null,
+}
+
+/** One run of the job of a document. */
+class DocumentRun {
+  readonly #job: Attempt
+  readonly #ctx: RunContext
+  readonly #input: BatchInput
+  readonly #source: DocumentSource
+  readonly #beganAt: number
+
+  constructor(job: Attempt, ctx: RunContext) {
+    this.#job = job
+    this.#ctx = ctx
+    this.#input = BatchInput.parse(job.batchInput)
+    this.#source = DocumentSource.parse(job.input)
+    this.#beganAt = ctx.clock.now()
+  }
+
+  async run(): Promise<RunResult | 'continue'> {
+    const ctx = this.#ctx
+    ctx.progress(0, 'Initializing', 'initializing')
+    const kept = await this.#readCheckpoint()
+    const bytes = kept?.bytes ?? (await this.#locate())
+    let cut = kept?.cut ?? null
+    let content: Content | null = cut === null ? null : await readContent(ctx.blobs, cut.key)
+    if (cut === null || content === null) {
+      const found = await this.#cut(bytes)
+      if ('skipped' in found) return found.skipped
+      ;({ cut, content } = found)
+      await ctx.checkpoint({ bytes, cut } satisfies Checkpoint)
+    }
+    const vectors = await this.#embed(bytes, cut, content.chunks)
+    return vectors === null ? 'continue' : this.#store(bytes, cut, content, vectors)
+  }
+
+  /** Reads the checkpoint of an earlier run; null where its files are gone: a linked document has to be fetched anew and may have changed. */
+  async #readCheckpoint(): Promise<Checkpoint | null> {
+    const kept = Checkpoint.safeParse(this.#job.checkpoint).data ?? null
+    if (kept === null) return null
+    const nothing = await this.#ctx.blobs.get(kept.bytes.key, { offset: 0, length: 0 })
+    await nothing?.cancel()
+    return nothing === null ? null : kept
+  }
+
+  async #locate(): Promise<StoredBytes> {
+    this.#ctx.progress(1, 'Fetching the document', 'fetching_content')
+    const bytes = await locateBytes(this.#ctx, this.#source, (message, share) =>
+      this.#ctx.progress(1 + (PERCENT.located - 1) * share, message, 'fetching_content'),
+    )
+    if (this.#source.kind === 'url') await this.#ctx.checkpoint({ bytes, cut: null } satisfies Checkpoint)
+    return bytes
+  }
+
+  /** Reads and splits the document, unless its collection has it unchanged. */
+  async #cut(located: StoredBytes): Promise<{ cut: Cut; content: Content } | { skipped: RunResult }> {
+    const ctx = this.#ctx
+    ctx.progress(PERCENT.located, 'Reading the document', 'fetching_content')
+    const bytes = await readBytes(ctx.blobs, located)
+    const contentHash = await sha256(bytes)
+    const known = await this.#findUnchanged(contentHash)
+    if (known !== null) return { skipped: await this.#skip(located, known) }
+    const size = bytes.byteLength
+    const read = await readAndCut(this.#job, ctx, { bytes, ...located }, this.#input.settings)
+    ctx.progress(PERCENT.cut, `Cut into ${read.chunks.length} chunks`, 'embedding')
+    const { title, language, warnings, chunks, segments } = read
+    const content = { chunks, segments }
+    const key = await keepContent(ctx.blobs, content)
+    return { cut: { key, contentHash, size, title, language, warnings, vectors: [], embedded: 0 }, content }
+  }
+
+  /**
+   * Embeds the runs of all chunks.
+   * @returns their vectors in order; null where the next run is to continue
+   */
+  async #embed(bytes: StoredBytes, begun: Cut, chunks: readonly Chunk[]): Promise<readonly Float32Array[] | null> {
+    const ctx = this.#ctx
+    const model = createLocalModel(ctx.compute)
+    const texts = chunks.flatMap(({ text, runs }) => runs.map(({ start, end }) => text.slice(start, end)))
+    const kept = await this.#readKept(begun)
+    let cut: Cut = kept === null ? { ...begun, vectors: [], embedded: 0 } : begun
+    const vectors = [...(kept ?? [])]
+    while (vectors.length < texts.length) {
+      const stretch = texts.slice(vectors.length, vectors.length + RUNS_A_STRETCH)
+      const made = await model.embed(stretch, { signal: ctx.signal, owner: this.#job.owner })
+      vectors.push(...made)
+      const share = vectors.length / texts.length
+      ctx.progress(
+        PERCENT.cut + (PERCENT.embedded - PERCENT.cut) * share,
+        `${vectors.length} of ${texts.length} passages`,
+        'embedding',
+      )
+      // A short document is done before a checkpoint is worth its cost.
+      if (texts.length <= RUNS_A_STRETCH) break
+      cut = { ...cut, vectors: [...cut.vectors, await keepVectors(ctx.blobs, made)], embedded: vectors.length }
+      await ctx.checkpoint({ bytes, cut } satisfies Checkpoint)
+      const isLong = ctx.clock.now() - this.#beganAt > RUN_MS
+      if (vectors.length < texts.length && (isLong || ctx.budgetExhausted())) return null
+    }
+    return vectors
+  }
+
+  /** Reads the vectors of earlier runs; null when some are gone. */
+  async #readKept({ vectors: keys, embedded }: Cut): Promise<readonly Float32Array[] | null> {
+    const vectors: Float32Array[] = []
+    for (const key of keys) {
+      const part = await readVectors(this.#ctx.blobs, key, LOCAL_MODEL.dimensions)
+      if (part === null) return null
+      vectors.push(...part)
+    }
+    return vectors.length === embedded ? vectors : null
+  }
+
+  async #store(
+    bytes: StoredBytes,
+    cut: Cut,
+    { chunks, segments }: Content,
+    vectors: readonly Float32Array[],
+  ): Promise<RunResult> {
+    const ctx = this.#ctx
+    const { jobId, batchId } = this.#job
+    ctx.progress(PERCENT.embedded, 'Storing', 'finalizing')
+    const writes = await storeDocument(ctx, {
+      // The job's id, so that a retried attempt writes the same document.
+      id: jobId,
+      collection: await this.#collection(),
+      batchId,
+      sourceKey: this.#source.sourceKey,
+      contentHash: cut.contentHash,
+      settingsHash: await this.#settingsHash(),
+      title: cut.title,
+      url: bytes.url,
+      language: cut.language,
+      size: cut.size,
+      chunks: withVectors(chunks, vectors),
+      segments,
+      createdAt: ctx.clock.now(),
+    })
+    await this.#deleteScratch(bytes, cut)
+    const summary = { documentId: jobId, title: cut.title, chunks: chunks.length, skipped: false }
+    return {
+      result: { ...summary, warnings: cut.warnings },
+      summary,
+      tallies: { embeddings: chunks.length },
+      writes,
+    }
+  }
+
+  async #findUnchanged(contentHash: string): Promise<StoredDocument | null> {
+    const settingsHash = await this.#settingsHash()
+    const { sourceKey } = this.#source
+    return findUnchanged(this.#ctx.db, await this.#collection(), sourceKey, { contentHash, settingsHash })
+  }
+
+  async #skip(bytes: StoredBytes, { id, title, chunks }: StoredDocument): Promise<RunResult> {
+    await this.#deleteScratch(bytes, null)
+    const summary = { documentId: id, title, chunks, skipped: true }
+    return { result: { ...summary, warnings: [] }, summary, tallies: { skipped: 1 } }
+  }
+
+  #collection(): Promise<Collection> {
+    const { collection, model } = this.#input
+    return openCollection(this.#ctx, this.#job.owner, {
+      name: collection,
+      model,
+      dimensions: LOCAL_MODEL.dimensions,
+    })
+  }
+
+  #settingsHash(): Promise<string> {
+    const { model, settings } = this.#input
+    return sha256(JSON.stringify({ model, revision: LOCAL_MODEL_REVISION, ...settings }))
+  }
+
+  /** Deletes the temporary files of the job. Where the commit fails after that, the next run makes them anew. */
+  async #deleteScratch(bytes: StoredBytes, cut: Cut | null): Promise<void> {
+    const fetched = this.#source.kind === 'url' ? [bytes.key] : []
+    await this.#ctx.blobs.delete([...fetched, ...(cut === null ? [] : [cut.key, ...cut.vectors])])
+  }
+}
+
+function withVectors(chunks: readonly Chunk[], vectors: readonly Float32Array[]): EmbeddedChunk[] {
+  let next = 0
+  return chunks.map((chunk) => {
+    const own = vectors.slice(next, next + chunk.runs.length)
+    next += chunk.runs.length
+    return { ...chunk, vectors: own }
+  })
+}

@@ -1,6 +1,0 @@
-/** Builds the Node server once for all suites of the project `node`, before several of them would at their first start. */
-import { buildNode } from '../../scripts/build-node.ts'
-
-export default async function setup(): Promise<void> {
-  await buildNode()
-}

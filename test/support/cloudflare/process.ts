@@ -1,0 +1,43 @@
+/**
+ * The built Worker as a server process. Takes `PORT`, `DATA_DIR` and `WORKER_BUILD` (the folder of the build) from the environment, hands the
+ * rest to the Worker, and says where it listens as Node's entry does.
+ */
+import { keysCommand } from '../../../src/commands.ts'
+import { openD1 } from '../../../src/drivers/db-d1.ts'
+import { type CloudflareAnswer, CloudflareQuestion } from './questions.ts'
+import { openCloudflareServer } from './server.ts'
+
+const CRON_EVERY_MS = 10_000
+const { PORT = '0', DATA_DIR = '', WORKER_BUILD = '', PATH: _path, HOME: _home, ...variables } = process.env
+const { server, url, d1 } = await openCloudflareServer({
+  build: WORKER_BUILD,
+  dataDir: DATA_DIR,
+  port: Number(PORT),
+  variables,
+})
+
+async function answer(question: CloudflareQuestion): Promise<CloudflareAnswer> {
+  if (question.do === 'blobs') {
+    const { objects } = await (await server.getR2Bucket('BLOBS')).list()
+    return { lines: objects.map(({ key }) => key), code: 0 }
+  }
+  const [command, ...args] = question.args
+  if (command !== 'keys') return { lines: [`There is no command "${command}" on Cloudflare.`], code: 1 }
+  try {
+    return {
+      lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now }, called: 'npm run keys --' }, args)],
+      code: 0,
+    }
+  } catch (error) {
+    return { lines: [String(error)], code: 1 }
+  }
+}
+
+// The cron trigger; on the platform it comes every minute.
+setInterval(() => void server.getWorker().then((worker) => worker.scheduled({ cron: '* * * * *' })), CRON_EVERY_MS)
+const end = () => void server.dispose().then(() => process.exit(0))
+process.on('SIGTERM', end)
+// The tests are gone, however they ended.
+process.on('disconnect', end)
+process.on('message', (message) => void answer(CloudflareQuestion.parse(message)).then((said) => process.send?.(said)))
+console.log(`Millrace listens on ${url.origin}`)
