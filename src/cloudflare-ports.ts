@@ -11,7 +11,6 @@ import { createWorkersFetcher } from './drivers/fetch-workers.ts'
 import { createConsoleLog } from './drivers/log-console.ts'
 import { createObjectNotifier } from './drivers/notify-durable-object.ts'
 import { createBoundTaskFiles } from './drivers/task-files-workers.ts'
-import { createOpenAiTranscriber } from './drivers/transcribe-openai.ts'
 import { Meter } from './engine/meter.ts'
 import { StorageQuota } from './engine/storage-quota.ts'
 import type { HttpServices } from './features/http-calls/operation.ts'
@@ -125,7 +124,8 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     compute: createInlineCompute(createComputeTasks(createBoundTaskFiles(env.ASSETS)), {
       documentCpuMs: maxDocumentCpuSeconds * 1_000,
     }),
-    transcriber: transcription && createOpenAiTranscriber(transcription),
+    transcriber:
+      transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
     meter: new Meter(),
     quota: new StorageQuota(db, maxBytesPerOwner),
     dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),

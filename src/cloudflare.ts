@@ -17,7 +17,6 @@ import {
   openLog,
   portsOf,
 } from './cloudflare-ports.ts'
-import { runSchedules, sweep, work } from './cloudflare-work.ts'
 import { basePathOf, ConfigError } from './config.ts'
 import { createBoundAssets } from './drivers/assets-workers.ts'
 import { sendWake, TimerObject } from './drivers/dispatch-queues.ts'
@@ -73,6 +72,9 @@ async function logged(what: string, run: () => Promise<void>): Promise<void> {
     openLog('info').error({ err: error }, `${what} failed; the next minute tries again`)
   }
 }
+
+/** Loads the worker, the sweeps and the schedules, which requests do not need. */
+const loadWork = () => import('./cloudflare-work.ts')
 
 /** A Durable Object a batch: see `notify-durable-object-batch.ts`. */
 export class MillraceBatch extends BatchObject {
@@ -130,11 +132,15 @@ export function createWorker(options: { readonly operations?: readonly Operation
     /** Acknowledges all messages at once, whatever the outcome: they say only that there may be work. */
     async queue(messages: MessageBatch, env: Bindings, ctx: ExecutionContext): Promise<void> {
       messages.ackAll()
-      await logged('work', async () => work(env, await portsOf(env, ctx)))
+      await logged('work', async () => {
+        const { work } = await loadWork()
+        await work(env, await portsOf(env, ctx))
+      })
     },
     /** Every minute: what wake-ups and alarms did not see to. */
     async scheduled(event: ScheduledController, env: Bindings, ctx: ExecutionContext): Promise<void> {
       await logged('the cron trigger', async () => {
+        const { runSchedules, sweep, work } = await loadWork()
         const ports = await portsOf(env, ctx)
         await logged('schedules', () => runSchedules(env, ports))
         await logged('sweeping', () => sweep(env, ports, new Date(event.scheduledTime)))

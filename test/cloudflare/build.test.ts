@@ -11,7 +11,7 @@ const Lock = z.object({
   packages: z.record(z.string(), z.object({ dev: z.boolean().optional(), hasInstallScript: z.boolean().optional() })),
 })
 
-it('a Worker weighs at most 1.5 MB gzip, and loads late what only some requests need', async () => {
+it('a Worker weighs at most 1.5 MB gzip, starts with little code, and loads the rest when it is used', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-build-'))
   const { lines, faults } = await inspectBuild(await buildEdge(join(folder, 'worker')))
   await rm(folder, { recursive: true })

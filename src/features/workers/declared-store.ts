@@ -2,9 +2,8 @@
 import { sql } from 'drizzle-orm'
 import type { DeclaredOperations, Operations } from '../../operation.ts'
 import type { Clock, Database } from '../../ports.ts'
-import { makeWorkerOperation, type WorkerOperation } from './declared-operation.ts'
+import type { WorkerOperation } from './declared-operation.ts'
 import { isWorkedOn, noticeOf } from './presence.ts'
-import { OperationDeclaration } from './schemas.ts'
 
 /** Operations in the cache: their schemas are compiled once. */
 const MAX_MADE = 200
@@ -56,7 +55,9 @@ export class DeclaredStore implements DeclaredOperations {
     const rows = await this.#deps.db.all<DeclaredRow>(sql`
       SELECT d.owner, d.name, d.definition, d.updated_at FROM json_each(${pairs}) w
       CROSS JOIN declared_operations d ON d.owner = w.value ->> 0 AND d.name = w.value ->> 1`)
-    return new Map(rows.map((row) => [key(row), this.#make(row)]))
+    const found = new Map<string, WorkerOperation>()
+    for (const row of rows) found.set(key(row), await this.#make(row))
+    return found
   }
 
   async names(owner: string): Promise<readonly string[]> {
@@ -70,10 +71,9 @@ export class DeclaredStore implements DeclaredOperations {
     return (await isWorkedOn(this.#deps, { owner, queue })) ? null : noticeOf(queue)
   }
 
-  #make({ name, definition }: DeclaredRow): WorkerOperation {
+  async #make({ name, definition }: DeclaredRow): Promise<WorkerOperation> {
     const id = `${name} ${definition}`
-    const operation =
-      this.#made.get(id) ?? makeWorkerOperation(name, OperationDeclaration.parse(JSON.parse(definition)))
+    const operation = this.#made.get(id) ?? (await makeOperation(name, definition))
     this.#made.delete(id)
     this.#made.set(id, operation)
     for (const oldest of this.#made.keys()) {
@@ -82,6 +82,15 @@ export class DeclaredStore implements DeclaredOperations {
     }
     return operation
   }
+}
+
+/** Makes an operation. Its code, the validator of JSON Schemas above all, is loaded by the first: most servers have none. */
+async function makeOperation(name: string, definition: string): Promise<WorkerOperation> {
+  const [{ makeWorkerOperation }, { OperationDeclaration }] = await Promise.all([
+    import('./declared-operation.ts'),
+    import('./schemas.ts'),
+  ])
+  return makeWorkerOperation(name, OperationDeclaration.parse(JSON.parse(definition)))
 }
 
 /** An operation of the configuration; null for any other. */

@@ -6,7 +6,7 @@ import { SHARED } from '../../rows/owned-rows.ts'
 import { covers, type Scope } from '../../scopes.ts'
 import type { AppDeps, Caller, Env } from '../context.ts'
 import type { Surfaces } from '../surface.ts'
-import { createJwtVerifier, type JwtRefusal, looksLikeJwt, type VerifyJwt } from './jwt.ts'
+import type { JwtRefusal, VerifyJwt } from './jwt.ts'
 import { findKey, looksLikeKey } from './keys.ts'
 import type { Credential } from './stream-auth-monitor.ts'
 import { openedBy } from './tokens.ts'
@@ -20,7 +20,7 @@ type Deps = Pick<AppDeps, 'db' | 'clock' | 'auth' | 'log'>
 
 /** Authenticates a request, or refuses it: 401 without a valid key or token, 403 with one that lacks the scope. */
 export function authenticate(deps: Deps, surfaces: Surfaces): MiddlewareHandler<Env> {
-  const verifyJwt = createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) })
+  const verifyJwt = lazyVerifier(deps)
   return async (c, next) => {
     if (!surfaces.isPublic(c.req.method, c.req.path)) {
       const caller = await identify(c, deps, verifyJwt)
@@ -28,6 +28,19 @@ export function authenticate(deps: Deps, surfaces: Surfaces): MiddlewareHandler<
       demandScope(c, surfaces.scopeFor(c.req.method, c.req.path))
     }
     await next()
+  }
+}
+
+/** Loads the code of JWTs, a library of some size, for the first that is sent. */
+const loadJwt = () => import('./jwt.ts')
+
+function lazyVerifier(deps: Deps): VerifyJwt {
+  let verifier: Promise<VerifyJwt> | undefined
+  return async (token) => {
+    verifier ??= loadJwt().then(({ createJwtVerifier }) =>
+      createJwtVerifier({ ...deps, reserved: new Set([LOCAL, SHARED]) }),
+    )
+    return (await verifier)(token)
   }
 }
 
@@ -41,7 +54,7 @@ async function identify(c: Context<Env>, deps: Deps, verifyJwt: VerifyJwt): Prom
     if (found !== null && 'refused' in found) throw claimRefusal(c, found)
     if (found !== null) return { ...found, authenticated: true }
     // Accepts the placeholders of printed examples. Anything that looks like a key or a token must be valid, so that a wrong one is noticed.
-    if (deps.auth.mode === 'open' && !looksLikeKey(key) && !looksLikeJwt(key)) return UNNAMED
+    if (deps.auth.mode === 'open' && !looksLikeKey(key) && !(await loadJwt()).looksLikeJwt(key)) return UNNAMED
     throw refusal(c, INVALID)
   }
   const token = c.req.query('token')
