@@ -1,6 +1,7 @@
 /** One process of compute-processes.ts as its parent sees it: started without rights, watched while it works, ended by SIGKILL. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { isErrorCode, MillraceError } from '../errors.ts'
 import type { Compute } from '../ports.ts'
@@ -29,6 +30,12 @@ export interface Job {
 }
 
 const MB = 1024 * 1024
+/** A task that takes longer is not one of a short document. */
+const LONG_TASK_MS = 500
+/** CPU time after which the priority of a process is lowered, in milliseconds; its own start, of some 500, counts to its first task. */
+const HEAVY_TASK_MS = 2_000
+/** Scheduling priority of a process that worked on a heavy task: short documents and the server get three times its share of a processor. See setpriority(2). */
+const LOW_PRIORITY = 5
 /** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
 const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
 /** Signals by which Node ends itself when the heap is full (SIGABRT), or when V8 can't allocate so large an object (the others, by machine). */
@@ -38,6 +45,10 @@ const OUT_OF_MEMORY = new Set<NodeJS.Signals | null>(['SIGABRT', 'SIGTRAP', 'SIG
 export class Child {
   /** Task that it runs; null while idle. */
   job: Job | null = null
+  /** Owner of its last task; null before the first. */
+  lastOwner: string | null = null
+  /** After a heavy task. Only root could raise the priority again, so it stays low. */
+  isLowPriority = false
   readonly #options: ChildOptions
   readonly #process: ChildProcess
   readonly #on: { onIdle(): void; onGone(): void }
@@ -83,14 +94,15 @@ export class Child {
     return this.#gone ? null : (this.#process.pid ?? null)
   }
 
-  /** Time since it was given its task, in milliseconds; 0 while idle. */
-  get busyMs(): number {
-    return this.job === null ? 0 : performance.now() - this.#givenAt
+  /** Its task has taken so long that it is not one of a short document. */
+  get isLong(): boolean {
+    return this.job !== null && performance.now() - this.#givenAt > LONG_TASK_MS
   }
 
   /** Begins a task. */
   give(job: Job): void {
     this.job = job
+    this.lastOwner = job.owner
     this.#givenAt = performance.now()
     this.#began = { cpuMs: this.#cpuMs(), at: this.#givenAt }
     this.#spentMs = 0
@@ -108,12 +120,13 @@ export class Child {
     this.#hold(true)
   }
 
-  /** Ends the process when its task takes too much. */
+  /** Ends the process when its task takes too much, and lowers its priority once the task is heavy. */
   look(): void {
     if (this.job === null) return
     const { memoryMb, cpuSeconds } = this.#options
     const maxCpuMs = Math.min(cpuSeconds * 1_000, this.job.options.maxCpuMs ?? Number.POSITIVE_INFINITY)
     this.#measure()
+    if (this.#spentMs > HEAVY_TASK_MS) this.#lowerPriority()
     if (this.#residentBytes() > memoryMb * MB) void this.end(tooMuchMemory(memoryMb))
     else if (this.#spentMs > maxCpuMs) void this.end(tooMuchTime(maxCpuMs / 1_000))
   }
@@ -140,6 +153,16 @@ export class Child {
       this.#on.onGone()
     }
     await this.#ended
+  }
+
+  #lowerPriority(): void {
+    if (this.isLowPriority || this.#process.pid === undefined) return
+    this.isLowPriority = true
+    try {
+      setPriority(this.#process.pid, LOW_PRIORITY)
+    } catch {
+      // It has just ended, or the system refuses; then processors are shared equally.
+    }
   }
 
   #take(message: unknown): void {

@@ -4,7 +4,8 @@
  * takes too much memory or time.
  *
  * An owner's long tasks must not keep another's short one waiting for their end. So there are a few processes more than may be used by one
- * owner, and while they make for more tasks than processors, those owners that run several have some of theirs paused.
+ * owner, and while they make for more tasks than processors, those owners that run several have some of theirs paused. A process whose task
+ * turns out to be heavy goes on at a low priority.
  *
  * Not worker threads, and so neither tinypool nor piscina: a thread shares its process. V8 does not let itself be interrupted in every
  * loop, its limits count no buffers, one allocation that is too large ends the server, and a thread has the rights and secrets of all of
@@ -25,8 +26,6 @@ export interface ProcessComputeOptions extends ChildOptions {
 /** Processes beyond `processes`, for owners that have none. */
 const SPARE_PROCESSES = 2
 const WATCH_MS = 25
-/** A task that takes longer is not one of a short document. */
-const LONG_TASK_MS = 500
 /** Between looks for processes that have nothing to do; all of them but one are ended then. */
 const SHRINK_MS = 60_000
 
@@ -102,8 +101,7 @@ class Pool {
       const job = next.item
       this.#begun.add(job)
       try {
-        const child = this.#idle()[0] ?? this.#start()
-        child.give(job)
+        this.#childFor(job.owner).give(job)
         this.#watch ??= setInterval(() => this.#look(), WATCH_MS).unref()
       } catch (cause) {
         // The system has no process or memory left; it may have later.
@@ -128,6 +126,16 @@ class Pool {
       paused.add(newest.child)
     }
     for (const { child } of busy) child.pause(paused.has(child))
+  }
+
+  /** An idle process, or a new one. One of low priority is for the owner whose heavy task made it so; for others it is replaced. */
+  #childFor(owner: string): Child {
+    const idle = this.#idle()
+    const slow = idle.filter((child) => child.isLowPriority)
+    const fit = slow.find((child) => child.lastOwner === owner) ?? idle.find((child) => !child.isLowPriority)
+    if (fit !== undefined) return fit
+    void slow[0]?.end(closing())
+    return this.#start()
   }
 
   #idle(): Child[] {
@@ -169,8 +177,9 @@ class Pool {
    */
   #startSpare(): void {
     const { processes } = this.#options
-    const long = [...this.#children].filter((child) => child.busyMs > LONG_TASK_MS).length
-    const isEnough = long === 0 || this.#children.size >= Math.min(long, processes) + SPARE_PROCESSES
+    const long = [...this.#children].filter((child) => child.isLong).length
+    const usable = [...this.#children].filter((child) => child.job !== null || !child.isLowPriority).length
+    const isEnough = long === 0 || usable >= Math.min(long, processes) + SPARE_PROCESSES
     if (this.#closed || isEnough) return
     try {
       this.#start()
@@ -181,7 +190,7 @@ class Pool {
 
   #endIdle(): void {
     this.#shrink = undefined
-    const idle = this.#idle()
+    const idle = this.#idle().toSorted((a, b) => Number(a.isLowPriority) - Number(b.isLowPriority))
     const busy = this.#children.size - idle.length
     const kept = busy === 0 ? 1 : SPARE_PROCESSES
     for (const child of idle.slice(kept)) void child.end(closing())

@@ -1,8 +1,10 @@
 /** How owners share the processes that read documents. */
 import { readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
 import { createProcessCompute } from '../../src/drivers/compute-processes.ts'
+import { scaled } from '../support/time-limits.ts'
 
 const tasks = new URL('./compute-processes-tasks.ts', import.meta.url)
 const at = (path: string) => new URL(`../../${path}`, import.meta.url)
@@ -91,6 +93,23 @@ it('what is paused can be ended, and its process is not used paused', async () =
   process.kill(Number(pid), 'SIGSTOP')
   await end()
   expect(await pool.run('echo', 1, { owner: 'hostile' })).toBe(1)
+})
+
+it('a heavy task goes on at a low priority, and its process is used for no other owner', {
+  timeout: scaled(300_000),
+}, async () => {
+  const pool = make(1)
+  const pid = Number(await pool.run('pid', 1, { owner: 'hostile' }))
+  const own = getPriority(pid)
+  const end = await occupy(pool, 'hostile', 1)
+  await expect.poll(() => getPriority(pid), { timeout: scaled(120_000) }).toBe(5)
+  const good = Number(await pool.run('pid', 1, { owner: 'good' }))
+  expect([good === pid, getPriority(good)]).toEqual([false, own])
+  await end()
+  const its = Number(await pool.run('burnCpu', 2_100, { owner: 'hostile' }))
+  expect(getPriority(its)).toBe(5)
+  expect(await pool.run('pid', 1, { owner: 'hostile' })).toBe(its)
+  expect(getPriority(Number(await pool.run('pid', 1, { owner: 'good' })))).toBe(own)
 })
 
 it('a task may have less time than others, and tells how much it took', async () => {

@@ -18,6 +18,13 @@ const tasks: Record<string, ComputeTask> = {
     burn(Number(input))
     return process.pid
   },
+  /** So many milliseconds of its own CPU time. */
+  burnCpu: async (input) => {
+    const end = process.cpuUsage().user + Number(input) * 1_000
+    while (process.cpuUsage().user < end);
+    await setTimeout(50)
+    return process.pid
+  },
   forever: async (_, { progress }) => {
     progress('begun')
     for (;;);

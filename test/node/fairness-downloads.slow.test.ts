@@ -8,7 +8,7 @@ import { startDnsServer } from '../drivers/dns-servers.ts'
 import { serve } from '../drivers/fetch-servers.ts'
 import { extract, statusOf, toTheEnd } from '../support/batches.ts'
 import { heavyPdf } from '../support/heavy-sheets.ts'
-import { compareSides } from '../support/owners-beside.ts'
+import { expectAtMost } from '../support/owners-beside.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { heatSheet, SWIMMER } from '../support/sheets.ts'
 import { scaled } from '../support/time-limits.ts'
@@ -69,7 +69,7 @@ async function holds(
   ask: Ask,
   attack: (round: number) => Promise<Attack>,
 ): Promise<void> {
-  const { ratio } = await compareSides(what, {
+  await expectAtMost(2, what, {
     times: (round) => timesOf(server, round, ask),
     attack: async (round) => {
       const { batchId, headers } = await attack(round)
@@ -81,7 +81,6 @@ async function holds(
       }
     },
   })
-  expect(ratio).toBeLessThanOrEqual(2)
 }
 
 const until = async (isTrue: () => boolean | Promise<boolean>) => {
