@@ -18,7 +18,7 @@ import { Redactor } from './formats/redact.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
 import type { RequestDatabase } from './live/per-request-hub.ts'
 import type { Operation } from './operation.ts'
-import type { Clock, Disk } from './ports.ts'
+import type { Clock, Disk, VectorServices } from './ports.ts'
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
 export interface Bindings {
@@ -28,6 +28,8 @@ export interface Bindings {
   readonly BATCHES: DurableObjectNamespace
   readonly TIMER: DurableObjectNamespace
   readonly ASSETS: AssetsBinding
+  /** Workers AI, for the embedding model `workers-ai`; optional. */
+  readonly AI?: NonNullable<VectorServices['ai']>
   /** Address of the service that sends requests to callers' URLs. Set by `npm run dev:edge` alone. */
   readonly DEV_OUTBOUND_URL?: string
 }
@@ -97,6 +99,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     maxBytesPerOwner,
     publicUrl,
     transcription,
+    vectors,
   } = configOf(env)
   const basePath = basePathOf(publicUrl)
   const log = openLog(logLevel)
@@ -126,6 +129,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     }),
     transcriber:
       transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
+    vectors: { settings: vectors, fetcher: createWorkersFetcher({ allowPrivate: true }), ai: env.AI ?? null },
     meter: new Meter(),
     quota: new StorageQuota(db, maxBytesPerOwner),
     dispatcher: createQueueDispatcher(env.WAKE, { keepAlive, log }),

@@ -2,6 +2,7 @@
 import ipaddr from 'ipaddr.js'
 import * as z from 'zod'
 import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './rate-classes.ts'
+import { hasNoUser, NO_USER, VECTOR_VARIABLES, type VectorSettings, vectorSettings } from './vector-settings.ts'
 
 /** A wrong value in the environment. The message names the variable and what would be right. */
 export class ConfigError extends Error {
@@ -73,13 +74,6 @@ const FORM_BYTES = 'a whole number of bytes from 1, such as 1073741824'
 const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
-/** Returns true for a URL that `fetch` accepts, one without a user name or password; text that is no URL passes too. */
-function hasNoUser(text: string): boolean {
-  const url = URL.parse(text)
-  return url === null || (url.username === '' && url.password === '')
-}
-const NO_USER = 'an address without a user name or password'
-
 const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
 
 const Variables = z.object({
@@ -143,6 +137,7 @@ const Variables = z.object({
     .regex(/^[\x21-\x7e]+$/, 'a key of ASCII characters without blanks')
     .optional(),
   TRANSCRIBE_MODEL: z.string().min(1).default('whisper-1'),
+  ...VECTOR_VARIABLES,
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   MAX_CONNECTIONS: z.coerce.number(CONNECTIONS).int(CONNECTIONS).min(1, CONNECTIONS).optional(),
@@ -228,6 +223,7 @@ export interface Config {
   readonly chunksUpstreamUrl: string | null
   /** Service that recognises speech; null where there is none. */
   readonly transcription: { readonly baseUrl: string; readonly apiKey: string | null; readonly model: string } | null
+  readonly vectors: VectorSettings
   /** Open streams and long polls at once; more are refused. */
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
@@ -246,7 +242,8 @@ export interface Config {
   readonly logLevel: z.infer<typeof Variables>['LOG_LEVEL']
 }
 
-const SECRETS = new Set(['MILLRACE_API_KEY', 'SIGNING_KEY', 'JWT_SECRET', 'DATABASE_AUTH_TOKEN', 'TRANSCRIBE_API_KEY'])
+/** Returns true for a variable whose value no message repeats. */
+const isSecret = (name: string) => /_(?:KEY|SECRET|TOKEN)$/.test(name)
 
 /** Names the setting that makes the server reachable from other machines, and what to set instead; null where none does. */
 function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof Variables>): string | null {
@@ -294,7 +291,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     const name = String(issue?.path[0])
-    const shown = SECRETS.has(name) ? '…' : String(given[name]).replace(/\/\/[^/@]*@/, '//…@')
+    const shown = isSecret(name) ? '…' : String(given[name]).replace(/\/\/[^/@]*@/, '//…@')
     throw new ConfigError(`${name}=${shown} is not understood: it should be ${issue?.message}.`)
   }
   const v = parsed.data
@@ -336,6 +333,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     chunkPrefixes: v.CHUNK_PREFIXES,
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     transcription: transcriptionOf(v),
+    vectors: vectorSettings(v),
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,

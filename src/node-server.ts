@@ -108,6 +108,7 @@ function openPorts(config: Config, db: Database) {
     blobs: createFsBlobStore(join(config.dataDir, 'blobs')),
     fetcher: openFetcher(config),
     transcriber: config.transcription && createOpenAiTranscriber(config.transcription),
+    vectors: { settings: config.vectors, fetcher: openFetcher({ ...config, allowPrivateUrls: true }), ai: null },
     meter: new Meter(),
     quota: new StorageQuota(db, config.maxBytesPerOwner),
     dispatcher: createLocalDispatcher(),

@@ -3,7 +3,17 @@
 import type { SQL } from 'drizzle-orm'
 import type * as z from 'zod'
 import type { MillraceError } from './errors.ts'
-import type { BlobStore, Clock, Compute, Database, Fetcher, Log, Statement, Transcriber } from './ports.ts'
+import type {
+  BlobStore,
+  Clock,
+  Compute,
+  Database,
+  Fetcher,
+  Log,
+  Statement,
+  Transcriber,
+  VectorServices,
+} from './ports.ts'
 import type { Scope } from './scopes.ts'
 
 /** A job as its operation plans it. */
@@ -79,6 +89,8 @@ export interface RunContext {
   readonly compute: Compute
   /** Null where this server recognises no speech. */
   readonly transcriber: Transcriber | null
+  /** Null where this server has the local model and its own store alone. */
+  readonly vectors: VectorServices | null
 }
 
 /** Result of a finished run, written in one commit with its counters and its event. */

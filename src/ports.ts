@@ -2,6 +2,7 @@
 
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
+import type { VectorSettings } from './vector-settings.ts'
 
 /** Source of the current time, so that tests can set it. */
 export interface Clock {
@@ -166,6 +167,15 @@ export interface Transcriber {
     recording: { readonly bytes: Uint8Array<ArrayBuffer>; readonly filename: string; readonly contentType: string },
     options: { readonly signal: AbortSignal },
   ): Promise<Transcription>
+}
+
+/** Services by which documents are embedded, as the operator configured them. */
+export interface VectorServices {
+  readonly settings: VectorSettings
+  /** Sends requests to them; their addresses may be private ones. */
+  readonly fetcher: Pick<Fetcher, 'request'>
+  /** Workers AI, by its binding; null where there is none. */
+  readonly ai: { run(model: string, input: Readonly<Record<string, unknown>>): Promise<unknown> } | null
 }
 
 /** CPU-heavy functions by name. On Node they run in processes of their own, so that the event loop stays free. */

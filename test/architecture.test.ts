@@ -13,6 +13,7 @@ const FLOORS: Record<string, number> = {
   'scopes.ts': 0,
   'rate-classes.ts': 0,
   'version.ts': 0,
+  'vector-settings.ts': 0,
   'ports.ts': 1,
   'chunk-source.ts': 1.25,
   'operation.ts': 1.25,

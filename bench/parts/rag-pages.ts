@@ -80,6 +80,7 @@ async function runToEnd(
     signal: new AbortController().signal,
     progress: () => {},
     transcriber: null,
+    vectors: null,
     rename: () => {},
     log: { info: ignore, warn: ignore, error: ignore },
     checkpoint: async (state) => {

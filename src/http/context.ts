@@ -21,6 +21,7 @@ import type {
   Notifier,
   Sink,
   Transcriber,
+  VectorServices,
 } from '../ports.ts'
 import type { RateLimits } from '../rate-classes.ts'
 import type { Scope } from '../scopes.ts'
@@ -152,6 +153,8 @@ export interface AppDeps {
   readonly allowCleanup?: boolean
   /** Recognises speech; absent or null where this server does not. */
   readonly transcriber?: Transcriber | null
+  /** Services that embed documents; absent or null: the local model alone. */
+  readonly vectors?: VectorServices | null
   /** Bytes that one form of documents may have. */
   readonly maxUploadBytes: number
   /** Makes a span of each request; absent where tracing is off. */

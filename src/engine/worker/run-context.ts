@@ -1,6 +1,6 @@
 /** The context of one run of a job: its progress goes to the progress board, and what it stores is stored under its lease. */
 import type { RunContext } from '../../operation.ts'
-import type { Clock, Database, Log, Transcriber } from '../../ports.ts'
+import type { Clock, Database, Log, Transcriber, VectorServices } from '../../ports.ts'
 import { yieldToEventLoop } from '../chunked-work.ts'
 import type { StorageQuota } from '../storage-quota.ts'
 import { keepCheckpoint } from '../transitions/heartbeat.ts'
@@ -21,6 +21,7 @@ export function openRunContext(
     readonly log: Log
     readonly quota?: StorageQuota
     readonly transcriber?: Transcriber | null
+    readonly vectors?: VectorServices | null
   },
   board: ProgressBoard,
   { job, stop }: Pick<LeasedJob, 'job' | 'stop'>,
@@ -50,6 +51,7 @@ export function openRunContext(
     db: deps.db,
     log: deps.log,
     transcriber: deps.transcriber ?? null,
+    vectors: deps.vectors ?? null,
     ...owned.ports,
   }
   const close = () => {

@@ -11,6 +11,7 @@ import type {
   Log,
   Notifier,
   Transcriber,
+  VectorServices,
 } from '../../ports.ts'
 import type { Meter } from '../meter.ts'
 import type { StorageQuota } from '../storage-quota.ts'
@@ -26,6 +27,8 @@ export interface WorkerDeps {
   readonly compute: Compute
   /** Absent or null: no speech is recognised. */
   readonly transcriber?: Transcriber | null
+  /** Absent or null: documents are embedded and stored by this server alone. */
+  readonly vectors?: VectorServices | null
   readonly log: Log
   readonly operations: Operations
   readonly meter: Meter

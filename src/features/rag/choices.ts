@@ -1,10 +1,10 @@
 /** Checks the models, stores, platforms and methods that a request chooses. The error of an unsupported one names the supported ones. */
 import { invalidRequest, type MillraceError } from '../../errors.ts'
-import { LOCAL_MODEL } from './embed/local-model.ts'
+import type { VectorServices } from '../../ports.ts'
+import { chooseModel } from './embed/choose-model.ts'
+import type { ChosenModel } from './embed/chosen-model.ts'
 import type { ProcessRequest } from './schemas.ts'
 
-/** Hosted models of the original API, with the variable of their key. */
-const HOSTED: Readonly<Record<string, string>> = { 'jina-v4': 'JINA_API_KEY', 'gemini-exp': 'GEMINI_API_KEY' }
 /** Stores of the original API beside the built-in one. */
 const OTHER_STORES: ReadonlySet<string> = new Set(['pinecone', 'chromadb', 'weaviate'])
 const BUILTIN = 'builtin'
@@ -15,9 +15,10 @@ const wrong = (field: string, issue: string): MillraceError => invalidRequest(fi
 
 /**
  * Refuses unsupported choices; the error names the field and the supported values.
+ * @returns the model
  * @throws MillraceError INVALID_REQUEST
  */
-export function checkChoices(request: ProcessRequest): void {
+export function checkChoices(request: ProcessRequest, services: VectorServices | null): ChosenModel {
   const { platform, input_method, embedding_model: model, vector_db: store } = request
   if (platform !== 'documents') {
     const issue = `This server lists no content of "${platform}" yet. Send recordings or captions with platform "documents" and input_method "urls" or "upload"`
@@ -29,24 +30,8 @@ export function checkChoices(request: ProcessRequest): void {
       'Channels cannot be listed yet. Use "urls" with pasted_urls, or "upload" with uploaded_documents',
     )
   }
-  checkModel(model)
   checkStore(store)
-}
-
-function checkModel({ id, dimensions }: ProcessRequest['embedding_model']): void {
-  const variable = Object.hasOwn(HOSTED, id) ? HOSTED[id] : undefined
-  if (variable !== undefined) {
-    throw wrong(
-      'embedding_model.id',
-      `"${id}" is a hosted model, and this server has no key for it (${variable}). It can use: ${LOCAL_MODEL.id}`,
-    )
-  }
-  if (id !== LOCAL_MODEL.id) {
-    throw wrong('embedding_model.id', `There is no model "${id}". This server can use: ${LOCAL_MODEL.id}`)
-  }
-  if (dimensions !== undefined && dimensions !== LOCAL_MODEL.dimensions) {
-    throw wrong('embedding_model.dimensions', `Must be ${LOCAL_MODEL.dimensions} for the model "${id}", or left out`)
-  }
+  return chooseModel(model, request.settings, services)
 }
 
 function checkStore(store: ProcessRequest['vector_db']): void {

@@ -12,7 +12,8 @@ import { publicPath } from '../../http/response/public-address.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
 import { limitJson } from './body-limit.ts'
 import { checkChoices } from './choices.ts'
-import { LOCAL_MODEL } from './embed/local-model.ts'
+import { checkCollection } from './embed/check-collection.ts'
+import type { ChosenModel } from './embed/chosen-model.ts'
 import { MOUNT, PROCESS, SOCKET_PATH } from './names.ts'
 import { removeEnded } from './queries/cleanup.ts'
 import { estimatePhrase } from './queries/estimate.ts'
@@ -94,17 +95,17 @@ const notFound = () =>
 
 async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): Promise<Response> {
   const request = c.req.valid('json')
-  checkChoices(request)
+  const model = checkChoices(request, deps.vectors ?? null)
   const { owner } = c.get('caller')
   const idempotency = callersKey(c, 'job_id', request.job_id, request)
-  const total = await submitJob(c, deps, request, idempotency)
+  const total = await submitJob(c, deps, { request, model }, idempotency)
   const answer: ProcessAccepted = {
     success: true,
     job_id: request.job_id,
     message: startedMessage(request.vector_db.id),
     websocket_url: await webSocketUrl(c, deps, request.job_id),
     estimated_time: await estimatePhrase(deps.db, total),
-    embedding_model: { id: LOCAL_MODEL.id, dimensions: LOCAL_MODEL.dimensions },
+    embedding_model: { id: request.embedding_model.id, dimensions: model.dimensions },
     vector_db: { id: 'builtin', requested: request.vector_db.id },
     collection: request.collection,
   }
@@ -123,7 +124,7 @@ function startedMessage(store: string): string {
 async function submitJob(
   c: Context<Env>,
   deps: AppDeps,
-  request: ProcessRequest,
+  { request, model }: { readonly request: ProcessRequest; readonly model: ChosenModel },
   idempotency: { key: string; content: unknown },
 ): Promise<number> {
   const operation = deps.operations[PROCESS]
@@ -134,6 +135,7 @@ async function submitJob(
   if ((await findJob(deps.db, owner, request.job_id)) !== null) {
     return (await submit(deps, { ...submission, request: null })).totalJobs
   }
+  await checkCollection(deps.db, owner, request.collection, model)
   const named = await nameSources(deps.db, owner, request)
   for (const one of named) {
     if (one.kind === 'upload') checkRecording(one.file, one.field, deps.transcriber ?? null)
@@ -144,7 +146,6 @@ async function submitJob(
   try {
     const { documents, uploads } = await storeSources(pending?.count(deps.blobs) ?? deps.blobs, named, stored)
     const { collection, settings } = request
-    const model = LOCAL_MODEL.id
     const { totalJobs, created } = await submit(deps, {
       ...submission,
       request: { collection, model, settings, documents },

@@ -31,12 +31,14 @@ const DIMENSIONS = 'Must be between 128 and 2048'
 
 const EmbeddingModelRequest = z.strictObject(
   {
-    id: text({ min: 1, max: 100 }).describe('`local` on every server.'),
+    id: text({ min: 1, max: 100 }).describe(
+      '`local` on every server; `jina-v4`, `gemini-exp`, `openai`, `workers-ai` where its operator configured them.',
+    ),
     label,
-    dimensions: optional(z.int(DIMENSIONS).min(128, DIMENSIONS).max(2_048, DIMENSIONS)),
+    dimensions: optional(z.int(DIMENSIONS).min(1, DIMENSIONS).max(8_192, DIMENSIONS)),
     max_tokens: between(512, 8_192, 8_192),
     jina_v4_task: withDefault(text({ max: 100 }), 'retrieval.passage'),
-    jina_v4_dimensions: between(128, 2_048, 1_024),
+    jina_v4_dimensions: optional(z.int(DIMENSIONS).min(128, DIMENSIONS).max(2_048, DIMENSIONS)),
     jina_v4_late_chunking: flag(true),
     jina_v4_multi_vector: flag(false),
     jina_v4_optimize_for_rag: flag(true),
@@ -112,7 +114,10 @@ export type ProcessRequest = z.infer<typeof ProcessRequest>
 
 /** Model and store of a job. */
 const Used = {
-  embedding_model: z.object({ id: z.string(), dimensions: z.int() }),
+  embedding_model: z.object({
+    id: z.string(),
+    dimensions: z.int().nullable().describe('Null where they are known with the first vector.'),
+  }),
   vector_db: z.object({
     id: z.literal('builtin'),
     requested: z

@@ -16,6 +16,8 @@ export const ragCollections = sqliteTable(
     name: text().notNull(),
     model: text().notNull(),
     dimensions: integer().notNull(),
+    /** Options of the model that vectors share, as JSON; empty where there are none. */
+    space: text().notNull().default(''),
     chunks: integer().notNull(),
     /** Number of words of all chunks. */
     words: integer().notNull(),

@@ -98,11 +98,13 @@ export interface Collection {
   readonly name: string
   readonly model: string
   readonly dimensions: number
+  /** Options that its vectors share, see `spaceOf`. */
+  readonly space: string
 }
 
 /** A chunk with the vectors of its runs. */
 export interface EmbeddedChunk extends Chunk {
-  /** A vector of length 1 for each of `runs`. */
+  /** Vectors of length 1: of each of `runs`, or one of the whole chunk; none where the model refused its text. */
   readonly vectors: readonly Float32Array[]
 }
 

@@ -6,20 +6,25 @@ import { sql } from 'drizzle-orm'
 import * as z from 'zod'
 import { filenameInLink } from '../../../formats/file-name.ts'
 import { sha256 } from '../../../formats/sha256.ts'
-import type { Attempt, Operation, RunContext, RunResult } from '../../../operation.ts'
+import type { Attempt, ContinueAt, Operation, RunContext, RunResult } from '../../../operation.ts'
 import { DocumentSource, locateBytes, readBytes, StoredBytes } from '../document-source.ts'
-import { createLocalModel, LOCAL_MODEL, LOCAL_MODEL_REVISION } from '../embed/local-model.ts'
+import { assertHolds } from '../embed/check-collection.ts'
+import { ChosenModel, spaceOf } from '../embed/chosen-model.ts'
+import { textsToEmbed, withVectors } from '../embed/embedder.ts'
+import { LOCAL_MODEL_REVISION } from '../embed/local-model.ts'
 import { PROCESS } from '../names.ts'
-import { openCollection } from '../store/collections.ts'
+import { findCollection, openCollection } from '../store/collections.ts'
 import { deleteContent } from '../store/delete.ts'
 import { findUnchanged } from '../store/documents.ts'
 import { storeDocument } from '../store/store-document.ts'
-import type { Chunk, Collection, EmbeddedChunk, Segment, StoredDocument } from '../types.ts'
+import type { Chunk, Collection, Segment, StoredDocument } from '../types.ts'
+import { type EmbeddedTexts, embedTexts, isContinued } from './embed-texts.ts'
+import { modelDimensions } from './model-dimensions.ts'
 import { readAndCut } from './read-and-cut.ts'
-import { keepContent, keepVectors, readContent, readVectors } from './scratch.ts'
+import { keepContent, readContent } from './scratch.ts'
 
 const Settings = z.object({ chunkSize: z.int(), chunkOverlap: z.int(), maxTokens: z.int() })
-const BatchInput = z.object({ collection: z.string(), model: z.string(), settings: Settings })
+const BatchInput = z.object({ collection: z.string(), model: ChosenModel, settings: Settings })
 const Request = BatchInput.extend({ documents: z.array(DocumentSource).min(1) })
 type BatchInput = z.infer<typeof BatchInput>
 
@@ -31,9 +36,9 @@ const Cut = z.object({
   title: z.string(),
   language: z.string().nullable(),
   warnings: z.array(z.string()),
-  /** Keys of the vectors of its runs, in order. */
+  /** Keys of the vectors of its texts, in order. */
   vectors: z.array(z.string()),
-  /** Number of runs they cover. */
+  /** Number of texts they cover. */
   embedded: z.int(),
 })
 type Cut = z.infer<typeof Cut>
@@ -47,8 +52,6 @@ interface Content {
 const Checkpoint = z.object({ bytes: StoredBytes, cut: Cut.nullable() })
 type Checkpoint = z.infer<typeof Checkpoint>
 
-/** Runs embedded between two checkpoints: some ten seconds of work. */
-const RUNS_A_STRETCH = 256
 /** Longest time of embedding in one run, in milliseconds, well within its time limit; the rest is left to the next run. */
 const RUN_MS = 120_000
 const TIME_LIMIT_MS = 300_000
@@ -99,6 +102,7 @@ class DocumentRun {
   readonly #input: BatchInput
   readonly #source: DocumentSource
   readonly #beganAt: number
+  #opened: Collection | null = null
 
   constructor(job: Attempt, ctx: RunContext) {
     this.#job = job
@@ -108,7 +112,7 @@ class DocumentRun {
     this.#beganAt = ctx.clock.now()
   }
 
-  async run(): Promise<RunResult | 'continue'> {
+  async run(): Promise<RunResult | ContinueAt | 'continue'> {
     const ctx = this.#ctx
     ctx.progress(0, 'Initializing', 'initializing')
     const kept = await this.#readCheckpoint()
@@ -121,8 +125,8 @@ class DocumentRun {
       ;({ cut, content } = found)
       await ctx.checkpoint({ bytes, cut } satisfies Checkpoint)
     }
-    const vectors = await this.#embed(bytes, cut, content.chunks)
-    return vectors === null ? 'continue' : this.#store(bytes, cut, content, vectors)
+    const embedded = await this.#embed(bytes, cut, content.chunks)
+    return isContinued(embedded) ? embedded : this.#store(bytes, { ...cut, ...embedded.kept }, content, embedded)
   }
 
   /** Reads the checkpoint of an earlier run; null where its files are gone: a linked document has to be fetched anew and may have changed. */
@@ -160,53 +164,29 @@ class DocumentRun {
     return { cut: { key, contentHash, size, title, language, warnings, vectors: [], embedded: 0 }, content }
   }
 
-  /**
-   * Embeds the runs of all chunks.
-   * @returns their vectors in order; null where the next run is to continue
-   */
-  async #embed(bytes: StoredBytes, begun: Cut, chunks: readonly Chunk[]): Promise<readonly Float32Array[] | null> {
+  async #embed(
+    bytes: StoredBytes,
+    cut: Cut,
+    chunks: readonly Chunk[],
+  ): Promise<EmbeddedTexts | ContinueAt | 'continue'> {
     const ctx = this.#ctx
-    const model = createLocalModel(ctx.compute)
-    const texts = chunks.flatMap(({ text, runs }) => runs.map(({ start, end }) => text.slice(start, end)))
-    const kept = await this.#readKept(begun)
-    let cut: Cut = kept === null ? { ...begun, vectors: [], embedded: 0 } : begun
-    const vectors = [...(kept ?? [])]
-    while (vectors.length < texts.length) {
-      const stretch = texts.slice(vectors.length, vectors.length + RUNS_A_STRETCH)
-      const made = await model.embed(stretch, { signal: ctx.signal, owner: this.#job.owner })
-      vectors.push(...made)
-      const share = vectors.length / texts.length
-      ctx.progress(
-        PERCENT.cut + (PERCENT.embedded - PERCENT.cut) * share,
-        `${vectors.length} of ${texts.length} passages`,
-        'embedding',
-      )
-      // A short document is done before a checkpoint is worth its cost.
-      if (texts.length <= RUNS_A_STRETCH) break
-      cut = { ...cut, vectors: [...cut.vectors, await keepVectors(ctx.blobs, made)], embedded: vectors.length }
-      await ctx.checkpoint({ bytes, cut } satisfies Checkpoint)
-      const isLong = ctx.clock.now() - this.#beganAt > RUN_MS
-      if (vectors.length < texts.length && (isLong || ctx.budgetExhausted())) return null
-    }
-    return vectors
-  }
-
-  /** Reads the vectors of earlier runs; null when some are gone. */
-  async #readKept({ vectors: keys, embedded }: Cut): Promise<readonly Float32Array[] | null> {
-    const vectors: Float32Array[] = []
-    for (const key of keys) {
-      const part = await readVectors(this.#ctx.blobs, key, LOCAL_MODEL.dimensions)
-      if (part === null) return null
-      vectors.push(...part)
-    }
-    return vectors.length === embedded ? vectors : null
+    const collection = await this.#collection()
+    return embedTexts(this.#job, ctx, {
+      model: { ...this.#input.model, dimensions: collection.dimensions },
+      texts: textsToEmbed(this.#input.model, chunks),
+      kept: cut,
+      keep: (kept) => ctx.checkpoint({ bytes, cut: { ...cut, ...kept } } satisfies Checkpoint),
+      progress: (share, message) =>
+        ctx.progress(PERCENT.cut + (PERCENT.embedded - PERCENT.cut) * share, message, 'embedding'),
+      isOverdue: () => ctx.clock.now() - this.#beganAt > RUN_MS || ctx.budgetExhausted(),
+    })
   }
 
   async #store(
     bytes: StoredBytes,
     cut: Cut,
     { chunks, segments }: Content,
-    vectors: readonly Float32Array[],
+    { vectors }: EmbeddedTexts,
   ): Promise<RunResult> {
     const ctx = this.#ctx
     const { jobId, batchId } = this.#job
@@ -223,7 +203,7 @@ class DocumentRun {
       url: bytes.url,
       language: cut.language,
       size: cut.size,
-      chunks: withVectors(chunks, vectors),
+      chunks: withVectors(this.#input.model, chunks, vectors),
       segments,
       createdAt: ctx.clock.now(),
     })
@@ -249,18 +229,27 @@ class DocumentRun {
     return { result: { ...summary, warnings: [] }, summary, tallies: { skipped: 1 } }
   }
 
-  #collection(): Promise<Collection> {
-    const { collection, model } = this.#input
-    return openCollection(this.#ctx, this.#job.owner, {
-      name: collection,
-      model,
-      dimensions: LOCAL_MODEL.dimensions,
-    })
+  /** Opens the collection; its dimensions are those of the model where the request left them open. */
+  async #collection(): Promise<Collection> {
+    this.#opened ??= await this.#openCollection()
+    return this.#opened
+  }
+
+  async #openCollection(): Promise<Collection> {
+    const { collection: name, model } = this.#input
+    const { owner } = this.#job
+    const ctx = this.#ctx
+    const known = await findCollection(ctx.db, owner, name)
+    const dimensions = model.dimensions ?? known?.dimensions ?? (await modelDimensions(model, ctx, owner))
+    const opened = await openCollection(ctx, owner, { name, model: model.name, dimensions, space: spaceOf(model) })
+    assertHolds(opened, model)
+    return opened
   }
 
   #settingsHash(): Promise<string> {
     const { model, settings } = this.#input
-    return sha256(JSON.stringify({ model, revision: LOCAL_MODEL_REVISION, ...settings }))
+    const revision = LOCAL_MODEL_REVISION
+    return sha256(JSON.stringify({ model: model.id === 'local' ? model.id : model, revision, ...settings }))
   }
 
   /** Deletes the temporary files of the job. Where the commit fails after that, the next run makes them anew. */
@@ -268,13 +257,4 @@ class DocumentRun {
     const fetched = this.#source.kind === 'url' ? [bytes.key] : []
     await this.#ctx.blobs.delete([...fetched, ...(cut === null ? [] : [cut.key, ...cut.vectors])])
   }
-}
-
-function withVectors(chunks: readonly Chunk[], vectors: readonly Float32Array[]): EmbeddedChunk[] {
-  let next = 0
-  return chunks.map((chunk) => {
-    const own = vectors.slice(next, next + chunk.runs.length)
-    next += chunk.runs.length
-    return { ...chunk, vectors: own }
-  })
 }

@@ -56,11 +56,17 @@ export async function readContent(blobs: BlobStore, key: string): Promise<z.infe
   return bytes === null ? null : (Content.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data ?? null)
 }
 
-/** Stores vectors, concatenated. @returns their key */
-export function keepVectors(blobs: BlobStore, vectors: readonly Float32Array[]): Promise<string> {
-  const dimensions = vectors[0]?.length ?? 0
+/** Stores vectors, concatenated; NaN stands for one that is not there. @returns their key */
+export function keepVectors(
+  blobs: BlobStore,
+  vectors: readonly (Float32Array | null)[],
+  dimensions: number,
+): Promise<string> {
   const all = new Float32Array(vectors.length * dimensions)
-  for (const [index, vector] of vectors.entries()) all.set(vector, index * dimensions)
+  for (const [index, vector] of vectors.entries()) {
+    if (vector === null) all.fill(Number.NaN, index * dimensions, (index + 1) * dimensions)
+    else all.set(vector, index * dimensions)
+  }
   return keep(blobs, new Uint8Array(all.buffer))
 }
 
@@ -69,11 +75,12 @@ export async function readVectors(
   blobs: BlobStore,
   key: string,
   dimensions: number,
-): Promise<readonly Float32Array[] | null> {
+): Promise<readonly (Float32Array | null)[] | null> {
   const bytes = await read(blobs, key)
   if (bytes === null) return null
   const all = new Float32Array(bytes)
-  return Array.from({ length: all.length / dimensions }, (_, index) =>
-    all.subarray(index * dimensions, (index + 1) * dimensions),
-  )
+  return Array.from({ length: all.length / dimensions }, (_, index) => {
+    const vector = all.subarray(index * dimensions, (index + 1) * dimensions)
+    return Number.isNaN(vector[0]) ? null : vector
+  })
 }

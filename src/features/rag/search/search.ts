@@ -1,7 +1,9 @@
 /** Searches a collection by vectors, by text, or by both. */
 import { yieldToEventLoop } from '../../../engine/chunked-work.ts'
-import type { Compute, Database } from '../../../ports.ts'
-import { createLocalModel } from '../embed/local-model.ts'
+import type { Compute, Database, VectorServices } from '../../../ports.ts'
+import { modelOfCollection } from '../embed/chosen-model.ts'
+import { embedQuestion } from '../embed/embedder.ts'
+import { LOCAL_MODEL } from '../embed/local-model.ts'
 import { chunkReference } from '../references.ts'
 import { type CollectionState, findCollection } from '../store/collections.ts'
 import { PageCache } from '../store/page-cache.ts'
@@ -31,8 +33,10 @@ const CACHES = { process: new PageCache(160 * MB), isolate: new PageCache(16 * M
 export interface SearchDeps {
   readonly db: Database
   readonly compute: Compute
-  /** The model of the collection; absent: `local`. */
-  readonly model?: EmbeddingModel
+  /** Services of hosted models; absent or null: there are none. */
+  readonly vectors?: VectorServices | null
+  /** A model in place of that of the collection; for tests. */
+  readonly model?: Pick<EmbeddingModel, 'embedQuery'>
   readonly cache?: PageCache
 }
 
@@ -68,9 +72,12 @@ export async function searchCollection(
     collection,
     best.map(({ chunkId }) => chunkId),
   )
+  // A hosted model has one vector of a chunk, so that the words find the part that answers best.
+  const isWhole = collection.model !== LOCAL_MODEL.id && deps.model === undefined
+  const asked = isWhole && words.length === 0 ? await weighQuery(deps.db, collection, request.query) : words
   return best.flatMap((one) => {
     const chunk = shown.get(one.chunkId)
-    return chunk === undefined ? [] : [present(chunk, one, words)]
+    return chunk === undefined ? [] : [present(chunk, isWhole ? { ...one, run: -1 } : one, asked)]
   })
 }
 
@@ -84,7 +91,10 @@ async function scoreByMeaning(
 ): Promise<Scored[]> {
   // A share of Compute of its own, so that queries do not wait for the owner's documents.
   const share = { owner: `${collection.owner} search` }
-  const vector = await (deps.model ?? createLocalModel(deps.compute)).embedQuery(query, share)
+  const vector =
+    deps.model === undefined
+      ? await embedQuestion(modelOfCollection(collection), query, deps, share.owner)
+      : await deps.model.embedQuery(query, share)
   const wanted = new Map<string, Set<number>>()
   for (const { documentId, chunk } of hits.slice(0, Math.max(MIN_TEXT_CHUNKS, 2 * topK))) {
     wanted.set(documentId, (wanted.get(documentId) ?? new Set()).add(chunk))

@@ -12,6 +12,7 @@ const Row = z.object({
   name: z.string(),
   model: z.string(),
   dimensions: z.int(),
+  space: z.string(),
   chunks: z.int(),
   words: z.int(),
   version: z.int(),
@@ -34,13 +35,18 @@ export async function findCollection(db: Database, owner: string, name: string):
 export async function openCollection(
   { db }: { readonly db: Database },
   owner: string,
-  { name, model, dimensions }: { readonly name: string; readonly model: string; readonly dimensions: number },
+  {
+    name,
+    model,
+    dimensions,
+    space = '',
+  }: Pick<Collection, 'name' | 'model' | 'dimensions'> & { readonly space?: string },
 ): Promise<Collection> {
   const known = await findCollection(db, owner, name)
   if (known !== null) return known
   await db.run(sql`
-    INSERT INTO rag_collections (key, owner, name, model, dimensions, chunks, words, version, removals)
-    VALUES (${uuidv7()}, ${owner}, ${name}, ${model}, ${dimensions}, 0, 0, 0, 0) ON CONFLICT DO NOTHING`)
+    INSERT INTO rag_collections (key, owner, name, model, dimensions, space, chunks, words, version, removals)
+    VALUES (${uuidv7()}, ${owner}, ${name}, ${model}, ${dimensions}, ${space}, 0, 0, 0, 0) ON CONFLICT DO NOTHING`)
   const made = await findCollection(db, owner, name)
   if (made === null) throw new Error('A collection that was made is not there.')
   return made

@@ -1,0 +1,82 @@
+/** Variables of the services that embed documents, which the operator configures. */
+import * as z from 'zod'
+
+const DIMENSIONS = 'a whole number from 1 to 8192'
+const KEY = 'a key of ASCII characters without blanks'
+
+const key = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, KEY)
+  .optional()
+
+export const NO_USER = 'an address without a user name or password'
+
+/** Returns true for a URL that `fetch` accepts, one without a user name or password; text that is no URL passes too. */
+export function hasNoUser(text: string): boolean {
+  const url = URL.parse(text)
+  return url === null || (url.username === '' && url.password === '')
+}
+
+const address = (example: string) =>
+  z
+    .url({ protocol: /^https?$/, error: `an address such as ${example}` })
+    .refine(hasNoUser, NO_USER)
+    .transform((url) => url.replace(/\/+$/, ''))
+
+const OPENAI_URL = 'https://api.openai.com/v1'
+const JINA_URL = 'https://api.jina.ai/v1'
+const GEMINI_URL = 'https://generativelanguage.googleapis.com/v1beta'
+
+/** The variables, for the schema of the configuration. */
+export const VECTOR_VARIABLES = {
+  EMBED_BASE_URL: address('http://localhost:11434/v1').optional(),
+  EMBED_API_KEY: key,
+  EMBED_MODEL: z.string().min(1).default('text-embedding-3-small'),
+  EMBED_DIMENSIONS: z.coerce.number(DIMENSIONS).int(DIMENSIONS).min(1, DIMENSIONS).max(8_192, DIMENSIONS).optional(),
+  JINA_API_KEY: key,
+  JINA_BASE_URL: address(JINA_URL).default(JINA_URL),
+  GEMINI_API_KEY: key,
+  GEMINI_BASE_URL: address(GEMINI_URL).default(GEMINI_URL),
+} as const
+
+/** Address and key of a hosted model. */
+export interface HostedService {
+  /** Without a slash at its end. */
+  readonly baseUrl: string
+  readonly apiKey: string
+}
+
+/** A server with OpenAI's embeddings API. */
+export interface OpenAiService {
+  /** Up to and including `/v1`. */
+  readonly baseUrl: string
+  /** Null where the server asks for none. */
+  readonly apiKey: string | null
+  readonly model: string
+  /** Numbers of a vector; null to learn them from the first one. */
+  readonly dimensions: number | null
+}
+
+/** The services that an operator configured; null for those that are not. */
+export interface VectorSettings {
+  readonly openai: OpenAiService | null
+  readonly jina: HostedService | null
+  readonly gemini: HostedService | null
+}
+
+/** Settings of a server without any such service. */
+export const NO_VECTOR_SERVICES: VectorSettings = { openai: null, jina: null, gemini: null }
+
+/** Collects the settings from the parsed variables. */
+export function vectorSettings(v: z.infer<z.ZodObject<typeof VECTOR_VARIABLES>>): VectorSettings {
+  const { EMBED_BASE_URL: baseUrl, EMBED_API_KEY: apiKey = null, EMBED_MODEL: model } = v
+  const hosted = (apiKey: string | undefined, baseUrl: string) => (apiKey === undefined ? null : { baseUrl, apiKey })
+  return {
+    openai:
+      baseUrl === undefined && apiKey === null
+        ? null
+        : { baseUrl: baseUrl ?? OPENAI_URL, apiKey, model, dimensions: v.EMBED_DIMENSIONS ?? null },
+    jina: hosted(v.JINA_API_KEY, v.JINA_BASE_URL),
+    gemini: hosted(v.GEMINI_API_KEY, v.GEMINI_BASE_URL),
+  }
+}
