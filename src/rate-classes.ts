@@ -4,7 +4,7 @@
 export const RATE_CLASSES = {
   /** Batches made, natively or of heat sheets. */
   'batch.create': null,
-  /** Batches fed or steered: items, seal, cancel, pause, resume, retry, delete. */
+  /** Changes of batches: items, seal, cancel, pause, resume, retry, delete. */
   'batch.write': null,
   /** Batches, jobs, results and streams looked at. A poll that waits counts once. */
   'batch.read': null,

@@ -33,7 +33,7 @@ export async function readQueueDepth(db: Database, now: number): Promise<QueueDe
       (SELECT count(*) FROM jobs WHERE status = 'running') AS running,
       (${workersSeen(now)}) AS workers,
       (SELECT min(max(created_at, coalesce(run_at, 0))) FROM (
-        SELECT created_at, run_at FROM jobs WHERE status = 'ready' ORDER BY turn LIMIT ${NEXT_JOBS})) AS since`)
+        SELECT created_at, run_at FROM jobs WHERE status = 'ready' ORDER BY virtual_time LIMIT ${NEXT_JOBS})) AS since`)
   const oldestReadySeconds = Math.max(0, now - (row?.since ?? now)) / 1_000
   const { workers = 0, ready = 0, scheduled = 0, blocked = 0, running = 0 } = row ?? {}
   return { jobs: { ready, scheduled, blocked, running }, workers, oldestReadySeconds }

@@ -1,7 +1,7 @@
 /**
  * Webhooks: deliveries are made in the commit that writes the event they carry, so that no crash comes between the two.
  *
- * A webhook is a follower of its batch's log with a cursor of its own (`told_seq`): a commit that wrote events moves the cursor over
+ * A webhook is a follower of its batch's log with a cursor of its own (`enqueued_seq`): a commit that wrote events moves the cursor over
  * them and makes a job of each that is to be delivered. The jobs belong to a batch without an owner, so that no list and no look-up shows it;
  * it is never sealed, and is deleted with the batch that it is about. Claiming, leases, retries and fairness are those of any job.
  */
@@ -81,7 +81,7 @@ export function enqueueDeliveries(db: Database, batchIds: string, now: number): 
   const news = sql`
     SELECT w.id AS webhook_id, w.owner, e.seq, e.type
     FROM (${hooked}) h CROSS JOIN webhooks w ON w.id = h.webhook_id
-      CROSS JOIN events e ON e.batch_id = w.batch_id AND e.seq > w.told_seq
+      CROSS JOIN events e ON e.batch_id = w.batch_id AND e.seq > w.enqueued_seq
     WHERE w.disabled_at IS NULL AND e.type IN (SELECT value FROM json_each(w.events)) AND coalesce(e.data ->> 'errorCode', '') NOT IN ${CANCELLING_CODES}`
   // Made due now rather than ready: a due job gets a new virtual time of its owner. The end of a batch waits for no slot.
   const status = sql`
@@ -89,14 +89,14 @@ export function enqueueDeliveries(db: Database, batchIds: string, now: number): 
       + row_number() OVER (PARTITION BY n.webhook_id ORDER BY n.seq) <= d.concurrency THEN 'scheduled' ELSE 'blocked' END`
   return [
     db.run(sql`
-      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, turn, run_at, max_attempts, created_at)
+      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, label, input, virtual_time, run_at, max_attempts, created_at)
       SELECT d.id || '-' || n.seq, d.id, n.owner, d.operation, n.seq, ${status}, n.type, '{}', 0, ${now}, d.max_attempts, ${now}
       FROM (${news}) n JOIN batches d ON d.id = n.webhook_id`),
     db.run(sql`
       UPDATE batches SET total = batches.total + t.n
       FROM (SELECT webhook_id, count(*) AS n FROM (${news}) GROUP BY webhook_id) t WHERE t.webhook_id = batches.id`),
     db.run(sql`
-      UPDATE webhooks SET told_seq = (SELECT b.last_seq FROM batches b WHERE b.id = webhooks.batch_id) WHERE id IN (${hooked})`),
+      UPDATE webhooks SET enqueued_seq = (SELECT b.last_seq FROM batches b WHERE b.id = webhooks.batch_id) WHERE id IN (${hooked})`),
   ]
 }
 

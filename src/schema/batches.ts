@@ -43,9 +43,9 @@ export const batches = sqliteTable(
     cutOpen: integer('cut_open', { mode: 'boolean' }).notNull().default(false),
     pausedAt: integer('paused_at'),
     /** Transition requested for the whole batch and not yet applied to all of its jobs; null for none. See `engine/transitions/bulk-transitions.ts`. */
-    steering: text({ enum: ['begin', 'stop', 'pause', 'resume', 'supersede', 'retry'] }),
+    transition: text({ enum: ['begin', 'stop', 'pause', 'resume', 'supersede', 'retry'] }),
     /** The last sequence that it is done up to; of a `supersede`, the last event. */
-    steeredTo: integer('steered_to'),
+    transitionCursor: integer('transition_cursor'),
     /** When what is left of it is failed. */
     deadlineAt: integer('deadline_at'),
     /** Time limit from its start time, and anew from each retry, in milliseconds; null for none. */
@@ -84,7 +84,7 @@ export const batches = sqliteTable(
     index('batches_deadline').on(t.deadlineAt).where(sql`deadline_at IS NOT NULL AND finished_at IS NULL`),
     index('batches_open').on(t.openUntil).where(sql`open_until IS NOT NULL`),
     index('batches_stopped').on(t.id).where(sql`stop_code IS NOT NULL AND finished_at IS NULL`),
-    index('batches_steering').on(t.id).where(sql`steering IS NOT NULL`),
+    index('batches_transition').on(t.id).where(sql`transition IS NOT NULL`),
     index('batches_deleted').on(t.id).where(sql`deleted_at IS NOT NULL`),
   ],
 )
@@ -105,7 +105,7 @@ export const owners = sqliteTable(
   'owners',
   {
     owner: text().primaryKey(),
-    lastTurn: integer('last_turn').notNull(),
+    lastVirtualTime: integer('last_virtual_time').notNull(),
   },
-  (t) => [index('owners_last_turn').on(t.lastTurn)],
+  (t) => [index('owners_last_virtual_time').on(t.lastVirtualTime)],
 )

@@ -28,9 +28,9 @@ export const jobs = sqliteTable(
     /** Input that the operation needs to run it; its own shape. */
     input: jsonColumn().notNull(),
     /** Virtual time: ready jobs are claimed lowest first. */
-    turn: integer().notNull(),
-    /** Priority key among its owner's ready jobs; null where it equals the virtual time (`turn`). See `engine/transitions/fair-queue.ts`. */
-    place: integer(),
+    virtualTime: integer('virtual_time').notNull(),
+    /** Priority key among its owner's ready jobs; null where it equals the virtual time. See `engine/transitions/fair-queue.ts`. */
+    priorityKey: integer('priority_key'),
     /** When a scheduled job is due. */
     runAt: integer('run_at'),
     /** Number of attempts, the running one included. */
@@ -60,13 +60,15 @@ export const jobs = sqliteTable(
     uniqueIndex('jobs_batch_sequence').on(t.batchId, t.sequence),
     uniqueIndex('jobs_item').on(t.batchId, t.itemId).where(sql`item_id IS NOT NULL`),
     // One partial index per waiting status: a claim reads the lowest virtual times and nothing else, however many jobs wait or are done.
-    index('jobs_ready').on(t.turn).where(sql`status = 'ready'`),
+    index('jobs_ready').on(t.virtualTime).where(sql`status = 'ready'`),
     // Only of owners who use priorities.
-    index('jobs_placed').on(t.owner, t.place).where(sql`status = 'ready' AND place IS NOT NULL`),
+    index('jobs_priority').on(t.owner, t.priorityKey).where(sql`status = 'ready' AND priority_key IS NOT NULL`),
     // Of a queue, and of one owner's jobs in it, for workers over HTTP; the third only of owners who use priorities.
-    index('jobs_offered').on(t.queue, t.turn).where(sql`status = 'offered'`),
-    index('jobs_offered_owner').on(t.queue, t.owner, t.turn).where(sql`status = 'offered'`),
-    index('jobs_offered_placed').on(t.queue, t.owner, t.place).where(sql`status = 'offered' AND place IS NOT NULL`),
+    index('jobs_offered').on(t.queue, t.virtualTime).where(sql`status = 'offered'`),
+    index('jobs_offered_owner').on(t.queue, t.owner, t.virtualTime).where(sql`status = 'offered'`),
+    index('jobs_offered_priority')
+      .on(t.queue, t.owner, t.priorityKey)
+      .where(sql`status = 'offered' AND priority_key IS NOT NULL`),
     index('jobs_scheduled').on(t.runAt).where(sql`status = 'scheduled'`),
     index('jobs_blocked').on(t.batchId, t.sequence).where(sql`status = 'blocked'`),
     index('jobs_running').on(t.leaseUntil).where(sql`status = 'running'`),

@@ -19,7 +19,7 @@ export const webhooks = sqliteTable(
     /** Types of event that it receives. */
     events: text({ mode: 'json' }).$type<readonly string[]>().notNull(),
     /** Number up to which deliveries exist of all events that it receives. */
-    toldSeq: integer('told_seq').notNull().default(0),
+    enqueuedSeq: integer('enqueued_seq').notNull().default(0),
     /** When the receiver said that it is gone. */
     disabledAt: integer('disabled_at'),
     createdAt: integer('created_at').notNull(),

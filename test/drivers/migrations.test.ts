@@ -78,3 +78,37 @@ it('leaves a key that named several batches to the newest of its owner, and ever
   ])
   close()
 })
+
+it('renames the columns of the queue, and keeps what they hold', async () => {
+  const url = pathToFileURL(join(folder, 'millrace.db')).href
+  const before = await openLibsql(url, { migrations: await migrationsBefore('0029_virtual-times') })
+  await before.db.batch([
+    before.db.run(sql`
+      INSERT INTO batches (id, owner, operation, status, input, total, facts, tallies, created_at, steering, steered_to)
+      VALUES ('b', 'ann', 'echo', 'processing', 'null', 1, '{}', '{}', 1, 'pause', 7)`),
+    before.db.run(sql`INSERT INTO owners (owner, last_turn) VALUES ('ann', 12)`),
+    before.db.run(sql`
+      INSERT INTO jobs (id, batch_id, owner, operation, sequence, status, input, turn, place, max_attempts, created_at)
+      VALUES ('j', 'b', 'ann', 'echo', 1, 'ready', '{}', 12, 3, 3, 1)`),
+    before.db.run(sql`
+      INSERT INTO webhooks (id, batch_id, owner, url, secret, events, told_seq, created_at)
+      VALUES ('w', 'b', 'ann', 'https://example.org', 's', '[]', 5, 1)`),
+    before.db.run(sql`INSERT INTO rag_segments (document_id, place, segments) VALUES ('d', 2, '[]')`),
+  ])
+  before.close()
+  const { db, close } = await openLibsql(url, { migrations: MIGRATIONS })
+  expect(
+    await db.get(sql`
+      SELECT j.virtual_time, j.priority_key, o.last_virtual_time, b.transition, b.transition_cursor, w.enqueued_seq, s.position
+      FROM batches b, jobs j, owners o, webhooks w, rag_segments s`),
+  ).toEqual({
+    virtual_time: 12,
+    priority_key: 3,
+    last_virtual_time: 12,
+    transition: 'pause',
+    transition_cursor: 7,
+    enqueued_seq: 5,
+    position: 2,
+  })
+  close()
+})

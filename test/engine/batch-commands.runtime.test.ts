@@ -163,8 +163,8 @@ describe('pausing', () => {
     const { batchId } = await add({}, items(3, { waitMs: 30_000 }))
     await claim(engine, { lease: 'a worker', limit: 1, leaseMs: 60_000 })
     await stopBatch(engine, batchId, 'CANCELLED')
-    for (const steer of [pauseBatch, resumeBatch]) {
-      await expect(steer(engine, batchId)).rejects.toMatchObject({
+    for (const command of [pauseBatch, resumeBatch]) {
+      await expect(command(engine, batchId)).rejects.toMatchObject({
         code: 'CONFLICT',
         message: expect.stringContaining('is being stopped'),
       })
@@ -172,8 +172,8 @@ describe('pausing', () => {
     engine.clock.advance(61_000)
     await engine.work()
     await finished(batchId)
-    for (const steer of [pauseBatch, resumeBatch]) {
-      await expect(steer(engine, batchId)).rejects.toMatchObject({
+    for (const command of [pauseBatch, resumeBatch]) {
+      await expect(command(engine, batchId)).rejects.toMatchObject({
         code: 'CONFLICT',
         message: expect.stringContaining('has ended (cancelled)'),
       })

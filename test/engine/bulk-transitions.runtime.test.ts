@@ -144,7 +144,7 @@ describe.each(Object.entries(VERBS))('%s', (_, { begin, act, after }) => {
   })
 })
 
-describe('a batch that is steered', () => {
+describe('bulk transitions', () => {
   it('with a bound is let go as far as it has places, whatever was asked of it', async () => {
     const batchId = await paused({ concurrency: 7 })
     const placed = { blocked: JOBS - 7, scheduled: 7 }

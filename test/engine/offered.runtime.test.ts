@@ -41,10 +41,10 @@ describe('offered jobs', () => {
     const own = await submit(5, 'a', echo)
     await submit(5, 'b', echo)
     expect(await claim(engine, { lease: 'own', limit: 8, leaseMs: 1_000 })).toHaveLength(8)
-    const turns = await engine.db.all<{ turn: number }>(
-      sql`SELECT turn FROM jobs WHERE batch_id = ${own} ORDER BY turn`,
+    const times = await engine.db.all<{ virtual_time: number }>(
+      sql`SELECT virtual_time FROM jobs WHERE batch_id = ${own} ORDER BY virtual_time`,
     )
-    expect(turns[0]?.turn).toBeLessThan(10)
+    expect(times[0]?.virtual_time).toBeLessThan(10)
     expect((await statuses()).filter((status) => status === 'offered')).toHaveLength(300)
   })
 

@@ -41,9 +41,9 @@ const TABLES = ['jobs', 'batches', 'events', 'owners', 'uploads', 'batch_labels'
  * the labels of one batch.
  */
 const MEANT = [
-  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|placed|offered|offered_owner|offered_placed|scheduled|running|held)$/,
-  /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|steering|deleted)$/,
-  /^SCAN \w+ USING (COVERING )?INDEX owners_last_turn$/,
+  /^SCAN \w+ USING (COVERING )?INDEX jobs_(ready|priority|offered|offered_owner|offered_priority|scheduled|running|blocked)$/,
+  /^SCAN \w+ USING (COVERING )?INDEX batches_(deadline|open|stopped|transition|deleted)$/,
+  /^SCAN \w+ USING (COVERING )?INDEX owners_last_virtual_time$/,
   /^SCAN workers/,
 ]
 

@@ -121,7 +121,7 @@ describe('a claim that passes owners over', () => {
     await engine.submit(numbered(1), { owner: 'bob' })
     await claim(engine, order(9, ['hog']))
     // As after much that was served meanwhile.
-    await engine.db.run(sql`UPDATE owners SET last_turn = 3000 WHERE owner = 'bob'`)
+    await engine.db.run(sql`UPDATE owners SET last_virtual_time = 3000 WHERE owner = 'bob'`)
     await engine.submit(numbered(2), { owner: 'bob' })
     const [job] = await claim(engine, order(9, ['hog']))
     expect(job).toMatchObject({ owner: 'bob', sequence: 1 })
@@ -135,7 +135,7 @@ describe('a claim that passes owners over', () => {
     await submitReady('hog', numbered(2_200))
     await engine.submit(numbered(1), { owner: 'bob' })
     await claim(engine, order(1, ['hog']))
-    await engine.db.run(sql`UPDATE owners SET last_turn = 1500 WHERE owner = 'bob'`)
+    await engine.db.run(sql`UPDATE owners SET last_virtual_time = 1500 WHERE owner = 'bob'`)
     await engine.submit(numbered(1), { owner: 'bob' })
     expect(await claim(engine, order(1, ['hog']))).toHaveLength(1)
     const values: number[] = []
@@ -150,7 +150,7 @@ describe('a claim that passes owners over', () => {
     await engine.submit(items(5), { owner: 'hog' })
     await engine.submit(numbered(5), { owner: 'bob' })
     await engine.db.run(
-      sql`UPDATE jobs SET place = turn - CASE sequence WHEN 4 THEN 100 ELSE 0 END WHERE owner = 'bob'`,
+      sql`UPDATE jobs SET priority_key = virtual_time - CASE sequence WHEN 4 THEN 100 ELSE 0 END WHERE owner = 'bob'`,
     )
     expect((await claim(engine, order(9, ['hog']))).map(({ sequence }) => sequence)).toEqual([4])
     expect((await claim(engine, order(9, ['hog']))).map(({ sequence }) => sequence)).toEqual([1])
@@ -159,9 +159,9 @@ describe('a claim that passes owners over', () => {
   it('moves nothing where nobody else has a job', async () => {
     await submitReady('hog', items(2_500))
     expect(await claim(engine, order(9, ['hog']))).toEqual([])
-    expect(await engine.db.get(sql`SELECT max(turn) AS turn, count(place) AS places FROM jobs`)).toEqual({
-      turn: 2_500,
-      places: 0,
+    expect(await engine.db.get(sql`SELECT max(virtual_time) AS last, count(priority_key) AS keys FROM jobs`)).toEqual({
+      last: 2_500,
+      keys: 0,
     })
   })
 })

@@ -1,6 +1,6 @@
 /**
  * Asks servers for `/healthz` from a process of its own, so that what is measured is theirs: the longest wait of each, the most CPU time that
- * it used during one, and beside it the wait for an idle server, which tells how much of it is the machine's. Steered over IPC.
+ * it used during one, and beside it the wait for an idle server, which tells how much of it is the machine's. Controlled over IPC.
  */
 import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'

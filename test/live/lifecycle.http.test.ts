@@ -10,7 +10,7 @@ const Accepted = z.object({ batchId: z.string(), streamUrl: z.string() })
 const typesOf = (client: RawClient) => client.events.map(({ event }) => event).filter((type) => type !== 'job_progress')
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-describe('a batch that is steered while it is watched', () => {
+describe('a batch that is commanded while it is watched', () => {
   let server: TestServer
   beforeAll(async () => {
     server = await startServer()

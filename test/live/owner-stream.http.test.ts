@@ -67,7 +67,14 @@ describe('the stream of all batches', () => {
   it('begins with the progress of what runs', async () => {
     const [batchId, theirs] = [await live.writer.begin(), await live.writer.begin()]
     await give(theirs)
-    const common = { operation: 'echo', sequence: 1, status: 'running', turn: 0, maxAttempts: 3, input: {} } as const
+    const common = {
+      operation: 'echo',
+      sequence: 1,
+      status: 'running',
+      virtualTime: 0,
+      maxAttempts: 3,
+      input: {},
+    } as const
     const row = { ...common, createdAt: 1, progressPercent: 40, progressMessage: 'm' }
     await live.db.insert(jobs).values([
       { ...row, id: 'job-ours', batchId, owner: 'local' },

@@ -1,4 +1,4 @@
-/** The server to be followed, as a process of its own: so that what is measured of it is its own. Steered over IPC. */
+/** The server to be followed, as a process of its own: so that what is measured of it is its own. Controlled over IPC. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'

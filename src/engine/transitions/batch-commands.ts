@@ -51,9 +51,9 @@ export async function requestStop(
   code: StopCode,
 ): Promise<boolean> {
   const rows = await db.all(sql`
-    UPDATE batches SET stop_code = ${code}, cut_open = open_until IS NOT NULL, open_until = NULL, paused_at = NULL, steering = 'stop',
-      steered_to = 0, cancel_requested_at = CASE WHEN ${code} IN ${CANCELLING_CODES} THEN ${clock.now()} END, progress_version = progress_version + 1
-    WHERE id = ${batchId} AND finished_at IS NULL AND stop_code IS NULL AND coalesce(steering, '') NOT IN ('supersede', 'retry')
+    UPDATE batches SET stop_code = ${code}, cut_open = open_until IS NOT NULL, open_until = NULL, paused_at = NULL, transition = 'stop',
+      transition_cursor = 0, cancel_requested_at = CASE WHEN ${code} IN ${CANCELLING_CODES} THEN ${clock.now()} END, progress_version = progress_version + 1
+    WHERE id = ${batchId} AND finished_at IS NULL AND stop_code IS NULL AND coalesce(transition, '') NOT IN ('supersede', 'retry')
     RETURNING id`)
   return rows.length > 0
 }
@@ -66,7 +66,7 @@ export async function pauseBatch(deps: Deps, batchId: string): Promise<void> {
   const goOn = budget(deps)
   const write = async () => {
     const rows = await deps.db.all(sql`
-      UPDATE batches SET paused_at = ${deps.clock.now()}, steering = 'pause', steered_to = 0, progress_version = progress_version + 1
+      UPDATE batches SET paused_at = ${deps.clock.now()}, transition = 'pause', transition_cursor = 0, progress_version = progress_version + 1
       WHERE id = ${batchId} AND paused_at IS NULL AND ${UNDISTURBED} RETURNING id`)
     return rows.length > 0
   }
@@ -88,8 +88,8 @@ export async function resumeBatch(deps: Deps, batchId: string): Promise<void> {
   const write = async () => {
     const [rows] = await db.batch([
       db.all(sql`
-        UPDATE batches SET paused_at = NULL, budget = ${RESUMED_BUDGET}, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, steering = CASE WHEN concurrency IS NULL THEN 'resume' END,
-          steered_to = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
+        UPDATE batches SET paused_at = NULL, budget = ${RESUMED_BUDGET}, idle_ms = ${idleSince(sql`paused_at`, deps.clock.now())}, transition = CASE WHEN concurrency IS NULL THEN 'resume' END,
+          transition_cursor = CASE WHEN concurrency IS NULL THEN 0 END, progress_version = progress_version + 1
         WHERE id = ${batchId} AND paused_at IS NOT NULL AND ${UNDISTURBED} RETURNING id`),
       unblockJobs(db, batchId, deps.clock.now(), sql`changes() > 0`, UNBLOCKED_WHILE_PAUSED),
     ])
@@ -109,7 +109,7 @@ function idleSince(since: SQL, now: number): SQL {
 }
 
 /** The batch goes on, and nothing that was asked of it is still being done. */
-const UNDISTURBED = sql`steering IS NULL AND stop_code IS NULL AND finished_at IS NULL`
+const UNDISTURBED = sql`transition IS NULL AND stop_code IS NULL AND finished_at IS NULL`
 
 /** State of a batch, as far as commands depend on it. */
 interface Standing {
@@ -117,7 +117,7 @@ interface Standing {
   readonly ended: boolean
   readonly stopped: boolean
   readonly paused: boolean
-  readonly steering: string | null
+  readonly transition: string | null
 }
 
 /**
@@ -136,7 +136,7 @@ async function ask(
   while (!(await write())) {
     const batch = await standing(deps.db, batchId)
     if (batch === null || done(batch)) return
-    if (batch.steering === null) continue
+    if (batch.transition === null) continue
     await withCooldown(() => advanceOneStep(deps, batchId))
     if (!goOn()) {
       deps.dispatcher.wake()
@@ -148,9 +148,9 @@ async function ask(
 
 async function standing(db: Database, batchId: string): Promise<Standing | null> {
   const [row] = await db.all<
-    Record<'ended' | 'stopped' | 'paused', number> & Pick<Standing, 'status' | 'steering'>
+    Record<'ended' | 'stopped' | 'paused', number> & Pick<Standing, 'status' | 'transition'>
   >(sql`
-    SELECT status, steering, finished_at IS NOT NULL AS ended, stop_code IS NOT NULL AS stopped, paused_at IS NOT NULL AS paused
+    SELECT status, transition, finished_at IS NOT NULL AS ended, stop_code IS NOT NULL AS stopped, paused_at IS NOT NULL AS paused
     FROM batches WHERE id = ${batchId}`)
   if (row === undefined) return null
   return { ...row, ended: row.ended === 1, stopped: row.stopped === 1, paused: row.paused === 1 }
@@ -183,7 +183,7 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
     db.run(insertBatchRestarted(ended, now)),
     db.run(sql`
       UPDATE batches SET status = 'processing', run = run + 1, finished_at = NULL, budget = ${RETRIED_BUDGET}, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
-        deadline_at = ${now} + limit_ms, idle_ms = ${idleSince(sql`finished_at`, now)}, paused_at = NULL, last_seq = last_seq + 1, steering = 'supersede', steered_to = 0 WHERE ${ended}`),
+        deadline_at = ${now} + limit_ms, idle_ms = ${idleSince(sql`finished_at`, now)}, paused_at = NULL, last_seq = last_seq + 1, transition = 'supersede', transition_cursor = 0 WHERE ${ended}`),
   ])
   const row = rows[0]
   if (row === undefined) {

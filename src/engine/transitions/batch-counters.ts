@@ -102,7 +102,7 @@ export function nextBlocked(changes: Changes): SQL {
   const ended = jsonObject([...changes].map(([id, change]) => [id, change.jobs.length] as const))
   const first = sql`SELECT min(n.sequence) FROM jobs n WHERE n.status = 'blocked' AND n.batch_id`
   return sql`
-    SELECT h.id, h.owner, h.queue, h.sequence AS place FROM (
+    SELECT h.id, h.owner, h.queue, h.sequence AS position FROM (
       WITH RECURSIVE walk (batch_id, ended, step, sequence) AS (
         SELECT b.id, c.value, 1, (${first} = b.id)
         FROM json_each(${ended}) c CROSS JOIN batches b ON b.id = c.key AND b.paused_at IS NULL AND b.stop_code IS NULL

@@ -34,7 +34,7 @@ const excess = (now: number) => sql`CASE
 
 /** The batch has a budget that may act: it goes on, and has jobs left. What is run again is counted first. */
 const ACTS = sql`budget IS NOT NULL AND finished_at IS NULL AND stop_code IS NULL
-  AND (open_until IS NOT NULL OR completed + failed + cancelled < total) AND coalesce(steering, '') NOT IN ('supersede', 'retry')
+  AND (open_until IS NOT NULL OR completed + failed + cancelled < total) AND coalesce(transition, '') NOT IN ('supersede', 'retry')
   AND (paused_at IS NULL OR budget ->> 'onExceeded' = 'cancel')`
 
 /**
@@ -48,8 +48,8 @@ export function enforceBudgets(db: Database, batchIds: string, now: number): Sta
   return [
     db.run(insertBudgetExceeded(found, now, excess(now))),
     db.run(sql`
-      UPDATE batches SET last_seq = last_seq + 1, progress_version = progress_version + 1, steered_to = 0,
-        steering = CASE WHEN ${cancelling} THEN 'stop' ELSE 'pause' END,
+      UPDATE batches SET last_seq = last_seq + 1, progress_version = progress_version + 1, transition_cursor = 0,
+        transition = CASE WHEN ${cancelling} THEN 'stop' ELSE 'pause' END,
         paused_at = CASE WHEN ${cancelling} THEN NULL ELSE ${now} END,
         stop_code = CASE WHEN ${cancelling} THEN 'BUDGET_EXCEEDED' END,
         cancel_requested_at = CASE WHEN ${cancelling} THEN ${now} END,

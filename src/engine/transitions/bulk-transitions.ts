@@ -1,6 +1,6 @@
 /**
- * Bulk transitions: a command on a whole batch is written into its row first (`steering`), then applied to its jobs in chunks of a commit
- * each, with a cursor in the row (`steered_to`) that the same commit moves. So counters, events and jobs agree at every commit; a process
+ * Bulk transitions: a command on a whole batch is written into its row first (`transition`), then applied to its jobs in chunks of a commit
+ * each, with a cursor in the row (`transition_cursor`) that the same commit moves. So counters, events and jobs agree at every commit; a process
  * that dies between two commits leaves a row that says what is left, and any worker, or the same request repeated, continues from there.
  * Two that continue at once do no harm: a commit changes nothing unless the cursor is where it was read.
  */
@@ -28,10 +28,10 @@ const LAST = Number.MAX_SAFE_INTEGER
 /** Batches advanced by one query. */
 const AT_ONCE = 20
 
-type Steering = 'begin' | 'stop' | 'pause' | 'resume' | 'supersede' | 'retry'
+type BulkTransition = 'begin' | 'stop' | 'pause' | 'resume' | 'supersede' | 'retry'
 
 /** Which jobs each changes; `supersede` changes events. */
-const CHANGED: Readonly<Record<Steering, SQL>> = {
+const CHANGED: Readonly<Record<BulkTransition, SQL>> = {
   begin: sql.raw(`status = 'blocked'`),
   stop: sql.raw(`status IN ('ready', 'offered', 'scheduled', 'blocked')`),
   pause: sql.raw(`status IN ('ready', 'offered', 'scheduled')`),
@@ -43,7 +43,7 @@ const CHANGED: Readonly<Record<Steering, SQL>> = {
 /** The part of a bulk transition that one commit applies. */
 interface Chunk {
   readonly batchId: string
-  readonly steering: Steering
+  readonly transition: BulkTransition
   /** The cursor as it was read: this is done already. */
   readonly from: number
   /** The last sequence (of a `supersede`, event) of this chunk; null where there is none beyond it. */
@@ -70,7 +70,7 @@ export async function advanceTransition(
 export async function advanceAllTransitions(deps: TransitionDeps, mayContinue: () => boolean): Promise<void> {
   for (;;) {
     const rows = await deps.db.all<{ id: string }>(
-      sql`SELECT id FROM batches WHERE steering IS NOT NULL LIMIT ${AT_ONCE}`,
+      sql`SELECT id FROM batches WHERE transition IS NOT NULL LIMIT ${AT_ONCE}`,
     )
     if (rows.length === 0) return
     for (const { id } of rows) {
@@ -87,29 +87,29 @@ export async function advanceAllTransitions(deps: TransitionDeps, mayContinue: (
 export async function advanceOneStep(deps: TransitionDeps, batchId: string): Promise<boolean> {
   const chunk = await nextSlice(deps.db, batchId)
   if (chunk === null) return false
-  const { steering, from, to } = chunk
-  if (steering === 'stop') await endWaiting(deps, chunk)
+  const { transition, from, to } = chunk
+  if (transition === 'stop') await endWaiting(deps, chunk)
   else await deps.db.batch([...change(deps, chunk), ...moveOn(deps, chunk)])
   // Workers begin with the first, and find the others as they look around.
-  if (steering !== 'pause' && (from === 0 || to === null)) deps.dispatcher.wake()
-  return steering === 'supersede' || to !== null
+  if (transition !== 'pause' && (from === 0 || to === null)) deps.dispatcher.wake()
+  return transition === 'supersede' || to !== null
 }
 
 async function nextSlice(db: Database, batchId: string): Promise<Chunk | null> {
-  const [row] = await db.all<{ steering: Steering; from: number; last_seq: number }>(
-    sql`SELECT steering, steered_to AS "from", last_seq FROM batches WHERE id = ${batchId} AND steering IS NOT NULL`,
+  const [row] = await db.all<{ transition: BulkTransition; from: number; last_seq: number }>(
+    sql`SELECT transition, transition_cursor AS "from", last_seq FROM batches WHERE id = ${batchId} AND transition IS NOT NULL`,
   )
   if (row === undefined) return null
-  const { steering, from, last_seq } = row
+  const { transition, from, last_seq } = row
   const to =
-    steering === 'supersede'
+    transition === 'supersede'
       ? from + A_COMMIT < last_seq
         ? from + A_COMMIT
         : null
-      : await lastOfChunk(db, batchId, from, CHANGED[steering])
-  const mine = sql`EXISTS (SELECT 1 FROM batches g WHERE g.id = ${batchId} AND g.steering = ${steering} AND g.steered_to = ${from})`
-  const jobs = sql`batch_id = ${batchId} AND sequence > ${from} AND sequence <= ${to ?? LAST} AND ${CHANGED[steering]} AND ${mine}`
-  return { batchId, steering, from, to, mine, jobs }
+      : await lastOfChunk(db, batchId, from, CHANGED[transition])
+  const mine = sql`EXISTS (SELECT 1 FROM batches g WHERE g.id = ${batchId} AND g.transition = ${transition} AND g.transition_cursor = ${from})`
+  const jobs = sql`batch_id = ${batchId} AND sequence > ${from} AND sequence <= ${to ?? LAST} AND ${CHANGED[transition]} AND ${mine}`
+  return { batchId, transition, from, to, mine, jobs }
 }
 
 /** Finds the sequence at which a chunk ends: that of its last job to be changed, or looked at; null where there are no more. */
@@ -123,7 +123,7 @@ async function lastOfChunk(db: Database, batchId: string, from: number, changed:
 
 /** Makes the statements that apply a chunk; those of a `stop` are made elsewhere. */
 function change(deps: TransitionDeps, chunk: Chunk): [Statement, ...Statement[]] {
-  switch (chunk.steering) {
+  switch (chunk.transition) {
     case 'begin':
       return begin(deps, chunk)
     case 'pause':
@@ -138,14 +138,14 @@ function change(deps: TransitionDeps, chunk: Chunk): [Statement, ...Statement[]]
 }
 
 /** Moves the cursor past a chunk, or ends the transition; a batch whose every job has ended closes with that. Comes last. */
-function moveOn({ db, clock }: TransitionDeps, { batchId, to, steering, from }: Chunk): Statement[] {
-  const next = to === null ? (steering === 'supersede' ? 'retry' : null) : steering
+function moveOn({ db, clock }: TransitionDeps, { batchId, to, transition, from }: Chunk): Statement[] {
+  const next = to === null ? (transition === 'supersede' ? 'retry' : null) : transition
   return [
     db.run(sql`
-      UPDATE batches SET steering = ${next}, steered_to = ${next === null ? null : (to ?? 0)}, progress_version = progress_version + 1
-      WHERE id = ${batchId} AND steering = ${steering} AND steered_to = ${from}`),
+      UPDATE batches SET transition = ${next}, transition_cursor = ${next === null ? null : (to ?? 0)}, progress_version = progress_version + 1
+      WHERE id = ${batchId} AND transition = ${transition} AND transition_cursor = ${from}`),
     // Of a stop with each chunk, because the deliveries to webhooks are made with it.
-    ...(next === null || steering === 'stop' ? completeBatches(db, JSON.stringify([batchId]), clock.now()) : []),
+    ...(next === null || transition === 'stop' ? completeBatches(db, JSON.stringify([batchId]), clock.now()) : []),
   ]
 }
 
@@ -176,7 +176,7 @@ async function endWaiting(deps: TransitionDeps, chunk: Chunk): Promise<void> {
 function begin(deps: TransitionDeps, chunk: Chunk): [Statement, ...Statement[]] {
   const { db, clock } = deps
   const isDue = sql`(SELECT coalesce(run_at, 0) <= ${clock.now()} FROM batches WHERE id = ${chunk.batchId})`
-  const waiting = sql`SELECT id, owner, queue, sequence AS place FROM jobs WHERE ${chunk.jobs} AND ${isDue}`
+  const waiting = sql`SELECT id, owner, queue, sequence AS position FROM jobs WHERE ${chunk.jobs} AND ${isDue}`
   return [...makeReady(db, waiting), schedule(deps, chunk)]
 }
 

@@ -54,8 +54,7 @@ interface JobRow {
 /** Values of that cell. */
 interface JobCells
   extends Omit<ClaimedJob, 'batchInput' | 'hasConcurrencyLimit' | 'hasWebhook' | 'hasBudget' | 'stopCode' | 'lease'> {
-  /** Virtual time. */
-  readonly turn: number
+  readonly virtualTime: number
 }
 
 /** A batch of claimed jobs. */
@@ -87,7 +86,7 @@ export function claimStatements(
       WHERE rowid IN (SELECT job FROM (${next(plainBound)}))`),
     // Half as dear as to have the update return them.
     db.all<JobRow>(sql`
-      SELECT json_array(id, batch_id, owner, operation, sequence, turn, attempt, max_attempts, json(input), json(checkpoint), item_id, started_at, label, url) AS job
+      SELECT json_array(id, batch_id, owner, operation, sequence, virtual_time, attempt, max_attempts, json(input), json(checkpoint), item_id, started_at, label, url) AS job
       FROM jobs WHERE ${mine}`),
     db.all<BatchRow>(sql`
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
@@ -106,8 +105,8 @@ export function parseClaimedRows(
   const batches = new Map(batchRows.map(({ id, input, ...row }) => [id, { ...row, batchInput: parseLossless(input) }]))
   return jobRows
     .map(parseCells)
-    .sort((a, b) => a.turn - b.turn)
-    .flatMap(({ turn, ...job }) => {
+    .sort((a, b) => a.virtualTime - b.virtualTime)
+    .flatMap(({ virtualTime, ...job }) => {
       const batch = batches.get(job.batchId)
       if (batch === undefined) return []
       return {
@@ -126,9 +125,10 @@ export function parseClaimedRows(
 function parseCells({ job }: JobRow): JobCells {
   const cells = parseLossless(job)
   if (!Array.isArray(cells)) throw new TypeError('A claimed job came as something else than a list of its cells.')
-  const [jobId, batchId, owner, operation, sequence, turn, attempt, maxAttempts, input, checkpoint, ...facts] = cells
+  const [jobId, batchId, owner, operation, sequence, virtualTime, attempt, maxAttempts, input, checkpoint, ...facts] =
+    cells
   const [itemId, startedAt, filename, url] = facts
-  const row = { jobId, batchId, owner, operation, sequence, turn, attempt, maxAttempts, input, checkpoint }
+  const row = { jobId, batchId, owner, operation, sequence, virtualTime, attempt, maxAttempts, input, checkpoint }
   return { ...row, itemId, startedAt, filename, url }
 }
 
@@ -162,7 +162,7 @@ export async function readyDue(deps: { db: Database; clock: Clock }): Promise<Du
   await db.batch(
     makeReady(
       db,
-      sql`SELECT id, owner, queue, run_at AS place FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
+      sql`SELECT id, owner, queue, run_at AS position FROM jobs WHERE status = 'scheduled' AND run_at <= ${now} ORDER BY run_at LIMIT ${DUE_AT_ONCE}`,
     ),
   )
   return { next: await readNextRunAt(db), readied: true }

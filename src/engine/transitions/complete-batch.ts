@@ -13,13 +13,13 @@ import { CANCELLING_CODES } from './stop-codes.ts'
  */
 export function completeBatches(db: Database, batchIds: string, now: number, hasWebhook = true): Statement[] {
   const done = sql`id IN (SELECT value FROM json_each(${batchIds})) AND finished_at IS NULL AND open_until IS NULL AND completed + failed + cancelled = total
-    AND coalesce(steering, '') NOT IN ('supersede', 'retry')`
+    AND coalesce(transition, '') NOT IN ('supersede', 'retry')`
   const status = sql`CASE WHEN stop_code IN ${CANCELLING_CODES} AND (cancelled > 0 OR cut_open) THEN 'cancelled' WHEN completed = total THEN 'completed'
     WHEN completed = 0 THEN 'failed' ELSE 'partial' END`
   return [
     db.run(insertBatchCompleted(done, now, status)),
     db.run(sql`
-      UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, steering = NULL, steered_to = NULL
+      UPDATE batches SET status = ${status}, finished_at = ${now}, last_seq = last_seq + 1, paused_at = NULL, transition = NULL, transition_cursor = NULL
       WHERE ${done}`),
     ...(hasWebhook ? enqueueDeliveries(db, batchIds, now) : []),
   ]

@@ -46,13 +46,13 @@ export function insertPieces(
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
       const taken = add.later === true ? sql`b.concurrency IS NOT NULL` : sql`${sequence} > b.concurrency`
-      const turn = sql`(o.last_turn - ${count - first - 1} + r.key)`
+      const virtualTime = sql`(o.last_virtual_time - ${count - first - 1} + r.key)`
       return db.run(sql`
-        INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, turn, place, run_at, max_attempts, created_at)
+        INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, virtual_time, priority_key, run_at, max_attempts, created_at)
         SELECT r.value ->> 0, b.id, b.owner, b.operation, b.queue, ${sequence},
           CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'blocked'
             WHEN b.run_at > ${now} OR b.queue IS NOT NULL THEN 'scheduled' ELSE 'ready' END,
-          r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, ${turn}, ${priorityKey(sql`${owner}`, turn, sql`b.priority`)},
+          r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, ${virtualTime}, ${priorityKey(sql`${owner}`, virtualTime, sql`b.priority`)},
           CASE WHEN b.queue IS NULL THEN b.run_at ELSE max(${now}, coalesce(b.run_at, 0)) END, b.max_attempts, ${now}
         FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
         WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}

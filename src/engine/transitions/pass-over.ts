@@ -19,16 +19,16 @@ const windowOf = (passed: readonly string[], bound = plainBound) =>
   nextReady(
     bound(WINDOW),
     READY,
-    sql`turn <= (SELECT o.last_turn FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_turn DESC LIMIT 1)`,
+    sql`virtual_time <= (SELECT o.last_virtual_time FROM owners o WHERE o.owner NOT IN ${listed(passed)} ORDER BY o.last_virtual_time DESC LIMIT 1)`,
   )
 
 /** The next job of each other owner, `limit` at most, as {@link nextReady} gives those of all. */
 export function firstOfOthers(passed: readonly string[], limit: number, bound?: Bound): SQL {
   return sql`
-    SELECT job, owner, turn, place FROM (
-      SELECT w.*, row_number() OVER (PARTITION BY w.owner ORDER BY w.turn) AS nth FROM (${windowOf(passed, bound)}) w
+    SELECT job, owner, virtual_time, priority_key FROM (
+      SELECT w.*, row_number() OVER (PARTITION BY w.owner ORDER BY w.virtual_time) AS nth FROM (${windowOf(passed, bound)}) w
       WHERE w.owner NOT IN ${listed(passed)})
-    WHERE nth = 1 ORDER BY turn LIMIT ${limit}`
+    WHERE nth = 1 ORDER BY virtual_time LIMIT ${limit}`
 }
 
 /**
@@ -49,16 +49,16 @@ export async function othersAreReady(db: Database, passed: readonly string[]): P
 
 /** Moves the next jobs behind the last ones of their owners, unless another owner's is among them. */
 async function moveBack(db: Database, passed: readonly string[]): Promise<void> {
-  const turns = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.turn) OVER () AS top FROM (${windowOf(passed)}) w`
+  const window = sql`SELECT w.*, max(w.owner NOT IN ${listed(passed)}) OVER () AS others, max(w.virtual_time) OVER () AS top FROM (${windowOf(passed)}) w`
   await db.batch([
     db.run(sql`
-      UPDATE owners SET last_turn = max(last_turn, m.top) + m.n
-      FROM (SELECT owner, max(top) AS top, count(*) AS n FROM (${turns}) WHERE others = 0 GROUP BY owner) m WHERE m.owner = owners.owner`),
+      UPDATE owners SET last_virtual_time = max(last_virtual_time, m.top) + m.n
+      FROM (SELECT owner, max(top) AS top, count(*) AS n FROM (${window}) WHERE others = 0 GROUP BY owner) m WHERE m.owner = owners.owner`),
     db.run(sql`
-      UPDATE jobs SET turn = m.turn, place = m.place
+      UPDATE jobs SET virtual_time = m.virtual_time, priority_key = m.priority_key
       FROM (
-        SELECT t.job, t.place, o.last_turn - count(*) OVER (PARTITION BY t.owner) + row_number() OVER (PARTITION BY t.owner ORDER BY t.turn) AS turn
-        FROM (${turns}) t JOIN owners o ON o.owner = t.owner WHERE t.others = 0
+        SELECT t.job, t.priority_key, o.last_virtual_time - count(*) OVER (PARTITION BY t.owner) + row_number() OVER (PARTITION BY t.owner ORDER BY t.virtual_time) AS virtual_time
+        FROM (${window}) t JOIN owners o ON o.owner = t.owner WHERE t.others = 0
       ) m WHERE jobs.rowid = m.job`),
   ])
 }

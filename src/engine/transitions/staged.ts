@@ -102,7 +102,7 @@ export async function createStaged(
 function insertHidden(db: Database, batchId: string, { json, first, bytes }: SizedPiece): [Statement, Statement] {
   return [
     db.run(sql`
-      INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, turn, max_attempts, created_at)
+      INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, virtual_time, max_attempts, created_at)
       SELECT r.value ->> 0, b.id, b.owner, b.operation, b.queue, ${first + 1} + r.key, 'blocked', r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, 0, b.max_attempts, b.created_at
       FROM batches b CROSS JOIN json_each(${json}) r WHERE b.id = ${batchId}`),
     db.run(sql`UPDATE batches SET input_bytes = input_bytes + ${bytes} WHERE id = ${batchId}`),

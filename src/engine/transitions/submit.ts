@@ -200,8 +200,8 @@ async function createLarge(
     tail: [
       db.run(sql`
         UPDATE batches SET deleted_at = NULL, paused_at = NULL, idempotency_key = ${idempotencyKey}, fingerprint = ${fingerprint},
-          deadline_at = ${row.deadlineAt}, webhook_id = ${webhook?.id ?? null}, steering = ${unbounded ? 'begin' : null},
-          steered_to = ${unbounded ? 0 : null}
+          deadline_at = ${row.deadlineAt}, webhook_id = ${webhook?.id ?? null}, transition = ${unbounded ? 'begin' : null},
+          transition_cursor = ${unbounded ? 0 : null}
         WHERE id = ${batchId}`),
       ...insertBeside(db, submission, made),
       ...(webhook?.statements ?? []),

@@ -11,7 +11,7 @@ export async function nextWakeupAt(db: Database): Promise<number | null> {
   // D1 takes no more than five SELECTs in one.
   const [row] = await db.all<{ at: number | null }>(sql`
     SELECT min(at) AS at FROM (
-      SELECT 0 AS at WHERE EXISTS (SELECT 1 FROM jobs WHERE status = 'ready') OR EXISTS (SELECT 1 FROM batches WHERE steering IS NOT NULL)
+      SELECT 0 AS at WHERE EXISTS (SELECT 1 FROM jobs WHERE status = 'ready') OR EXISTS (SELECT 1 FROM batches WHERE transition IS NOT NULL)
       UNION ALL SELECT (SELECT run_at FROM jobs WHERE status = 'scheduled' ORDER BY run_at LIMIT 1)
       UNION ALL SELECT (SELECT lease_until + 1 FROM jobs WHERE status = 'running' ORDER BY lease_until LIMIT 1)
       UNION ALL SELECT (SELECT deadline_at FROM batches

@@ -41,7 +41,7 @@ export class Worker {
   #pumpAgain = false
   readonly #due: WakeupTimer
   /** True while transitions of whole batches are being advanced. */
-  #steering = false
+  #transitioning = false
   #stopping = false
   #orphansDueAt = 0
   readonly #outage: OutageWatch
@@ -67,7 +67,7 @@ export class Worker {
         for (const outcome of outcomes) this.#leased.drop(outcome)
         if (order !== null) this.#take(order, claimed)
         // A budget that this group exceeded pauses or stops its batch.
-        if (outcomes.some(({ hasBudget }) => hasBudget)) this.#steer()
+        if (outcomes.some(({ hasBudget }) => hasBudget)) this.#advanceTransitions()
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
         if (outcomes.some(({ kind, hasWebhook }) => kind === 'retry' || hasWebhook)) this.#due.look()
         if (order === null || order.passedOwners !== undefined || claimed.length === order.limit) this.#pump()
@@ -84,7 +84,7 @@ export class Worker {
         this.#pump()
         this.#due.look()
         // Or of a large batch, whose jobs are made ready some at a time.
-        this.#steer()
+        this.#advanceTransitions()
       }),
       repeat(this.#options.beatMs, () => this.#beat(), this.#deps.log),
       repeat(this.#options.sweepMs, () => this.#sweep(), this.#deps.log),
@@ -144,7 +144,7 @@ export class Worker {
   async drain(goOn: () => boolean, graceMs: number): Promise<void> {
     await this.start()
     await this.#lookAround()
-    const busy = () => this.#leased.size > 0 || this.#pumping !== null || this.#due.looking || this.#steering
+    const busy = () => this.#leased.size > 0 || this.#pumping !== null || this.#due.looking || this.#transitioning
     while (busy() && goOn()) await sleep(20)
     await this.stop(graceMs)
   }
@@ -290,7 +290,7 @@ export class Worker {
     await this.#renewExpired()
     if (!this.#outage.recent) await sweepLeases(this.#deps)
     this.#stopLeased(await sweepBatches(this.#deps))
-    this.#steer()
+    this.#advanceTransitions()
     this.#due.look()
     this.#pump()
   }
@@ -306,15 +306,15 @@ export class Worker {
   }
 
   /** Goes on with what is to be done to large batches, beside all else. */
-  #steer(): void {
-    if (this.#steering) return
-    this.#steering = true
+  #advanceTransitions(): void {
+    if (this.#transitioning) return
+    this.#transitioning = true
     advanceAllTransitions(this.#deps, () => !this.#stopping && !this.#budgetExhausted)
       .catch((error: unknown) =>
-        this.#deps.log.error({ err: error }, 'a batch could not be steered; the next sweep tries again'),
+        this.#deps.log.error({ err: error }, 'a bulk transition could not be advanced; the next sweep tries again'),
       )
       .finally(() => {
-        this.#steering = false
+        this.#transitioning = false
       })
   }
 

@@ -1,4 +1,4 @@
-/** The native surface: batches of any operation, made, listed, fed and steered. */
+/** The native surface: batches of any operation, created, listed, extended and controlled. */
 import type { Hono } from 'hono'
 import * as z from 'zod'
 import { deleteBatch, pauseBatch, resumeBatch, retryBatch, stopBatch } from '../../engine/transitions/batch-commands.ts'
@@ -20,10 +20,10 @@ import { listBatches } from './queries.ts'
 import {
   AppendItems,
   BatchAccepted,
+  BatchChanged,
   BatchList,
   BatchRetried,
   BatchSealed,
-  BatchSteered,
   CreateBatch,
   DryRunReport,
   ItemsAppended,
@@ -99,18 +99,18 @@ const append = {
 } satisfies Endpoint
 
 /** Describes a route that does something to a batch. */
-const steer = (verb: string, id: string, summary: string, conflicts: boolean) =>
+const command = (verb: string, id: string, summary: string, conflicts: boolean) =>
   ({
     route: `POST /api/batch/:id/${verb}`,
     id,
     summary,
     path: BATCH_ID,
-    answers: { 200: json('Done.', BatchSteered) },
+    answers: { 200: json('Done.', BatchChanged) },
     errors: conflicts ? [404, 409] : [404],
   }) satisfies Endpoint
 
 const seal = {
-  ...steer('seal', 'sealBatch', 'Let an open batch take no more items', true),
+  ...command('seal', 'sealBatch', 'Let an open batch take no more items', true),
   description:
     'Refused (409) where a place before the last is empty, or where there is another number of items than `total` says: the answer names what never came.',
   bodyMayBeLeftOut: true,
@@ -139,11 +139,11 @@ const listOfBatch = {
   errors: [400, 404],
 } satisfies Endpoint
 
-const cancel = steer('cancel', 'cancelBatch', 'End a batch early', false)
-const pause = steer('pause', 'pauseBatch', 'Start no more of its jobs; what runs goes on', false)
-const resume = steer('resume', 'resumeBatch', 'Let a paused batch go on', false)
+const cancel = command('cancel', 'cancelBatch', 'End a batch early', false)
+const pause = command('pause', 'pauseBatch', 'Start no more of its jobs; what runs goes on', false)
+const resume = command('resume', 'resumeBatch', 'Let a paused batch go on', false)
 const retry = {
-  ...steer('retry', 'retryBatch', 'Run again what failed or was cancelled', true),
+  ...command('retry', 'retryBatch', 'Run again what failed or was cancelled', true),
   answers: { 200: json('They run again.', BatchRetried) },
 } satisfies Endpoint
 
@@ -152,7 +152,7 @@ const remove = {
   id: 'deleteBatch',
   summary: 'Delete a batch that has ended, with all it holds',
   path: BATCH_ID,
-  answers: { 200: json('Deleted.', BatchSteered) },
+  answers: { 200: json('Deleted.', BatchChanged) },
   errors: [404, 409],
 } satisfies Endpoint
 
@@ -177,7 +177,7 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
       await change(deps, batch.id)
       // A batch that is sealed or cancelled may have ended with that, and its webhook is to be notified.
       deps.dispatcher.wake()
-      return c.json({ success: true, batchId: batch.id, total: count(batch) } satisfies BatchSteered)
+      return c.json({ success: true, batchId: batch.id, total: count(batch) } satisfies BatchChanged)
     }
   return new Routes('/api/batch', CODED_ERRORS)
     .add(make, (c) => create(c, deps), [limitLargeBody])

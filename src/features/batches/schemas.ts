@@ -180,16 +180,16 @@ export const JobList = z
 export type JobList = z.infer<typeof JobList>
 
 /** The answer to cancel, pause, resume and delete. */
-export const BatchSteered = z
+export const BatchChanged = z
   .object({
     success: z.literal(true),
     batchId: z.string(),
     total: z.int().describe('Jobs that it is about: those that had not ended, of a deleted batch all.'),
   })
-  .meta({ id: 'BatchSteered' })
-export type BatchSteered = z.infer<typeof BatchSteered>
+  .meta({ id: 'BatchChanged' })
+export type BatchChanged = z.infer<typeof BatchChanged>
 
-const Changed = BatchSteered.omit({ total: true })
+const Changed = BatchChanged.omit({ total: true })
 
 /** The answer to seal. */
 export const BatchSealed = Changed.extend({ totalJobs: z.int() }).meta({ id: 'BatchSealed' })

@@ -10,7 +10,7 @@ import type { Surface } from '../../http/surface.ts'
 export function batchSurface(loadMerged: () => Promise<readonly z.ZodType[]>): Surface {
   return {
     name: 'Batch',
-    description: 'Heat sheets and batches of any operation: made, followed live, steered.',
+    description: 'Heat sheets and batches of any operation: created, followed live, paused, cancelled.',
     mount: '/api/batch',
     errors: CODED_ERRORS,
     scopes: { read: 'batch:read', write: 'batch:write' },

@@ -5,7 +5,7 @@ import type { Surface } from '../../http/surface.ts'
 /** `POST /api/batch/extract`. It creates a batch, which is followed and controlled like every batch. */
 export const extraction: Surface = {
   name: 'Batch',
-  description: 'Heat sheets and batches of any operation: made, followed live, steered.',
+  description: 'Heat sheets and batches of any operation: created, followed live, paused, cancelled.',
   mount: '/api/batch',
   prefixes: ['/api/batch/extract'],
   errors: CODED_ERRORS,
@@ -31,7 +31,7 @@ export const extraction: Surface = {
 /** `/api/result/:code`. */
 export const sharedResults: Surface = {
   name: 'Batch',
-  description: 'Heat sheets and batches of any operation: made, followed live, steered.',
+  description: 'Heat sheets and batches of any operation: created, followed live, paused, cancelled.',
   mount: '/api/result',
   errors: CODED_ERRORS,
   scopes: { read: 'batch:read', write: 'batch:write' },

@@ -100,9 +100,9 @@ export const ragSegments = sqliteTable(
   {
     documentId: text('document_id').notNull(),
     /** Index among the rows of the document, from 0. */
-    place: integer().notNull(),
+    position: integer().notNull(),
     /** JSON: `[[start, end, text], …]`, times in seconds. */
     segments: text().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.documentId, t.place] })],
+  (t) => [primaryKey({ columns: [t.documentId, t.position] })],
 )

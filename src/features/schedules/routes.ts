@@ -105,7 +105,7 @@ const change = {
 } satisfies Endpoint
 
 /** Describes a route that does something to a schedule. */
-const steer = (verb: string, id: string, summary: string) =>
+const command = (verb: string, id: string, summary: string) =>
   ({
     route: `POST /api/schedules/:id/${verb}`,
     id,
@@ -115,8 +115,8 @@ const steer = (verb: string, id: string, summary: string) =>
     errors: [404],
   }) satisfies Endpoint
 
-const pause = steer('pause', 'pauseSchedule', 'Have a schedule be due no more; what it began goes on')
-const resume = steer(
+const pause = command('pause', 'pauseSchedule', 'Have a schedule be due no more; what it began goes on')
+const resume = command(
   'resume',
   'resumeSchedule',
   'Have a paused schedule be due again; what it missed meanwhile is not made up for',

@@ -204,7 +204,7 @@ describe('listing', () => {
   })
 })
 
-describe('steering', () => {
+describe('transition', () => {
   it('cancels, retries and deletes', async () => {
     const { batchId } = await create({ operation: 'echo', items: Array.from({ length: 20 }, () => ({ waitMs: 300 })) })
     expect((await server.fetch(`/api/batch/${batchId}`, { method: 'DELETE' })).status).toBe(409)

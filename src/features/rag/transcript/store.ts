@@ -14,7 +14,7 @@ export function insertSegments(db: Database, documentId: string, segments: reado
   for (const { start, end, text } of segments) parts.add([start, end, text])
   return parts.all().map((part, index) =>
     db.run(sql`
-      INSERT INTO rag_segments (document_id, place, segments) SELECT ${documentId}, ${index}, ${part} WHERE ${held}`),
+      INSERT INTO rag_segments (document_id, position, segments) SELECT ${documentId}, ${index}, ${part} WHERE ${held}`),
   )
 }
 
@@ -31,7 +31,7 @@ const Row = z.object({ title: z.string(), language: z.string().nullable(), segme
 export async function readTranscript(db: Database, owner: string, documentId: string): Promise<Transcript | null> {
   const found = await db.all(sql`
     SELECT d.title, d.language, s.segments FROM rag_documents d LEFT JOIN rag_segments s ON s.document_id = d.id
-    WHERE d.id = ${documentId} AND d.owner = ${owner} ORDER BY s.place`)
+    WHERE d.id = ${documentId} AND d.owner = ${owner} ORDER BY s.position`)
   const rows = found.map((row) => Row.parse(row))
   const [first] = rows
   if (first === undefined) return null
