@@ -73,12 +73,45 @@ export function insertStoppedJobEvents(jobs: SQL, at: number, error: { code: SQL
     FROM (SELECT id, batch_id, sequence, item_id, label, url, attempt, max_attempts, started_at FROM jobs WHERE ${jobs}) w JOIN batches b ON b.id = w.batch_id`
 }
 
-/** Writes `batch_completed` for batches that ended. @param where condition on `batches` @param status their final status */
-export function insertBatchCompleted(where: SQL, at: number, status: SQL): SQL {
+/**
+ * Writes `batch_completed` for batches that ended.
+ * @param where condition on `batches`
+ * @param status their final status
+ * @param next the batch that follows each, and why there is none where another was to follow: two expressions, of which one is NULL
+ */
+export function insertBatchCompleted(
+  where: SQL,
+  at: number,
+  status: SQL,
+  next: { readonly batchId: SQL; readonly skipped: SQL },
+): SQL {
+  const counts = sql`json_object('status', ${status}, 'completedJobs', completed,
+      'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))`
+  const chained = sql`CASE WHEN ${next.skipped} IS NULL THEN json_set(${counts}, '$.nextBatchId', ${next.batchId})
+      ELSE json_set(${counts}, '$.nextBatchId', NULL, '$.nextSkipped', ${next.skipped}) END`
   return sql`
     INSERT INTO events (batch_id, seq, type, at, data)
-    SELECT id, last_seq + 1, 'batch_completed', ${at}, json_object('status', ${status}, 'completedJobs', completed,
-      'failedJobs', failed, 'cancelledJobs', cancelled, 'tallies', json(tallies))
+    SELECT id, last_seq + 1, 'batch_completed', ${at}, CASE WHEN next IS NOT NULL THEN ${chained}
+      WHEN superseded_by IS NOT NULL THEN json_set(${counts}, '$.supersededBy', superseded_by) ELSE ${counts} END
+    FROM batches WHERE ${where}`
+}
+
+/**
+ * Writes the first event of batches that follow others.
+ * @param begun a SELECT of `id` (of the new batch) and `facts` (JSON)
+ */
+export function insertNextStarted(begun: SQL, at: number): SQL {
+  return sql`
+    INSERT INTO events (batch_id, seq, type, at, data)
+    SELECT n.id, 1, 'batch_started', ${at}, json_patch(json_object('totalJobs', 0, 'open', json('true')), n.facts) FROM (${begun}) n`
+}
+
+/** Writes `chain_fed`, as the last event of a batch whose items are all there. @param where condition on `batches` */
+export function insertChainFed(where: SQL, at: number): SQL {
+  return sql`
+    INSERT INTO events (batch_id, seq, type, at, data)
+    SELECT id, last_seq, 'chain_fed', ${at}, json_object('chainedFrom', chain ->> '$.from', 'totalJobs', total,
+      'rejectedResults', chain ->> '$.rejected', 'errors', json(chain -> '$.errors'))
     FROM batches WHERE ${where}`
 }
 

@@ -14,6 +14,7 @@ import type {
   Transcriber,
   VectorServices,
 } from './ports.ts'
+import type { ChainError } from './schema/chain.ts'
 import type { Scope } from './scopes.ts'
 
 /** A job as its operation plans it. */
@@ -63,6 +64,22 @@ export interface Attempt {
   readonly checkpoint: unknown
 }
 
+/** Open batches, as a job feeds them. */
+export interface OpenBatches {
+  /**
+   * Adds jobs, all or none; those that are there already are passed over.
+   * @param first sequence of the first of them, from 1
+   * @throws MillraceError CONFLICT where the batch takes no more; QUOTA_EXCEEDED
+   */
+  append(
+    batch: { readonly id: string; readonly owner: string },
+    first: number,
+    jobs: readonly JobPlan[],
+  ): Promise<unknown>
+  /** Seals a batch that follows another, `from`. @param errors why some results of that one became no items */
+  seal(batchId: string, from: string, errors: readonly ChainError[]): Promise<void>
+}
+
 /** Ports and services that a running job may use. */
 export interface RunContext {
   /** Aborts when the lease is lost, the time limit is over, the batch was cancelled or the process stops. */
@@ -91,6 +108,7 @@ export interface RunContext {
   readonly transcriber: Transcriber | null
   /** Null where this server has the local model and its own store alone. */
   readonly vectors: VectorServices | null
+  readonly openBatches: OpenBatches
 }
 
 /** Result of a finished run, written in one commit with its counters and its event. */

@@ -1,5 +1,6 @@
 /** The operations of this server. */
 
+import { chain } from './features/batches/chain/operation.ts'
 import { deleteCards, restoreCards } from './features/cards/operations/delete.ts'
 import { exportCards } from './features/cards/operations/export.ts'
 import { importCards } from './features/cards/operations/import.ts'
@@ -10,7 +11,9 @@ import { exportEmbeddings } from './features/rag/operations/export.ts'
 import { processDocuments } from './features/rag/operations/process.ts'
 import { resourceWrite } from './features/resources/operation.ts'
 import { webhook } from './features/webhooks/operation.ts'
+import { DeclaredStore } from './features/workers/declared-store.ts'
 import type { Operation, Operations } from './operation.ts'
+import { CHAIN_OPERATION } from './schema/chain.ts'
 import { WEBHOOK_OPERATION } from './schema/webhooks.ts'
 
 const byName = (all: readonly Operation[]): Operations =>
@@ -46,12 +49,13 @@ export function createOperations(
   services: HttpServices = NO_SERVICES,
 ): Operations {
   const all = [...builtIn, httpCalls(services), ...own]
-  const names = new Set([WEBHOOK_OPERATION])
+  const names = new Set([WEBHOOK_OPERATION, CHAIN_OPERATION])
   for (const { name } of all) {
     if (names.has(name))
       throw new TypeError(`operations: there is already an operation "${name}". Name yours otherwise.`)
     names.add(name)
   }
   const notifying = byName(all)
-  return { ...notifying, ...byName([webhook(notifying, { basePath })]) }
+  const internal = [webhook(notifying, { basePath }), chain(notifying, (ctx) => new DeclaredStore(ctx))]
+  return { ...notifying, ...byName(internal) }
 }

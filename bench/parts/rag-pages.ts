@@ -90,6 +90,7 @@ async function runToEnd(
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     clock: { now: Date.now },
     fetcher: { fetch: unused, send: unused, request: unused },
+    openBatches: { append: unused, seal: unused },
   }
   for (;;) {
     const outcome = await processDocuments.run({ ...attempt, checkpoint }, ctx)

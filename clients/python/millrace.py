@@ -64,7 +64,7 @@ class RetryAfter(Exception):
 
 
 class Stopped(Exception):
-    """Raised by `job.check()` once the job is not to go on: `reason` is CANCELLED, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, TIMEOUT, LOST or SHUTDOWN."""
+    """Raised by `job.check()` once the job is not to go on: `reason` is CANCELLED, DEADLINE_EXCEEDED, BUDGET_EXCEEDED, SUPERSEDED, TIMEOUT, LOST or SHUTDOWN."""
 
     def __init__(self, reason: str):
         super().__init__("The job is stopped: %s." % reason)
@@ -543,7 +543,7 @@ class Worker:
     def _end(self, job: Job, end: Dict[str, Any]) -> None:
         """Hands in what a job came to, unless it is no longer held."""
         with self._lock:
-            if self._held.get(job.id) is not job or job.stopped in ("CANCELLED", "DEADLINE_EXCEEDED", "BUDGET_EXCEEDED", "TIMEOUT", "LOST"):
+            if self._held.get(job.id) is not job or job.stopped in ("CANCELLED", "DEADLINE_EXCEEDED", "BUDGET_EXCEEDED", "SUPERSEDED", "TIMEOUT", "LOST"):
                 self._drop(job)
                 return
             if job._handed_in:

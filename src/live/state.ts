@@ -1,10 +1,12 @@
 /** Current state of a batch and its jobs: the starting point of a follower, and the answer to a poll. */
 import { type SQL, sql } from 'drizzle-orm'
+import * as z from 'zod'
 import { presentJobFacts } from '../events.ts'
 import type { Operation } from '../operation.ts'
 import type { Database, Progress } from '../ports.ts'
 import { batches } from '../schema/batches.ts'
 import type { BudgetState } from '../schema/budget.ts'
+import type { ChainState, NextState } from '../schema/chain.ts'
 import { jobs } from '../schema/jobs.ts'
 
 /** Facts about a batch that followers need. */
@@ -165,7 +167,17 @@ export interface BatchState extends BatchHead {
   readonly metadata: string | null
   /** Null for none. */
   readonly budget: BudgetState | null
+  /** When its jobs may begin; null where nothing puts them off. */
+  readonly runAt: number | null
+  /** The batch that follows it; null for none. */
+  readonly next: Pick<NextState, 'operation' | 'batchIds'> | null
+  /** Source of its items; null where callers send them. */
+  readonly chain: ChainState | null
+  /** The batch that took its place; null for none. */
+  readonly supersededBy: string | null
 }
+
+const Next = z.object({ operation: z.string(), batchIds: z.array(z.string()) })
 
 const STATE = {
   id: batches.id,
@@ -186,6 +198,13 @@ const STATE = {
   finishedAt: batches.finishedAt,
   metadata: batches.metadata,
   budget: batches.budget,
+  runAt: batches.runAt,
+  next: sql<string | null>`CASE WHEN ${batches.next} IS NOT NULL
+    THEN json_object('operation', ${batches.next} ->> '$.operation', 'batchIds', json(${batches.next} -> '$.batchIds')) END`.mapWith(
+    (text: string | null) => (text === null ? null : Next.parse(JSON.parse(text))),
+  ),
+  chain: batches.chain,
+  supersededBy: batches.supersededBy,
 }
 
 /** Reads a batch of an owner; null when there is none, or when it is another's. */

@@ -44,11 +44,12 @@ const TYPES = [
   'job_completed',
   'job_failed',
   'budget_exceeded',
+  'chain_fed',
   'batch_completed',
   'resync',
 ] as const
 const ENDED = /^(completed|partial|failed|cancelled)$/
-const CANCELLED = /^(CANCELLED|BUDGET_EXCEEDED)$/
+const CANCELLED = /^(CANCELLED|BUDGET_EXCEEDED|SUPERSEDED)$/
 
 const EMPTY: BatchView = {
   status: 'connecting',

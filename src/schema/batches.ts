@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { BudgetState } from './budget.ts'
+import type { ChainState } from './chain.ts'
 import { jsonColumn, jsonObjectColumn } from './json-column.ts'
 
 /** One request's worth of work for one owner. Times are milliseconds since the epoch. */
@@ -71,6 +72,18 @@ export const batches = sqliteTable(
     budget: text({ mode: 'json' }).$type<BudgetState>(),
     /** Webhook that receives its events; null for none. */
     webhookId: text('webhook_id'),
+    /** The batch that follows it, JSON of a `NextState`; null for none. Text, so that its input is read only when that is made. */
+    next: text(),
+    /** Source of its items, where it follows another batch; null for others. */
+    chain: text({ mode: 'json' }).$type<ChainState>(),
+    /** Key under which a later create takes its place until `runAt`; null for none. */
+    debounceKey: text('debounce_key'),
+    /** When the first of the creates was accepted that it took the place of; its own time where it is the first. */
+    debounceFrom: integer('debounce_from'),
+    /** Batch that took its place; null where none did. */
+    supersededBy: text('superseded_by'),
+    /** Key under which no more than so many batches begin within a period; null for none. */
+    throttleKey: text('throttle_key'),
     /** Invisible where set; its rows are swept from this time on. A future time hides a batch whose jobs are still being written. */
     deletedAt: integer('deleted_at'),
   },
@@ -85,6 +98,10 @@ export const batches = sqliteTable(
     index('batches_open').on(t.openUntil).where(sql`open_until IS NOT NULL`),
     index('batches_stopped').on(t.id).where(sql`stop_code IS NOT NULL AND finished_at IS NULL`),
     index('batches_transition').on(t.id).where(sql`transition IS NOT NULL`),
+    index('batches_debounce')
+      .on(t.owner, t.operation, t.debounceKey, t.runAt)
+      .where(sql`debounce_key IS NOT NULL AND finished_at IS NULL`),
+    index('batches_throttle').on(t.owner, t.operation, t.throttleKey, t.runAt).where(sql`throttle_key IS NOT NULL`),
     index('batches_deleted').on(t.id).where(sql`deleted_at IS NOT NULL`),
   ],
 )

@@ -11,7 +11,7 @@ export const events = sqliteTable(
     batchId: text('batch_id').notNull(),
     seq: integer().notNull(),
     type: text({
-      enum: ['batch_started', 'job_completed', 'job_failed', 'budget_exceeded', 'batch_completed'],
+      enum: ['batch_started', 'job_completed', 'job_failed', 'budget_exceeded', 'chain_fed', 'batch_completed'],
     }).notNull(),
     jobId: text('job_id'),
     /** The job's position in its batch, from 1. */

@@ -30,7 +30,7 @@ const completed = (job: {
   sequence: number
   lease: string
   hasConcurrencyLimit: boolean
-  hasWebhook: boolean
+  hasFollowUp: boolean
   hasBudget: boolean
 }): Outcome => ({
   ...job,

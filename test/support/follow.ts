@@ -8,6 +8,7 @@ const TYPES = [
   'job_completed',
   'job_failed',
   'budget_exceeded',
+  'chain_fed',
   'batch_completed',
   'resync',
 ] as const

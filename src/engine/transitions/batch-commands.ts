@@ -5,6 +5,7 @@ import { insertBatchRestarted } from '../../events.ts'
 import type { Operations } from '../../operation.ts'
 import type { Database } from '../../ports.ts'
 import { batches } from '../../schema/batches.ts'
+import { FEEDS_NEXT } from '../chains.ts'
 import { withCooldown } from '../chunked-work.ts'
 import { RESUMED_BUDGET, RETRIED_BUDGET } from './budget.ts'
 import { advanceOneStep, advanceTransition, type TransitionDeps } from './bulk-transitions.ts'
@@ -171,7 +172,7 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
   const { db } = deps
   const goOn = budget(deps)
   const now = deps.clock.now()
-  const ended = sql`id = ${batchId} AND finished_at IS NOT NULL AND deleted_at IS NULL AND failed + cancelled > 0`
+  const ended = sql`id = ${batchId} AND finished_at IS NOT NULL AND deleted_at IS NULL AND failed + cancelled > 0 AND NOT ${FEEDS_NEXT}`
   const [rows] = await db.batch([
     db.all<{ again: number; last_seq: number }>(
       sql`SELECT failed + cancelled AS again, last_seq FROM batches WHERE ${ended}`,
@@ -182,16 +183,27 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
         AND seq = (SELECT last_seq FROM batches WHERE ${ended})`),
     db.run(insertBatchRestarted(ended, now)),
     db.run(sql`
-      UPDATE batches SET status = 'processing', run = run + 1, finished_at = NULL, budget = ${RETRIED_BUDGET}, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
+      UPDATE batches SET status = 'processing', run = run + 1, finished_at = NULL, superseded_by = NULL, budget = ${RETRIED_BUDGET}, cancel_requested_at = NULL, stop_code = NULL, cut_open = false,
         deadline_at = ${now} + limit_ms, idle_ms = ${idleSince(sql`finished_at`, now)}, paused_at = NULL, last_seq = last_seq + 1, transition = 'supersede', transition_cursor = 0 WHERE ${ended}`),
   ])
   const row = rows[0]
   if (row === undefined) {
+    await refuseFeeding(db, batchId, 'run again')
     throw new MillraceError('CONFLICT', 'Only a batch that has ended, and of which something failed, can be retried.')
   }
   deps.notifier.publish(batchId, { seq: row.last_seq + 1 })
   await advanceTransition(deps, batchId, goOn)
   return row.again
+}
+
+/** @throws MillraceError CONFLICT where results of the batch are becoming items of the next one */
+async function refuseFeeding(db: Database, id: string, asked: string): Promise<void> {
+  const rows = await db.all(sql`SELECT 1 FROM batches WHERE id = ${id} AND ${FEEDS_NEXT}`)
+  if (rows.length === 0) return
+  throw new MillraceError(
+    'CONFLICT',
+    `The results of this batch are becoming the items of the next one, so it can't be ${asked} yet. Try again once that one is sealed.`,
+  )
 }
 
 /**
@@ -202,17 +214,18 @@ export async function retryBatch(deps: Deps, batchId: string): Promise<number> {
 export async function deleteBatch(deps: Deps & { readonly operations: Operations }, id: string): Promise<void> {
   const { db } = deps
   const [batch] = await db.all<{ operation: string }>(sql`SELECT operation FROM batches WHERE id = ${id}`)
-  const ended = sql<boolean>`EXISTS (SELECT 1 FROM batches WHERE id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL)`
+  const ended = sql<boolean>`EXISTS (SELECT 1 FROM batches WHERE id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL AND NOT ${FEEDS_NEXT})`
   const content = deps.operations[batch?.operation ?? '']?.deleteContent?.(db, id, ended) ?? []
   const hidden = db
     .update(batches)
     .set({ deletedAt: deps.clock.now(), idempotencyKey: null })
-    .where(sql`id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL`)
+    .where(sql`id = ${id} AND finished_at IS NOT NULL AND deleted_at IS NULL AND NOT ${FEEDS_NEXT}`)
     .returning({ id: batches.id })
   const [first, ...rest] = content
   // Last, so that what is deleted with it is still guarded by its state.
   const rows = first === undefined ? await hidden : (await db.batch([first, ...rest, hidden])).at(-1)
   if (!Array.isArray(rows) || rows.length === 0) {
+    await refuseFeeding(db, id, 'deleted')
     throw new MillraceError('CONFLICT', 'A batch can be deleted when it has ended. Cancel it first.')
   }
   deps.notifier.publish(id, { seq: 0 })

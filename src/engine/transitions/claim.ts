@@ -26,8 +26,8 @@ export interface ClaimedJob extends Attempt, Omit<JobFacts, 'finishedAt' | 'file
   readonly lease: string
   /** True where its batch has a concurrency limit, so that other jobs of it may wait for a slot. */
   readonly hasConcurrencyLimit: boolean
-  /** True where its batch has a webhook. */
-  readonly hasWebhook: boolean
+  /** True where its batch has a webhook, or another batch follows it. */
+  readonly hasFollowUp: boolean
   /** True where its batch has a budget. */
   readonly hasBudget: boolean
   /** Set when the batch was stopped in the meantime: the job is to be ended, not run. */
@@ -53,7 +53,7 @@ interface JobRow {
 
 /** Values of that cell. */
 interface JobCells
-  extends Omit<ClaimedJob, 'batchInput' | 'hasConcurrencyLimit' | 'hasWebhook' | 'hasBudget' | 'stopCode' | 'lease'> {
+  extends Omit<ClaimedJob, 'batchInput' | 'hasConcurrencyLimit' | 'hasFollowUp' | 'hasBudget' | 'stopCode' | 'lease'> {
   readonly virtualTime: number
 }
 
@@ -63,7 +63,7 @@ interface BatchRow {
   input: string
   concurrency: number | null
   stop_code: StopCode | null
-  webhook_id: string | null
+  has_follow_up: 0 | 1
   has_budget: 0 | 1
 }
 
@@ -92,7 +92,7 @@ export function claimStatements(
       UPDATE batches SET started_at = coalesce(started_at, ${now}), progress_version = progress_version + 1,
         status = CASE status WHEN 'pending' THEN 'processing' ELSE status END
       WHERE id IN (SELECT batch_id FROM jobs WHERE ${mine})
-      RETURNING id, input, concurrency, stop_code, webhook_id, budget IS NOT NULL AS has_budget`),
+      RETURNING id, input, concurrency, stop_code, coalesce(webhook_id, next) IS NOT NULL AS has_follow_up, budget IS NOT NULL AS has_budget`),
   ] as const
 }
 
@@ -113,7 +113,7 @@ export function parseClaimedRows(
         ...job,
         batchInput: batch.batchInput,
         hasConcurrencyLimit: batch.concurrency !== null,
-        hasWebhook: batch.webhook_id !== null,
+        hasFollowUp: batch.has_follow_up === 1,
         hasBudget: batch.has_budget === 1,
         stopCode: batch.stop_code,
         lease,

@@ -34,8 +34,8 @@ export interface LeaseToken {
   readonly lease: string
   /** True where its batch has a concurrency limit, so that other jobs of it may wait for its slot. */
   readonly hasConcurrencyLimit: boolean
-  /** True where its batch has a webhook. */
-  readonly hasWebhook: boolean
+  /** True where its batch has a webhook, or another batch follows it. */
+  readonly hasFollowUp: boolean
   /** True where its batch has a budget. */
   readonly hasBudget: boolean
   /** Name of its file that this run found out; absent where it has the name that it had. */
@@ -149,7 +149,7 @@ function after(db: Database, changes: Changes, ended: readonly (Completed | Fail
       db,
       batchIds,
       now,
-      ended.some(({ hasWebhook }) => hasWebhook),
+      ended.some(({ hasFollowUp }) => hasFollowUp),
     ),
     ...(ended.some(({ hasConcurrencyLimit }) => hasConcurrencyLimit) ? makeReady(db, nextBlocked(changes)) : []),
   ]

@@ -3,6 +3,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import { MillraceError } from '../../errors.ts'
 import type { JobPlan } from '../../operation.ts'
 import type { Clock, Database, Dispatcher, Notifier, Statement } from '../../ports.ts'
+import type { ChainError } from '../../schema/chain.ts'
+import { sealFed } from '../chains.ts'
 import { jsonLists } from '../json.ts'
 import { commitWithin, type StorageQuota } from '../storage-quota.ts'
 import { completeBatches } from './complete-batch.ts'
@@ -129,7 +131,7 @@ async function write(deps: Deps, slice: Slice, demands: readonly Statement[], by
   const now = deps.clock.now()
   const added = addedOf(slice)
   const opened = db.all<{ added: number }>(sql`
-    UPDATE batches SET open_until = ${now + OPEN_MS}, progress_version = progress_version + 1, total = total + ${added},
+    UPDATE batches SET open_until = CASE WHEN chain IS NULL THEN ${now + OPEN_MS} ELSE open_until END, progress_version = progress_version + 1, total = total + ${added},
       input_bytes = input_bytes + ${bytes}
     WHERE id = ${batch.id} AND open_until IS NOT NULL AND stop_code IS NULL RETURNING ${added} AS added`)
   const [rows] = await db.batch([
@@ -182,6 +184,26 @@ export async function sealBatch(deps: Deps, batchId: string, { total }: { total?
 /** Seals a batch that was not sealed in time, with what it has. */
 export async function sealLeft(deps: Deps, batchId: string): Promise<void> {
   await seal(deps, batchId, sql`true`)
+}
+
+/**
+ * Seals a batch that follows another, once all results of that one have been looked at. Does nothing to one that is sealed or was stopped.
+ * @param errors why some of these results became no items
+ */
+export async function sealChained(
+  deps: Deps,
+  batch: { readonly id: string; readonly from: string },
+  errors: readonly ChainError[],
+): Promise<void> {
+  const { db } = deps
+  const { id: batchId } = batch
+  const now = deps.clock.now()
+  await db.batch([...sealFed(db, batch, errors, now), ...completeBatches(db, JSON.stringify([batchId]), now)])
+  const rows = await db.all<{ last_seq: number }>(sql`SELECT last_seq FROM batches WHERE id = ${batchId}`)
+  const seq = rows[0]?.last_seq ?? 0
+  if (seq > 0) deps.notifier.publish(batchId, { seq })
+  // It may have ended with that: what follows it is due.
+  deps.dispatcher.wake()
 }
 
 interface Sealed {

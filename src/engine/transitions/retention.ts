@@ -2,7 +2,9 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Operations } from '../../operation.ts'
 import type { BlobStore, Clock, Database, Log } from '../../ports.ts'
+import { CHAIN_OPERATION } from '../../schema/chain.ts'
 import { WEBHOOK_OPERATION } from '../../schema/webhooks.ts'
+import { FEEDS_NEXT } from '../chains.ts'
 import { runInChunks, withCooldown } from '../chunked-work.ts'
 import { observeTime } from '../database-time.ts'
 import { WINDOW_MS } from '../quotas.ts'
@@ -36,13 +38,13 @@ export async function sweepRetention(deps: Deps, keepMs: number, goOn: () => boo
     const now = deps.clock.now()
     await db.run(sql`
       UPDATE batches SET deleted_at = ${now}, idempotency_key = NULL WHERE id IN (
-        SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${before} AND deleted_at IS NULL LIMIT ${BATCHES_AT_ONCE})`)
+        SELECT id FROM batches WHERE finished_at IS NOT NULL AND finished_at < ${before} AND deleted_at IS NULL AND NOT ${FEEDS_NEXT} LIMIT ${BATCHES_AT_ONCE})`)
     const gone = await db.all<Gone>(
       sql`SELECT id, operation, webhook_id FROM batches WHERE deleted_at <= ${now} LIMIT ${BATCHES_AT_ONCE}`,
     )
     for (const [operation, ids] of groupsOf(gone)) {
       if (!goOn() || !(await purge(deps, ids, operation, goOn))) return purged
-      if (operation !== WEBHOOK_OPERATION) purged += ids.length
+      if (operation !== WEBHOOK_OPERATION && operation !== CHAIN_OPERATION) purged += ids.length
     }
     if (gone.length < BATCHES_AT_ONCE || !goOn()) return purged
   }

@@ -1,6 +1,7 @@
 /** Describes what an owner submits: a request for an operation, with its uploads and options, and the answer to it. */
 import type { BatchPlan, Operation } from '../../operation.ts'
 import type { BatchBudget } from '../../schema/budget.ts'
+import type { NextState } from '../../schema/chain.ts'
 import type { Upload } from '../uploads.ts'
 import type { WebhookOptions } from '../webhooks.ts'
 
@@ -23,6 +24,14 @@ export interface BatchOptions {
   readonly metadata?: string
   /** Pauses or cancels the rest of it where too much goes wrong. */
   readonly budget?: BatchBudget | undefined
+  /** The batch that follows it. */
+  readonly next?: NextState | undefined
+  /** Puts it off by `periodMs`, and takes the place of the one before under the key; the first of a series waits `timeoutMs` at most. */
+  readonly debounce?:
+    | { readonly key: string; readonly periodMs: number; readonly timeoutMs?: number | undefined }
+    | undefined
+  /** Puts it off so that within any `periodMs` no more than `limit` batches under the key begin. */
+  readonly throttle?: { readonly key: string; readonly limit: number; readonly periodMs: number } | undefined
   /** Takes more items until this time, unless it is sealed before. */
   readonly openUntil?: number
   /** Receiver of its events. */
@@ -60,4 +69,9 @@ export interface Accepted {
   readonly totalJobs: number
   /** False when the same request had been accepted before: this is the batch it made. */
   readonly created: boolean
+}
+
+/** Returns the lower of two limits; null is none. */
+export function leastOf(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b)
 }

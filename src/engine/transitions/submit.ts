@@ -17,7 +17,8 @@ import { UNBLOCKED_WHILE_PAUSED, unblockJobs } from './concurrency-limit.ts'
 import { assignVirtualTimes } from './fair-queue.ts'
 import { insertPieces } from './insert-jobs.ts'
 import { commitsOf, createStaged, type SizedPiece } from './staged.ts'
-import type { Accepted, BatchOptions, ReserveQuota, Submission } from './submission.ts'
+import { startLater } from './start-time.ts'
+import { type Accepted, type BatchOptions, leastOf, type ReserveQuota, type Submission } from './submission.ts'
 
 const utf8 = new TextEncoder()
 
@@ -215,6 +216,7 @@ async function createLarge(
 }
 
 function rowOf({ owner, operation, options = {} }: Submission, { batchId, plan, now }: Made) {
+  const next = options.next === undefined ? null : JSON.stringify(options.next)
   return {
     id: batchId,
     owner,
@@ -236,7 +238,10 @@ function rowOf({ owner, operation, options = {} }: Submission, { batchId, plan, 
     openUntil: options.openUntil ?? null,
     metadata: options.metadata ?? null,
     budget: options.budget === undefined ? null : startBudget(options.budget),
-    inputBytes: utf8.encode(options.metadata ?? '').byteLength,
+    next,
+    debounceKey: options.debounce?.key ?? null,
+    throttleKey: options.throttle?.key ?? null,
+    inputBytes: utf8.encode(`${options.metadata ?? ''}${next ?? ''}`).byteLength,
   } satisfies typeof batches.$inferInsert
 }
 
@@ -249,7 +254,7 @@ function webhookOf(db: Database, { owner, options }: Submission, { batchId, now 
   return options?.webhook === undefined ? null : makeWebhook(db, { id: batchId, owner, now }, options.webhook)
 }
 
-/** Inserts the rows that belong to a batch beside its jobs: its first event, its labels, its uploads. */
+/** Makes the statements for the rows that belong to a batch beside its jobs: its first event, its labels, its uploads; and for when it begins. */
 function insertBeside(db: Database, submission: Submission, { batchId, plan, now }: Made): Statement[] {
   const { owner, options = {}, uploads = [] } = submission
   const open = options.openUntil !== undefined
@@ -257,6 +262,7 @@ function insertBeside(db: Database, submission: Submission, { batchId, plan, now
     db.insert(events).values(batchStarted({ batchId, at: now, totalJobs: plan.jobs.length, open, facts: plan.facts })),
     ...insertLabels(db, { batchId, owner, labels: options.labels ?? [] }),
     ...insertUploads(db, { batchId, owner, now }, uploads),
+    ...startLater(db, { batchId, owner, operation: submission.operation.name, now }, options),
   ]
 }
 
@@ -275,8 +281,4 @@ function insertLabels(
 
 function deadlineBy({ limitMs, runAt }: BatchOptions, now: number): number | null {
   return limitMs === undefined ? null : Math.max(now, runAt ?? now) + limitMs
-}
-
-function leastOf(a: number | null, b: number | null): number | null {
-  return a === null ? b : b === null ? a : Math.min(a, b)
 }

@@ -2,11 +2,13 @@
 import { sql } from 'drizzle-orm'
 import type { Clock, Database, Dispatcher, Notifier } from '../../ports.ts'
 import { batches } from '../../schema/batches.ts'
+import type { ChainError } from '../../schema/chain.ts'
 import { jobs } from '../../schema/jobs.ts'
 import { workers } from '../../schema/workers.ts'
+import { readAbandoned } from '../chains.ts'
 import { requestStop } from './batch-commands.ts'
 import { completeJobs, type Outcome } from './complete-jobs.ts'
-import { sealLeft } from './open-batches.ts'
+import { sealChained, sealLeft } from './open-batches.ts'
 import type { StopCode } from './stop-codes.ts'
 
 /** A job whose workers vanished this often is failed: it may be what kills them. */
@@ -50,7 +52,7 @@ export async function sweepLeases(
       sequence,
       lease: lease ?? '',
       hasConcurrencyLimit: true,
-      hasWebhook: true,
+      hasFollowUp: true,
       hasBudget: true,
     }
     return losses + 1 < MAX_LOSSES
@@ -68,12 +70,20 @@ export async function sweepLeases(
   return (await completeJobs(deps, outcomes)).written.length
 }
 
+/** Said of a batch that follows another where the job that fed it failed for good. */
+const ABANDONED: ChainError = {
+  index: null,
+  field: null,
+  message: 'The results of the batch before could not all be read. The server log has the details.',
+}
+
 /** Batches looked at in one go. */
 const BATCHES_AT_ONCE = 20
 const STOPPED_AT_ONCE = 1_000
 
 /**
- * Writes down that batches are to be stopped whose deadline has passed, seals open batches that were not sealed in time.
+ * Writes down that batches are to be stopped whose deadline has passed, seals open batches that were not sealed in time,
+ * or that nothing feeds any more.
  * @returns the batches that are stopped and not ended yet, so that a worker stops what it runs of them
  */
 export async function sweepBatches(deps: {
@@ -98,6 +108,7 @@ export async function sweepBatches(deps: {
   ])
   for (const { id } of late) await requestStop(deps, id, 'DEADLINE_EXCEEDED')
   for (const { id } of open) await sealLeft(deps, id)
+  for (const batch of await readAbandoned(db, BATCHES_AT_ONCE)) await sealChained(deps, batch, [ABANDONED])
   const stopped = await db.all<{ id: string; stop_code: StopCode }>(
     sql`SELECT id, stop_code FROM batches WHERE stop_code IS NOT NULL AND finished_at IS NULL LIMIT ${STOPPED_AT_ONCE}`,
   )

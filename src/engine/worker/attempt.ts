@@ -38,8 +38,8 @@ export async function runAttempt(
   stop: AbortController,
   ctx: RunContext,
 ): Promise<Outcome | null> {
-  const { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget } = job
-  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }
+  const { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasFollowUp, hasBudget } = job
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasFollowUp, hasBudget }
   const operation = deps.operations[job.operation]
   if (operation === undefined) {
     const message = `This server does not know the operation "${job.operation}".`
@@ -80,10 +80,10 @@ export function stoppedOutcome(held: LeaseToken, code: StopCode): Outcome {
 /** Goes on in a fresh run from its checkpoint, on whichever worker; not an attempt. @param runAt when; default: at once */
 export function continueLater(
   clock: Clock,
-  { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }: LeaseToken,
+  { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasFollowUp, hasBudget }: LeaseToken,
   runAt = clock.now(),
 ): Outcome {
-  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }
+  const held = { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasFollowUp, hasBudget }
   return { ...held, kind: 'retry', runAt, refund: true, loss: false, code: null, message: null }
 }
 

@@ -1,9 +1,10 @@
 /** The context of one run of a job: its progress goes to the progress board, and what it stores is stored under its lease. */
 import type { RunContext } from '../../operation.ts'
-import type { Clock, Database, Log, Transcriber, VectorServices } from '../../ports.ts'
+import type { Clock, Database, Dispatcher, Log, Notifier, Transcriber, VectorServices } from '../../ports.ts'
 import { yieldToEventLoop } from '../chunked-work.ts'
 import type { StorageQuota } from '../storage-quota.ts'
 import { keepCheckpoint } from '../transitions/heartbeat.ts'
+import { appendJobs, sealChained } from '../transitions/open-batches.ts'
 import { Stopped } from './attempt.ts'
 import type { LeasedJob } from './leased-jobs.ts'
 import { type OwnerPorts, portsOfOwner } from './owner-ports.ts'
@@ -18,6 +19,8 @@ export function openRunContext(
   deps: OwnerPorts & {
     readonly clock: Clock
     readonly db: Database
+    readonly dispatcher: Dispatcher
+    readonly notifier: Notifier
     readonly log: Log
     readonly quota?: StorageQuota
     readonly transcriber?: Transcriber | null
@@ -52,6 +55,10 @@ export function openRunContext(
     log: deps.log,
     transcriber: deps.transcriber ?? null,
     vectors: deps.vectors ?? null,
+    openBatches: {
+      append: (batch, first, jobs) => appendJobs(deps, batch, first, jobs),
+      seal: (id, from, errors) => sealChained(deps, { id, from }, errors),
+    },
     ...owned.ports,
   }
   const close = () => {

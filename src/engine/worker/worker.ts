@@ -69,7 +69,7 @@ export class Worker {
         // A budget that this group exceeded pauses or stops its batch.
         if (outcomes.some(({ hasBudget }) => hasBudget)) this.#advanceTransitions()
         // Jobs to be tried again, and deliveries of what this group came to, are due soon.
-        if (outcomes.some(({ kind, hasWebhook }) => kind === 'retry' || hasWebhook)) this.#due.look()
+        if (outcomes.some(({ kind, hasFollowUp }) => kind === 'retry' || hasFollowUp)) this.#due.look()
         if (order === null || order.passedOwners !== undefined || claimed.length === order.limit) this.#pump()
       },
     })

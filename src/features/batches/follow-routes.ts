@@ -15,6 +15,7 @@ import { type RouteContext, Routes } from '../../http/routes.ts'
 import { readEnd, readPage } from '../../live/event-log.ts'
 import { type BatchState, readJobItems, readUnfinished } from '../../live/state.ts'
 import { presentBudget } from './budget.ts'
+import { presentChain } from './chain/present.ts'
 import {
   BatchEvent,
   BatchStatus,
@@ -219,6 +220,7 @@ function batchOf(batch: BatchState): BatchStatus['batch'] {
     createdAt: new Date(batch.createdAt).toISOString(),
     finishedAt: batch.finishedAt === null ? null : new Date(batch.finishedAt).toISOString(),
     ...presentBudget(batch.budget),
+    ...presentChain(batch),
     ...presentMetadata(batch.metadata),
   }
 }

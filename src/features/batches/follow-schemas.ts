@@ -94,6 +94,52 @@ export const BudgetFacts = z
       .describe('Null while all limits are kept, and again once it is resumed.'),
   })
   .meta({ id: 'BudgetFacts' })
+
+/** A result of the batch before that became no item. */
+const ChainErrors = z
+  .array(
+    z.object({
+      index: z.int().nullable().describe('Place in the batch before, from 0; null where the reason is not one result.'),
+      field: z.string().nullable(),
+      message: z.string(),
+    }),
+  )
+  .describe('The first 20.')
+
+/** All results of the batch before have been looked at, and this one takes no more items. */
+export const ChainFed = z.looseObject({
+  type: z.literal('chain_fed'),
+  ...Common,
+  chainedFrom: z.string().describe('The batch before.'),
+  totalJobs: z.int(),
+  rejectedResults: z
+    .int()
+    .describe('Results that are no items of the operation; the batch ends `partial` or `failed` for them.'),
+  errors: ChainErrors,
+})
+
+/** Results of the batch before, in the state of one that follows. */
+export const ChainFacts = z
+  .object({
+    from: z.string().describe('The batch before.'),
+    expectedItems: z.int().describe('Results that were to become items.'),
+    rejectedResults: z.int().describe('Those that became none; counted once all have been looked at.'),
+    errors: ChainErrors,
+  })
+  .meta({ id: 'ChainFacts' })
+
+/** The batch that follows, in the state of the one before. */
+export const NextFacts = z
+  .object({
+    operation: z.string(),
+    batchIds: z
+      .array(z.string())
+      .describe(
+        'Empty until this one ends. More than one where it was retried: each end whose jobs gave new results has its own.',
+      ),
+  })
+  .meta({ id: 'NextFacts' })
+
 export const BatchCompleted = z.looseObject({
   type: z.literal('batch_completed'),
   ...Common,
@@ -103,12 +149,27 @@ export const BatchCompleted = z.looseObject({
   cancelledJobs: z.int(),
   results: z.array(JobResult).optional().describe('Up to 100 jobs; with more, `resultsUrl` says where they are.'),
   resultsUrl: z.string().optional(),
+  nextBatchId: z
+    .string()
+    .nullable()
+    .optional()
+    .describe('The batch that follows, where one was to; null where there is none after all.'),
+  nextSkipped: z.enum(['none_succeeded', 'cancelled']).optional().describe('Why no batch follows.'),
+  supersededBy: z.string().optional().describe('The batch that took its place, under the same debounce key.'),
   metadata: Metadata,
 })
 
 /** An event of a batch's stream. */
 export const BatchEvent = z
-  .discriminatedUnion('type', [BatchStarted, JobProgress, JobCompleted, JobFailed, BudgetExceeded, BatchCompleted])
+  .discriminatedUnion('type', [
+    BatchStarted,
+    JobProgress,
+    JobCompleted,
+    JobFailed,
+    BudgetExceeded,
+    ChainFed,
+    BatchCompleted,
+  ])
   .meta({ id: 'BatchEvent' })
 export type BatchEvent = z.infer<typeof BatchEvent>
 
@@ -173,6 +234,14 @@ export const BatchFacts = z
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
     budget: BudgetFacts.optional().describe('Where it has one.'),
+    startsAt: z.iso
+      .datetime()
+      .optional()
+      .describe('When its jobs may begin, where that was put off; also in the past.'),
+    // biome-ignore lint/suspicious/noThenProperty: the name of the option; only what can be called is taken for a promise.
+    then: NextFacts.optional().describe('Where a batch is to follow.'),
+    chain: ChainFacts.optional().describe('Where it follows another.'),
+    supersededBy: z.string().optional().describe('The batch that took its place, under the same debounce key.'),
     metadata: Metadata,
   })
   .meta({ id: 'BatchFacts' })

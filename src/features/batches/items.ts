@@ -97,6 +97,7 @@ export async function appendItems(
   position: number | undefined,
 ): Promise<ItemsAppended> {
   if (batch.openUntil === null) throw takesNoMore()
+  refuseFed(batch)
   const operation = await findOperation(deps, batch.owner, batch.operation)
   const input = await readBatchInput(deps.db, batch.id)
   const from = position ?? (await positionOfFirst(deps, batch.id))
@@ -136,6 +137,15 @@ export async function appendItems(
     await flush()
   }
   return { success: true, batchId: batch.id, received, added, next: from + received }
+}
+
+/** @throws MillraceError CONFLICT for a batch that gets its items from the one before it */
+export function refuseFed({ chain, openUntil }: Pick<BatchState, 'chain' | 'openUntil'>): void {
+  if (chain === null || openUntil === null) return
+  throw new MillraceError(
+    'CONFLICT',
+    `The items of this batch are the results of batch ${chain.from}; it takes no others, and is sealed once all are there.`,
+  )
 }
 
 /** Returns the position of a slice that names none: in a batch without items it can only be the first. */

@@ -133,6 +133,12 @@ export async function readBatchInput(db: Database, batchId: string): Promise<unk
   return row?.input
 }
 
+/** Reads when the jobs of a batch may begin; null where nothing puts them off. */
+export async function readStart(db: Database, batchId: string): Promise<string | null> {
+  const row = await db.select({ runAt: batches.runAt }).from(batches).where(sql`id = ${batchId}`).get()
+  return row === undefined || row.runAt === null ? null : new Date(row.runAt).toISOString()
+}
+
 /** Returns the first free position of a batch, from 0. */
 export async function readNextPosition(db: Database, batchId: string): Promise<number> {
   const rows = await db.all<{ last: number | null }>(

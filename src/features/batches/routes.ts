@@ -15,8 +15,8 @@ import { CODED_ERRORS } from '../../http/response/error-formats.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
 import { type BatchState, readJobItems } from '../../live/state.ts'
 import { dryRunBatch } from './dry-run.ts'
-import { appendItems } from './items.ts'
-import { listBatches } from './queries.ts'
+import { appendItems, refuseFed } from './items.ts'
+import { listBatches, readStart } from './queries.ts'
 import {
   AppendItems,
   BatchAccepted,
@@ -65,6 +65,12 @@ const make = {
         deadline: '2100-01-01T09:00:00Z',
         webhook: { url: 'https://example.com/hook', events: ['batch_completed'] },
       },
+    },
+    chain: {
+      operation: 'echo',
+      items: [{ value: { value: 'passed on' } }],
+      // biome-ignore lint/suspicious/noThenProperty: the name of the option; only what can be called is taken for a promise.
+      options: { then: { operation: 'echo' }, throttle: { key: 'docs', limit: 10, period: '1m' } },
     },
     open: { operation: 'echo', open: true },
     dryRun: { operation: 'echo', items: [{ value: 1 }, { value: 2, waitMs: 'long' }], dryRun: true },
@@ -200,6 +206,7 @@ export function nativeRoutes(deps: AppDeps): Hono<Env> {
       seal,
       async (c) => {
         const batch = await findBatch(deps, c.get('caller').owner, c.req.valid('param').id)
+        refuseFed(batch)
         const { total } = c.req.valid('json')
         const totalJobs = await sealBatch(deps, batch.id, total === undefined ? {} : { total })
         // It may have ended with that, and its webhook is to be notified.
@@ -240,11 +247,14 @@ async function create(c: RouteContext<typeof make>, deps: AppDeps): Promise<Resp
   })
   const { streamUrl, webhookSecret } = await announceBatch(c, deps, batchId, { webhook: body.options?.webhook })
   const notice = queue === undefined ? null : ((await deps.declared?.noticeOf(c.get('caller').owner, queue)) ?? null)
+  const { debounce, throttle } = body.options ?? {}
+  const startsAt = debounce === undefined && throttle === undefined ? null : await readStart(deps.db, batchId)
   const answer: BatchAccepted = {
     success: true,
     batchId,
     totalJobs,
     streamUrl,
+    ...(startsAt === null ? {} : { startsAt }),
     created,
     ...(webhookSecret === undefined ? {} : { webhookSecret }),
     ...(notice === null ? {} : { notice }),

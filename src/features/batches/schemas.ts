@@ -33,6 +33,7 @@ export const BatchAccepted = z
     batchId: z.string(),
     totalJobs: z.int(),
     streamUrl: z.string(),
+    startsAt: z.iso.datetime().optional().describe('When it may begin, with `debounce` or `throttle`.'),
     created: z.boolean().describe('False when the same request under the same `Idempotency-Key` was accepted before.'),
     webhookSecret: z
       .string()

@@ -1,10 +1,12 @@
 /** Creating a batch of the native surface, whether it is asked for over HTTP or by a program that the server is part of. */
 import { OPEN_MS } from '../../engine/transitions/open-batches.ts'
-import type { Accepted, BatchOptions, Submission } from '../../engine/transitions/submission.ts'
+import type { Accepted, BatchOptions, ReserveQuota, Submission } from '../../engine/transitions/submission.ts'
 import { submit } from '../../engine/transitions/submit.ts'
 import { invalidRequest } from '../../errors.ts'
 import type { AppDeps } from '../../http/context.ts'
+import { durationMs } from '../../http/request/batch-options.ts'
 import type { BatchPlan, Operation } from '../../operation.ts'
+import { lengthOf, prepareNext } from './chain/prepare-next.ts'
 import { checkItems, checkSize, findOperation, type ItemOperation, planItems } from './items.ts'
 import type { CreateBatch } from './schemas.ts'
 
@@ -30,8 +32,10 @@ export async function submitBatch(
   const { largest, facts, ...rest } = creation
   const { operation, options } = await prepareBatch(deps, creation.owner, body)
   await checkItems(body.items ?? [], largest)
+  const { admit } = rest
   const accepted = await submit(deps, {
     ...rest,
+    ...(admit === undefined ? {} : { admit: admitAll(admit, 1 + lengthOf(options.next)) }),
     operation,
     request: null,
     async plan() {
@@ -70,7 +74,7 @@ async function planChecked(
  * @throws MillraceError naming the field that is wrong
  */
 export async function prepareBatch(
-  deps: Pick<Deps, 'clock' | 'operations' | 'declared'>,
+  deps: Pick<Deps, 'db' | 'clock' | 'operations' | 'declared'>,
   owner: string,
   body: CreateBatch,
 ): Promise<{ operation: ItemOperation; options: BatchOptions }> {
@@ -80,11 +84,14 @@ export async function prepareBatch(
   if (body.open !== true && body.items === undefined)
     throw invalidRequest('items', 'Expected an array with one item a job, or "open": true.')
   checkSize(body.input, 'input')
-  return { operation, options: optionsOf(body, deps.clock.now()) }
+  const then = body.options?.then
+  const next = then === undefined ? undefined : await prepareNext(deps, owner, then)
+  return { operation, options: { ...optionsOf(body, deps.clock.now()), ...(next === undefined ? {} : { next }) } }
 }
 
 function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptions {
-  const { runAt, deadline, metadata, ...rest } = options
+  const { runAt, deadline, metadata, then, debounce, throttle, ...rest } = options
+  refuseMixed({ ...options, open })
   if (runAt !== undefined && deadline !== undefined && Date.parse(deadline) <= Date.parse(runAt))
     throw invalidRequest(
       'options.deadline',
@@ -97,6 +104,55 @@ function optionsOf({ options = {}, open }: CreateBatch, now: number): BatchOptio
       runAt: runAt === undefined ? undefined : Date.parse(runAt),
       deadlineAt: deadline === undefined ? undefined : Date.parse(deadline),
       openUntil: open === true ? now + OPEN_MS : undefined,
+      debounce: debounce && {
+        key: debounce.key,
+        periodMs: durationMs(debounce.period),
+        timeoutMs: debounce.timeout === undefined ? undefined : durationMs(debounce.timeout),
+      },
+      throttle: throttle && { key: throttle.key, limit: throttle.limit, periodMs: durationMs(throttle.period) },
     }).filter(([, value]) => value !== undefined),
   )
+}
+
+/** @throws MillraceError INVALID_REQUEST where two options each say when the batch begins */
+function refuseMixed({
+  runAt,
+  debounce,
+  throttle,
+  open,
+}: NonNullable<CreateBatch['options']> & { open?: boolean | undefined }): void {
+  const refuse = (name: string, other: string, why: string) => {
+    throw invalidRequest(
+      `options.${name}`,
+      `options.${name}: not together with "${other}": ${why}. Leave one of them out.`,
+    )
+  }
+  const both = 'each says when the batch begins'
+  if (debounce !== undefined && throttle !== undefined) refuse('throttle', 'debounce', both)
+  if (debounce !== undefined && runAt !== undefined) refuse('debounce', 'runAt', both)
+  if (throttle !== undefined && runAt !== undefined) refuse('throttle', 'runAt', both)
+  if (debounce !== undefined && open === true)
+    refuse('debounce', 'open', 'a batch whose items are still to come may be superseded before they are there')
+  if (debounce?.timeout !== undefined && durationMs(debounce.timeout) < durationMs(debounce.period))
+    throw invalidRequest(
+      'options.debounce.timeout',
+      `options.debounce.timeout: expected at least the period ("${debounce.period}"): nothing begins before it is over.`,
+    )
+}
+
+/** Reserves a unit for the batch, and one for each that follows it. */
+function admitAll(admit: ReserveQuota, batches: number): ReserveQuota {
+  return async () => {
+    const taken: Awaited<ReturnType<ReserveQuota>>[] = []
+    const refund = async () => {
+      for (const one of taken) await one()
+    }
+    try {
+      while (taken.length < batches) taken.push(await admit())
+    } catch (error) {
+      await refund()
+      throw error
+    }
+    return refund
+  }
 }

@@ -8,8 +8,10 @@ const Items = list(Json, MAX_ITEMS, { min: 1 }).describe(
   'Items of each batch, 1 MB of JSON together with `input` and `options`.',
 )
 
-/** Options of a batch but for those that are points in time. */
-export const ScheduleOptions = BatchOptions.omit({ runAt: true, deadline: true }).meta({ id: 'ScheduleOptions' })
+/** Options of a batch but for those that are points in time, or are about when it begins. */
+export const ScheduleOptions = BatchOptions.omit({ runAt: true, deadline: true, debounce: true, throttle: true }).meta({
+  id: 'ScheduleOptions',
+})
 
 const Fields = {
   name: text({ min: 1, max: 128 }).describe('What it is known by; each of an owner has another.'),

@@ -53,7 +53,7 @@ export async function completeWorkerJobs(
   // Work may be ready: jobs to retry, jobs that a concurrency limit blocked, webhook deliveries, batches over their budget.
   if (
     going.some(
-      ({ job, outcome }) => outcome.kind === 'retry' || job.hasConcurrencyLimit || job.hasWebhook || job.hasBudget,
+      ({ job, outcome }) => outcome.kind === 'retry' || job.hasConcurrencyLimit || job.hasFollowUp || job.hasBudget,
     )
   ) {
     deps.dispatcher.wake()

@@ -155,7 +155,10 @@ export const WorkerHeartbeatAnswer = z
     held: z.array(z.string()).describe('Jobs whose leases are renewed.'),
     cancelled: z
       .array(
-        z.object({ id: z.string(), reason: z.enum(['CANCELLED', 'DEADLINE_EXCEEDED', 'BUDGET_EXCEEDED', 'TIMEOUT']) }),
+        z.object({
+          id: z.string(),
+          reason: z.enum(['CANCELLED', 'DEADLINE_EXCEEDED', 'BUDGET_EXCEEDED', 'SUPERSEDED', 'TIMEOUT']),
+        }),
       )
       .describe(
         'Jobs to stop: their batch was stopped, or they took too long. They have ended; nothing more is taken of them.',

@@ -36,9 +36,9 @@ const Row = z.object({
   progress_message: z.string().nullable(),
   stage: z.string().nullable(),
   concurrency: z.int().nullable(),
-  webhook_id: z.string().nullable(),
+  has_follow_up: z.literal([0, 1]),
   has_budget: z.int(),
-  stop_code: z.enum(['CANCELLED', 'DEADLINE_EXCEEDED', 'BUDGET_EXCEEDED']).nullable(),
+  stop_code: z.enum(['CANCELLED', 'DEADLINE_EXCEEDED', 'BUDGET_EXCEEDED', 'SUPERSEDED']).nullable(),
 })
 
 /** Makes the lease token of a claim: random, so that it cannot be guessed, followed by the time at which its attempts begin. */
@@ -62,7 +62,7 @@ export async function readWorkerJobs(
 ): Promise<ReadonlyMap<string, WorkerJob>> {
   const rows = await db.all(sql`
     SELECT j.id, j.batch_id, j.owner, j.operation, j.sequence, j.lease, j.attempt, j.max_attempts, j.item_id, j.label, j.url, j.started_at,
-      j.progress_percent, j.progress_message, j.stage, b.concurrency, b.webhook_id, b.budget IS NOT NULL AS has_budget, b.stop_code
+      j.progress_percent, j.progress_message, j.stage, b.concurrency, coalesce(b.webhook_id, b.next) IS NOT NULL AS has_follow_up, b.budget IS NOT NULL AS has_budget, b.stop_code
     FROM json_each(${JSON.stringify(named.map(({ id, lease }) => [id, lease]))}) c
     CROSS JOIN jobs j ON j.id = c.value ->> 0 AND j.lease = c.value ->> 1 AND j.status = 'running' AND j.queue IS NOT NULL
     CROSS JOIN batches b ON b.id = j.batch_id`)
@@ -86,7 +86,7 @@ function present(row: z.infer<typeof Row>): WorkerJob {
     startedAt: row.started_at,
     progress: { percent: row.progress_percent, message: row.progress_message ?? '', stage: row.stage },
     hasConcurrencyLimit: row.concurrency !== null,
-    hasWebhook: row.webhook_id !== null,
+    hasFollowUp: row.has_follow_up === 1,
     hasBudget: row.has_budget === 1,
     stopCode: row.stop_code,
     claimedAt: claimedAt(row.lease),
@@ -100,8 +100,8 @@ export function tokenOf({
   sequence,
   lease,
   hasConcurrencyLimit,
-  hasWebhook,
+  hasFollowUp,
   hasBudget,
 }: LeaseToken): LeaseToken {
-  return { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasWebhook, hasBudget }
+  return { jobId, batchId, sequence, lease, hasConcurrencyLimit, hasFollowUp, hasBudget }
 }

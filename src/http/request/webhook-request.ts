@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { list } from './fields.ts'
 
 /** Events that a webhook can subscribe to. */
-export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed', 'budget_exceeded'] as const
+export const WEBHOOK_EVENTS = ['batch_completed', 'job_failed', 'budget_exceeded', 'chain_fed'] as const
 /** Names of events in one request, doubles included. */
 const MAX_EVENTS = 10
 

@@ -159,7 +159,7 @@ describe('what a crash leaves', () => {
     const before = await openEngine({ folder, operations: [sender], allowPrivate: true })
     await create(before, [{}, {}], { url: receiver.url })
     const held = await claim(before, { lease: 'a.1', limit: 2, leaseMs: 60_000 })
-    expect(held.map(({ hasWebhook }) => hasWebhook)).toEqual([true, true])
+    expect(held.map(({ hasFollowUp }) => hasFollowUp)).toEqual([true, true])
     await completeJobs(
       before,
       held.map((job) => ({ ...job, kind: 'completed', run: { result: null, summary: {}, tallies: {} } })),
@@ -205,6 +205,6 @@ describe('a batch without a webhook', () => {
   it('pays for none: its jobs say so when they are claimed', async () => {
     await engine.submit([{}])
     const [job] = await claim(engine, { lease: 'a.1', limit: 1, leaseMs: 60_000 })
-    expect(job?.hasWebhook).toBe(false)
+    expect(job?.hasFollowUp).toBe(false)
   })
 })
