@@ -45,6 +45,11 @@ export class FairQueue<Item> {
     return true
   }
 
+  /** Says whether another owner has items that wait. */
+  othersWait(owner: string): boolean {
+    return this.#waiting.size > (this.#waiting.has(owner) ? 1 : 0)
+  }
+
   /** Takes the next item, with a slot for its owner that {@link leave} releases; null while no item may have a slot. */
   take(): { readonly owner: string; readonly item: Item } | null {
     let next: string | null = null
@@ -125,6 +130,11 @@ export class FairSemaphore {
       this.#queue.leave(owner)
       this.#advance()
     }
+  }
+
+  /** Says whether another owner waits for a slot. */
+  othersWait(owner: string): boolean {
+    return this.#queue.othersWait(owner)
   }
 
   /**

@@ -178,8 +178,18 @@ export interface VectorServices {
   readonly ai: { run(model: string, input: Readonly<Record<string, unknown>>): Promise<unknown> } | null
 }
 
+/** Functions that a task is given beside its input. */
+export interface ComputeTaskContext {
+  progress(value: unknown): void
+  /**
+   * Says whether another owner waits for the slot that the task runs in, so that one that can be continued ends early. Absent where tasks run in
+   * processes of their own, which share the processors by themselves.
+   */
+  readonly othersWait?: () => boolean
+}
+
 /** CPU-heavy functions by name. On Node they run in processes of their own, so that the event loop stays free. */
-export type ComputeTask = (input: unknown, ctx: { progress(value: unknown): void }) => Promise<unknown>
+export type ComputeTask = (input: unknown, ctx: ComputeTaskContext) => Promise<unknown>
 
 /** Files beside their code that tasks of Compute need: weights of models, and WebAssembly. */
 export interface TaskFiles {

@@ -24,8 +24,12 @@ export function createInlineCompute(tasks: ComputeTasks, options: { documentCpuM
     sharesServerMemory: true,
     documentCpuMs: options.documentCpuMs ?? DOCUMENT_CPU_MS,
     withSlot: (work, { signal, owner = '' } = {}) =>
-      semaphore.withSlot(owner, () => isolateMutex.take(work, signal), signal),
-    async run(name, input, { signal, onProgress, transfer, onCpuTime } = {}) {
+      semaphore.withSlot(
+        owner,
+        () => isolateMutex.take(work, signal === undefined ? { owner } : { owner, signal }),
+        signal,
+      ),
+    async run(name, input, { signal, onProgress, transfer, onCpuTime, owner = '' } = {}) {
       if (signal?.aborted) throw cancelled(signal)
       const load = Object.hasOwn(tasks, name) ? tasks[name] : undefined
       if (load === undefined) throw new MillraceError('UNKNOWN', `There is no task "${name}".`)
@@ -37,11 +41,12 @@ export function createInlineCompute(tasks: ComputeTasks, options: { documentCpuM
         if (signal?.aborted) throw cancelled(signal)
         if (running) onProgress?.(structuredClone(value))
       }
+      const othersWait = () => semaphore.othersWait(owner) || isolateMutex.othersWait(owner)
       const { promise: aborted, reject } = Promise.withResolvers<never>()
       const abort = () => reject(cancelled(signal))
       signal?.addEventListener('abort', abort, { once: true })
       try {
-        const task = async () => structuredClone(await (await load())(given, { progress }))
+        const task = async () => structuredClone(await (await load())(given, { progress, othersWait }))
         return await Promise.race([task(), aborted])
       } catch (error) {
         throw asMillraceError(error)

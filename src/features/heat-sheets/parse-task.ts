@@ -15,12 +15,13 @@ const Input = z.object({
   most: z.object({ pages: z.int(), ms: z.number() }).default({ pages: Number.MAX_SAFE_INTEGER, ms: Number.MAX_VALUE }),
 })
 
-/** Pages read before the event loop is yielded. On Workers the task runs in the isolate, where heartbeats need the loop and the clock stands still without I/O. */
-const PAGES_A_TURN = 4
+/** Milliseconds of reading after which a stretch ends while another owner waits for the slot. Each stretch opens the document anew. */
+const SHARED_STRETCH_MS = 100
 
 /**
  * Takes `{pdf, from, most}`; the bytes are transferred. Returns the Sheet where the whole document was read at once, else `{packed, next,
- * letters, pages}`: the pages of this stretch (see `packPages`), the next position, the number of pages. Reports `{page, pages}` after each.
+ * letters, pages}`: the pages of this stretch (see `packPages`), the next position, the number of pages. Reports `{page, pages}` after each. A
+ * stretch is short while other owners wait for the slot.
  * @throws MillraceError INVALID_PDF, TOO_LARGE, NO_TEXT, UNREADABLE_TEXT, NOT_A_HEAT_SHEET, UNRECOGNIZED_LAYOUT
  */
 const parseTask: ComputeTask = async (input, ctx) => {
@@ -35,8 +36,11 @@ const parseTask: ComputeTask = async (input, ctx) => {
     last = { pages, letters }
     ctx.progress({ page: page.number, pages })
     if (page.number === JUDGED_PAGES && from.page === 1 && pages >= LONG_DOCUMENT) judgeFirstPages(stretch)
-    if (stretch.length % PAGES_A_TURN === 0) await yieldToEventLoop()
-    if (stretch.length >= most.pages || performance.now() - began > most.ms) break
+    // On Workers the task runs in the isolate, where heartbeats need the loop and the clock stands still without I/O; a page may take long.
+    await yieldToEventLoop()
+    const spentMs = performance.now() - began
+    if (stretch.length >= most.pages || spentMs > most.ms) break
+    if (spentMs >= SHARED_STRETCH_MS && ctx.othersWait?.()) break
   }
   const next = from.page + stretch.length
   if (from.page === 1 && next > last.pages) return parseSheet(stretch)
