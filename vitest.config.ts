@@ -2,12 +2,16 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
-import { measureSlowness } from './test/support/machine-speed.ts'
+import { measureCpuSlowness, measureSlowness } from './test/support/machine-speed.ts'
 
 const SLOWNESS = measureSlowness()
 const LIMIT_MS = Math.round(60_000 * SLOWNESS)
 
-const SHARED = { testTimeout: LIMIT_MS, hookTimeout: LIMIT_MS, provide: { slowness: SLOWNESS } }
+const SHARED = {
+  testTimeout: LIMIT_MS,
+  hookTimeout: LIMIT_MS,
+  provide: { slowness: SLOWNESS, cpuSlowness: measureCpuSlowness() },
+}
 /** Most suites of servers wait most of the time. */
 const WAITING = { ...SHARED, maxWorkers: 2 * availableParallelism(), sequence: { groupOrder: 1 } }
 /** Suites that load the machine, measure it, or look at what else runs, with no others beside them than the cores can bear. */

@@ -10,7 +10,7 @@ import { loadOpenApiDocument } from '../../src/surfaces.ts'
 import { startWatch, type Watch } from '../hostile/watch.ts'
 import { until } from '../support/fixture.ts'
 import { ON_CLOUDFLARE, startServer, type TestServer } from '../support/server.ts'
-import { scaled } from '../support/time-limits.ts'
+import { scaled, scaledCpu } from '../support/time-limits.ts'
 import { bodyAround, exampleOf, fieldsOf, HOSTILE_VALUES, HOSTILE_WHOLES, listOf } from './hostile-values.ts'
 import { Contract, type Operation, read } from './openapi/contract.ts'
 import { senderTo } from './openapi/send.ts'
@@ -20,12 +20,10 @@ const JWT_SECRET = 'a secret for the bodies that cost much'
 const MB = 1_000_000
 /** Of the peak over all bodies so far, of one server. */
 const MAX_MEMORY_MB = 512
-/** CPU time that one iteration of the event loop may take on Node. */
-const MAX_STRETCH_MS = 100
-/**
- * The longest that another request may wait on Workers, of which is counted what the server was busy itself: nothing in there tells of its
- * loop. The machine may be slow and busy; what is caught are seconds.
- */
+/** CPU time that one iteration of the event loop may take. Of workerd's thread, which is also that of the D1 and R2 that it plays beside the Worker. */
+const MAX_STRETCH_MS = ON_CLOUDFLARE ? 150 : 100
+const TRIES = 3
+/** The longest that another request may wait on Workers, of which is counted what the server was busy itself. What is caught are seconds. */
 const MAX_BUSY_MS = 2_000
 /** Bytes of a value in a field of a body, and in one further in; fewer where a body takes several times as long to be handed over. */
 const FIELD_BYTES = (ON_CLOUDFLARE ? 4 : 9) * MB
@@ -77,29 +75,35 @@ async function statusOf(operation: Operation, answered: Promise<Response>): Prom
   return answer.status
 }
 
-/** Runs it, and fails where others had to wait for the server meanwhile, or it took more memory than it may. */
+/**
+ * Runs it, and fails where it held the event loop, made others wait for the server, or took more memory than it may. A stretch that is too long
+ * counts once it was so {@link TRIES} times: what a body costs it costs each time, and what the machine, the first load of a module or a
+ * collection of garbage adds, not.
+ */
 async function watched(run: () => Promise<void>): Promise<void> {
-  if (watch !== null) return await watchedFromOutside(watch, run)
-  await server.longestStretchMs()
-  try {
-    await run()
-  } finally {
-    const stretchMs = await server.longestStretchMs()
-    const peak = await peakMb(server.pid)
-    if (process.env.HOSTILE_FIGURES !== undefined) console.log(`${stretchMs} ms of CPU, ${peak} MB`)
-    expect(stretchMs).toBeLessThan(MAX_STRETCH_MS)
-    expect(peak).toBeLessThan(MAX_MEMORY_MB)
+  const stretches: number[] = []
+  const isOver = () => stretches.every((ms) => ms >= scaledCpu(MAX_STRETCH_MS))
+  while (stretches.length < TRIES && isOver()) {
+    await server.longestStretchMs()
+    await watchedFromOutside(run)
+    stretches.push(await server.longestStretchMs())
   }
+  const peak = ON_CLOUDFLARE ? 0 : await peakMb(server.pid)
+  if (process.env.HOSTILE_FIGURES !== undefined) console.log(`${stretches.join(', ')} ms of CPU, ${peak} MB`)
+  expect(Math.min(...stretches)).toBeLessThan(scaledCpu(MAX_STRETCH_MS))
+  expect(peak).toBeLessThan(MAX_MEMORY_MB)
 }
 
-async function watchedFromOutside(watch: Watch, run: () => Promise<void>): Promise<void> {
+/** Fails where others waited for seconds, on Workers, whose runtime does more than what its Worker's loop shows. */
+async function watchedFromOutside(run: () => Promise<void>): Promise<void> {
+  if (watch === null) return await run()
   const window = watch.open({ url: server.url, pid: await server.processId(), runtime: 'cloudflare' })
   try {
     await run()
   } finally {
     const { stallMs, cpuMs } = await window.close()
     // Zero where the system does not tell.
-    expect(cpuMs === 0 ? stallMs : Math.min(stallMs, cpuMs)).toBeLessThan(MAX_BUSY_MS)
+    expect(cpuMs === 0 ? stallMs : Math.min(stallMs, cpuMs)).toBeLessThan(scaled(MAX_BUSY_MS))
   }
 }
 
@@ -108,6 +112,13 @@ async function peakMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1_024
 }
+
+it.runIf(ON_CLOUDFLARE)('a stretch that is too long is seen, and only once', async () => {
+  await server.longestStretchMs()
+  await (await server.fetch('/__loop')).text()
+  expect(await server.longestStretchMs()).toBeGreaterThan(MAX_STRETCH_MS)
+  expect(await server.longestStretchMs()).toBe(0)
+})
 
 describe('every JSON route', () => {
   it.each(named(takingJson))('%s, of whole bodies', async (operationId, operation) => {

@@ -33,7 +33,7 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A program, with its arguments, that is given the server's command line to run. Default: none. */
   readonly runBy?: readonly string[]
-  /** Whether {@link TestServer.longestStretchMs} is measured, on Node. Default: no. */
+  /** Whether {@link TestServer.longestStretchMs} is measured. Default: no. */
   readonly measuresLoop?: boolean
 }
 
@@ -44,9 +44,10 @@ export interface Exit {
 }
 
 /** Only what a test sets reaches the server, not what happens to be set around the tests. */
-function environment(env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  const { PATH, HOME, WORKER_BUILD } = process.env
-  return { PATH, HOME, ...(ON_CLOUDFLARE ? { WORKER_BUILD } : {}), LOG_LEVEL: 'info', ...env }
+function environment(env: Readonly<Record<string, string>>, measuresLoop: boolean): NodeJS.ProcessEnv {
+  const { PATH, HOME, WORKER_BUILD, MEASURED_WORKER_BUILD } = process.env
+  const build = measuresLoop ? { WORKER_BUILD: MEASURED_WORKER_BUILD, MEASURES_LOOP: '1' } : { WORKER_BUILD }
+  return { PATH, HOME, ...(ON_CLOUDFLARE ? build : {}), LOG_LEVEL: 'info', ...env }
 }
 
 /** A server that listens. */
@@ -170,7 +171,7 @@ function launch(
   const [program = process.execPath, ...line] = [...runBy, process.execPath, ...preloaded, ENTRY, ...args]
   const child = spawn(program, line, {
     cwd: ROOT,
-    env: environment(env),
+    env: environment(env, measuresLoop),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   if (child.stdout === null || child.stderr === null) throw new Error('The server has no output to be read.')

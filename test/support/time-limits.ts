@@ -5,6 +5,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** How many times slower than a quiet machine this one is. */
     slowness: number
+    /** How many times more CPU time the same work takes on this one. */
+    cpuSlowness: number
   }
 }
 
@@ -14,4 +16,9 @@ declare module 'vitest' {
  */
 export function scaled(ms: number): number {
   return Math.round(ms * inject('slowness'))
+}
+
+/** Likewise of CPU time, of which a busy machine takes hardly more. */
+export function scaledCpu(ms: number): number {
+  return ms * inject('cpuSlowness')
 }

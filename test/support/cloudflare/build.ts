@@ -11,6 +11,8 @@ export default async function setup(): Promise<() => Promise<void>> {
   process.env.WORKER_BUILD = join(folder, 'worker')
   process.env.COUNTING_WORKER_BUILD = join(folder, 'counting')
   await buildEdge(process.env.WORKER_BUILD)
+  process.env.MEASURED_WORKER_BUILD = join(folder, 'measured')
   await buildEdge(process.env.COUNTING_WORKER_BUILD, 'test/support/cloudflare/counting-worker.ts')
+  await buildEdge(process.env.MEASURED_WORKER_BUILD, 'test/support/cloudflare/measured-worker.ts')
   return () => rm(folder, { recursive: true, force: true })
 }

@@ -1,20 +1,30 @@
 /**
  * The built Worker as a server process. Takes `PORT`, `DATA_DIR` and `WORKER_BUILD` (the folder of the build) from the environment, hands the
- * rest to the Worker, and says where it listens as Node's entry does.
+ * rest to the Worker, and says where it listens as Node's entry does. With `MEASURES_LOOP` the build is that of measured-worker.ts.
  */
 import { keysCommand } from '../../../src/commands.ts'
 import { openD1 } from '../../../src/drivers/db-d1.ts'
 import { type CloudflareAnswer, CloudflareQuestion } from './questions.ts'
 import { openCloudflareServer } from './server.ts'
+import { StretchMeter } from './stretches.ts'
 
 const CRON_EVERY_MS = 10_000
-const { PORT = '0', DATA_DIR = '', WORKER_BUILD = '', PATH: _path, HOME: _home, ...variables } = process.env
+const {
+  PORT = '0',
+  DATA_DIR = '',
+  WORKER_BUILD = '',
+  MEASURES_LOOP,
+  PATH: _path,
+  HOME: _home,
+  ...variables
+} = process.env
 const { server, url, d1 } = await openCloudflareServer({
   build: WORKER_BUILD,
   dataDir: DATA_DIR,
   port: Number(PORT),
   variables,
 })
+const meter = MEASURES_LOOP === undefined ? null : new StretchMeter(url)
 
 async function answer(question: CloudflareQuestion): Promise<CloudflareAnswer> {
   if (question.do === 'blobs') {
@@ -39,5 +49,8 @@ const end = () => void server.dispose().then(() => process.exit(0))
 process.on('SIGTERM', end)
 // The tests are gone, however they ended.
 process.on('disconnect', end)
-process.on('message', (message) => void answer(CloudflareQuestion.parse(message)).then((said) => process.send?.(said)))
+process.on('message', (message) => {
+  if (message === 'longest stretch') void meter?.longestMs().then((longestMs) => process.send?.({ longestMs }))
+  else void answer(CloudflareQuestion.parse(message)).then((said) => process.send?.(said))
+})
 console.log(`Millrace listens on ${url.origin}`)
