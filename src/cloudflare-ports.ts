@@ -127,8 +127,11 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     compute: createInlineCompute(createComputeTasks(createBoundTaskFiles(env.ASSETS)), {
       documentCpuMs: maxDocumentCpuSeconds * 1_000,
     }),
-    transcriber:
-      transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
+    speech: {
+      transcriber:
+        transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
+      decoder: null,
+    },
     vectors: { settings: vectors, fetcher: createWorkersFetcher({ allowPrivate: true }), ai: env.AI ?? null },
     meter: new Meter(),
     quota: new StorageQuota(db, maxBytesPerOwner),

@@ -74,6 +74,9 @@ const FORM_BYTES = 'a whole number of bytes from 1, such as 1073741824'
 const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
+const serviceAddress = (example: string) =>
+  z.url({ protocol: /^https?$/, error: `an address such as ${example}` }).refine(hasNoUser, NO_USER)
+
 const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
 
 const Variables = z.object({
@@ -113,10 +116,7 @@ const Variables = z.object({
   ALLOW_CLEANUP: flag.default(false),
   SIGNING_KEY: z.string().min(32, 'at least 32 characters').optional(),
   JWT_SECRET: z.string().min(32, 'at least 32 characters').optional(),
-  JWKS_URL: z
-    .url({ protocol: /^https?$/, error: 'an address such as https://id.example.com/.well-known/jwks.json' })
-    .refine(hasNoUser, NO_USER)
-    .optional(),
+  JWKS_URL: serviceAddress('https://id.example.com/.well-known/jwks.json').optional(),
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_LEEWAY_SECONDS: z.coerce.number(LEEWAY).int(LEEWAY).min(0, LEEWAY).max(600, LEEWAY).default(60),
@@ -124,20 +124,15 @@ const Variables = z.object({
   OPERATIONS: z.string().optional(),
   TRUST_PROXY: proxies.default(0),
   CHUNK_PREFIXES: prefixes.default([]),
-  CHUNKS_UPSTREAM_URL: z
-    .url({ protocol: /^https?$/, error: 'an address such as https://chunks.example.com/{id}' })
-    .refine(hasNoUser, NO_USER)
-    .optional(),
-  TRANSCRIBE_BASE_URL: z
-    .url({ protocol: /^https?$/, error: 'an address such as https://api.openai.com/v1' })
-    .refine(hasNoUser, NO_USER)
-    .optional(),
+  CHUNKS_UPSTREAM_URL: serviceAddress('https://chunks.example.com/{id}').optional(),
+  TRANSCRIBE_BASE_URL: serviceAddress('https://api.openai.com/v1').optional(),
   TRANSCRIBE_API_KEY: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'a key of ASCII characters without blanks')
     .optional(),
   TRANSCRIBE_MODEL: z.string().min(1).default('whisper-1'),
   ...VECTOR_VARIABLES,
+  FFMPEG_PATH: z.string().min(1).default('ffmpeg'),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   MAX_CONNECTIONS: z.coerce.number(CONNECTIONS).int(CONNECTIONS).min(1, CONNECTIONS).optional(),
@@ -224,6 +219,8 @@ export interface Config {
   /** Service that recognises speech; null where there is none. */
   readonly transcription: { readonly baseUrl: string; readonly apiKey: string | null; readonly model: string } | null
   readonly vectors: VectorSettings
+  /** Program that decodes recordings: a path, or a name that is looked up in `PATH`. */
+  readonly ffmpegPath: string
   /** Open streams and long polls at once; more are refused. */
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
@@ -334,6 +331,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
     transcription: transcriptionOf(v),
     vectors: vectorSettings(v),
+    ffmpegPath: v.FFMPEG_PATH,
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,

@@ -10,6 +10,7 @@ import { createProcessCompute } from './drivers/compute-processes.ts'
 import { openDisk, warnOfSharedFiles } from './drivers/data-files.ts'
 import { openDatabase } from './drivers/data-folder.ts'
 import { nameBadText } from './drivers/db-libsql-text.ts'
+import { createFfmpegDecoder } from './drivers/decode-ffmpeg.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createLookup } from './drivers/dns-lookup.ts'
 import { createLazyFetcher } from './drivers/fetch-lazy.ts'
@@ -107,7 +108,10 @@ function openPorts(config: Config, db: Database) {
     clock,
     blobs: createFsBlobStore(join(config.dataDir, 'blobs')),
     fetcher: openFetcher(config),
-    transcriber: config.transcription && createOpenAiTranscriber(config.transcription),
+    speech: {
+      transcriber: config.transcription && createOpenAiTranscriber(config.transcription),
+      decoder: createFfmpegDecoder({ program: config.ffmpegPath }),
+    },
     vectors: { settings: config.vectors, fetcher: openFetcher({ ...config, allowPrivateUrls: true }), ai: null },
     meter: new Meter(),
     quota: new StorageQuota(db, config.maxBytesPerOwner),

@@ -3,19 +3,10 @@
 import type { SQL } from 'drizzle-orm'
 import type * as z from 'zod'
 import type { MillraceError } from './errors.ts'
-import type {
-  BlobStore,
-  Clock,
-  Compute,
-  Database,
-  Fetcher,
-  Log,
-  Statement,
-  Transcriber,
-  VectorServices,
-} from './ports.ts'
+import type { BlobStore, Clock, Compute, Database, Fetcher, Log, Statement, VectorServices } from './ports.ts'
 import type { ChainError } from './schema/chain.ts'
 import type { Scope } from './scopes.ts'
+import type { Speech } from './speech-ports.ts'
 
 /** A job as its operation plans it. */
 export interface JobPlan {
@@ -104,8 +95,7 @@ export interface RunContext {
   readonly blobs: BlobStore
   readonly fetcher: Fetcher
   readonly compute: Compute
-  /** Null where this server recognises no speech. */
-  readonly transcriber: Transcriber | null
+  readonly speech: Speech
   /** Null where this server has the local model and its own store alone. */
   readonly vectors: VectorServices | null
   readonly openBatches: OpenBatches

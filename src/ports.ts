@@ -33,6 +33,8 @@ export interface BlobStore {
   delete(keys: readonly string[]): Promise<void>
   /** Lists keys under a prefix with their age, for sweeping blobs without a row. */
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>
+  /** Path of the file that holds a blob, for programs that read it by themselves; absent where blobs are no files of this machine. */
+  path?(key: string): string
   /** Removes partial puts of processes that have ended. @returns how many; absent where the store does so by itself */
   sweep?(): Promise<number>
 }
@@ -146,27 +148,6 @@ export interface Fetcher {
    * NetworkFault as `details.fault`)
    */
   request(url: string, request: GuardedRequest): Promise<GuardedAnswer>
-}
-
-/** The words of a recording, and their language (BCP 47; null where unknown). Times are seconds from its beginning. */
-export interface Transcription {
-  readonly language: string | null
-  readonly segments: readonly { readonly start: number; readonly end: number; readonly text: string }[]
-}
-
-/** Recognises speech. */
-export interface Transcriber {
-  /** Bytes that a recording may have. */
-  readonly maxBytes: number
-  /**
-   * Transcribes a recording of any common format. Silence gives no segment.
-   * @throws MillraceError RATE_LIMIT and SERVICE_UNAVAILABLE (with `details.retryAfterSeconds` where the service said when), NETWORK_ERROR,
-   * TIMEOUT, TOO_LARGE, UNREADABLE_DOCUMENT; what `signal` was aborted with
-   */
-  transcribe(
-    recording: { readonly bytes: Uint8Array<ArrayBuffer>; readonly filename: string; readonly contentType: string },
-    options: { readonly signal: AbortSignal },
-  ): Promise<Transcription>
 }
 
 /** Services by which documents are embedded, as the operator configured them. */

@@ -79,7 +79,7 @@ async function runToEnd(
     ...ports,
     signal: new AbortController().signal,
     progress: () => {},
-    transcriber: null,
+    speech: { transcriber: null, decoder: null },
     vectors: null,
     rename: () => {},
     log: { info: ignore, warn: ignore, error: ignore },

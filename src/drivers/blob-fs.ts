@@ -38,6 +38,7 @@ export function createFsBlobStore(folder: string): BlobStore {
       for (const path of keys.map((key) => pathOf(root, key))) await remove(root, path)
     },
     list: (prefix) => list(root, prefix),
+    path: (key) => pathOf(root, key),
     sweep: async () => cleanIncoming(join(root, INCOMING)),
   }
 }

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { MillraceError } from '../errors.ts'
-import type { Transcriber, Transcription } from '../ports.ts'
+import type { Transcriber, Transcription } from '../speech-ports.ts'
 
 /** Bytes of a recording that the API takes. */
 const MAX_BYTES = 25 * 1024 * 1024
@@ -43,12 +43,14 @@ export function createOpenAiTranscriber({ baseUrl, apiKey, model }: Transcriptio
   const headers = apiKey === null ? {} : { Authorization: `Bearer ${apiKey}` }
   return {
     maxBytes: MAX_BYTES,
-    async transcribe({ bytes, filename, contentType }, { signal }) {
+    async transcribe({ bytes, filename, contentType }, { signal, language }) {
       const body = new FormData()
       body.set('file', new File([bytes], filename, { type: contentType }))
       body.set('model', model)
       body.set('response_format', 'verbose_json')
       body.set('timestamp_granularities[]', 'segment')
+      // The API takes ISO 639-1, without a region.
+      if (language !== undefined) body.set('language', language.replace(/-.*$/, ''))
       const ended = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
       try {
         // A redirect would carry the key to whom it was not given.

@@ -177,6 +177,7 @@ export function withPut(blobs: BlobStore, put: BlobStore['put']): BlobStore {
     get: (key, range) => blobs.get(key, range),
     delete: (keys) => blobs.delete(keys),
     list: (prefix) => blobs.list(prefix),
+    ...(blobs.path === undefined ? {} : { path: (key) => blobs.path?.(key) ?? '' }),
   }
 }
 

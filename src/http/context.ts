@@ -20,11 +20,11 @@ import type {
   Log,
   Notifier,
   Sink,
-  Transcriber,
   VectorServices,
 } from '../ports.ts'
 import type { RateLimits } from '../rate-classes.ts'
 import type { Scope } from '../scopes.ts'
+import type { Speech } from '../speech-ports.ts'
 import type { Credential } from './auth/stream-auth-monitor.ts'
 import type { TrustProxy } from './request/client-address.ts'
 
@@ -151,8 +151,8 @@ export interface AppDeps {
   readonly isLocal?: boolean
   /** True where owners may remove ended jobs early under `keys` too. */
   readonly allowCleanup?: boolean
-  /** Recognises speech; absent or null where this server does not. */
-  readonly transcriber?: Transcriber | null
+  /** Recognises speech; absent where this server does not. */
+  readonly speech?: Speech
   /** Services that embed documents; absent or null: the local model alone. */
   readonly vectors?: VectorServices | null
   /** Bytes that one form of documents may have. */

@@ -1,6 +1,7 @@
 /** The context of one run of a job: its progress goes to the progress board, and what it stores is stored under its lease. */
 import type { RunContext } from '../../operation.ts'
-import type { Clock, Database, Dispatcher, Log, Notifier, Transcriber, VectorServices } from '../../ports.ts'
+import type { Clock, Database, Dispatcher, Log, Notifier, VectorServices } from '../../ports.ts'
+import type { Speech } from '../../speech-ports.ts'
 import { yieldToEventLoop } from '../chunked-work.ts'
 import type { StorageQuota } from '../storage-quota.ts'
 import { keepCheckpoint } from '../transitions/heartbeat.ts'
@@ -9,6 +10,8 @@ import { Stopped } from './attempt.ts'
 import type { LeasedJob } from './leased-jobs.ts'
 import { type OwnerPorts, portsOfOwner } from './owner-ports.ts'
 import type { ProgressBoard } from './progress.ts'
+
+const NO_SPEECH: Speech = { transcriber: null, decoder: null }
 
 /**
  * Opens the context of a run.
@@ -23,7 +26,7 @@ export function openRunContext(
     readonly notifier: Notifier
     readonly log: Log
     readonly quota?: StorageQuota
-    readonly transcriber?: Transcriber | null
+    readonly speech?: Speech
     readonly vectors?: VectorServices | null
   },
   board: ProgressBoard,
@@ -53,7 +56,7 @@ export function openRunContext(
     clock: deps.clock,
     db: deps.db,
     log: deps.log,
-    transcriber: deps.transcriber ?? null,
+    speech: deps.speech ?? NO_SPEECH,
     vectors: deps.vectors ?? null,
     openBatches: {
       append: (batch, first, jobs) => appendJobs(deps, batch, first, jobs),

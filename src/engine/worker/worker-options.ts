@@ -10,9 +10,9 @@ import type {
   Fetcher,
   Log,
   Notifier,
-  Transcriber,
   VectorServices,
 } from '../../ports.ts'
+import type { Speech } from '../../speech-ports.ts'
 import type { Meter } from '../meter.ts'
 import type { StorageQuota } from '../storage-quota.ts'
 
@@ -25,8 +25,8 @@ export interface WorkerDeps {
   readonly blobs: BlobStore
   readonly fetcher: Fetcher
   readonly compute: Compute
-  /** Absent or null: no speech is recognised. */
-  readonly transcriber?: Transcriber | null
+  /** Absent: no speech is recognised. */
+  readonly speech?: Speech
   /** Absent or null: documents are embedded and stored by this server alone. */
   readonly vectors?: VectorServices | null
   readonly log: Log

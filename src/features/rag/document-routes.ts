@@ -15,6 +15,7 @@ import {
   DocumentCursor,
   DocumentList,
   ListDocuments,
+  MAX_DOCUMENT_BYTES,
   SearchQuery,
   SearchResults,
   Uploaded,
@@ -23,6 +24,7 @@ import {
 import { searchCollection } from './search/search.ts'
 import { deleteDocument } from './store/delete.ts'
 import { listDocuments } from './store/documents.ts'
+import { MAX_RECORDING_BYTES } from './transcript/transcribe.ts'
 import type { SearchFilter } from './types.ts'
 import { storeFiles } from './upload-form.ts'
 import { insertUnclaimed, type UploadedFile } from './uploads.ts'
@@ -32,7 +34,7 @@ const uploadDocuments = {
   id: 'uploadDocuments',
   summary: 'Upload documents for jobs to come',
   description:
-    'Each up to 50 MB, a form up to 1 GB unless the operator set `MAX_UPLOAD_BYTES`. They are kept for a day; jobs take copies.',
+    'Each up to 50 MB, a recording up to 1 GB on Node, a form up to 1 GB unless the operator set `MAX_UPLOAD_BYTES`. They are kept for a day; jobs take copies.',
   body: {
     'multipart/form-data': { schema: UploadForm, examples: { file: { files: ['The pump is serviced every March.'] } } },
   },
@@ -102,7 +104,8 @@ async function upload(c: Context<Env>, deps: AppDeps): Promise<Response> {
   let kept = false
   try {
     const blobs = pending?.count(deps.blobs) ?? deps.blobs
-    await storeFiles(c.req.raw, { blobs, maxFormBytes: deps.maxUploadBytes }, stored)
+    const maxRecordingBytes = deps.speech?.decoder == null ? MAX_DOCUMENT_BYTES : MAX_RECORDING_BYTES
+    await storeFiles(c.req.raw, { blobs, maxFormBytes: deps.maxUploadBytes, maxRecordingBytes }, stored)
     const bytes = stored.reduce((sum, { size }) => sum + size, 0)
     const [first, ...rest] = insertUnclaimed(deps, owner, stored)
     if (first !== undefined) {

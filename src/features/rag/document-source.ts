@@ -6,8 +6,13 @@ import { MillraceError } from '../../errors.ts'
 import type { RunContext } from '../../operation.ts'
 import type { BlobStore } from '../../ports.ts'
 import { MAX_DOCUMENT_BYTES } from './schemas.ts'
+import { isNamedAsRecording, MAX_RECORDING_BYTES } from './transcript/transcribe.ts'
 
 const DOWNLOAD_MS = 60_000
+/** Of a recording, which may be larger: most of what a run may take. */
+const RECORDING_DOWNLOAD_MS = 240_000
+/** Bytes that a document is recognised by. */
+const HEAD_BYTES = 1_024
 
 /** Input of a job. `sourceKey` names the document within its collection: a later one of the same name replaces it. */
 export const DocumentSource = z.discriminatedUnion('kind', [
@@ -21,6 +26,8 @@ export const DocumentSource = z.discriminatedUnion('kind', [
     /** Offset of its bytes in the blob. */
     offset: z.int(),
     length: z.int(),
+    /** Of its bytes; absent where they share a blob with others. */
+    sha256: z.string().optional(),
   }),
   z.object({ kind: z.literal('url'), id: z.string(), sourceKey: z.string(), url: z.string() }),
 ])
@@ -33,8 +40,10 @@ export const StoredBytes = z.object({
   length: z.int(),
   filename: z.string(),
   contentType: z.string(),
-  /** URL of a linked document, after redirects. */
+  /** URL of a linked document. */
   url: z.string().nullable(),
+  /** Of its bytes; absent where it is not known. */
+  sha256: z.string().optional(),
 })
 export type StoredBytes = z.infer<typeof StoredBytes>
 
@@ -49,16 +58,24 @@ export async function locateBytes(
   report: (message: string, share: number) => void,
 ): Promise<StoredBytes> {
   if (source.kind === 'stored') {
-    const { key, offset, length, filename, contentType } = source
-    return { key, offset, length, filename, contentType, url: null }
+    const { key, offset, length, filename, contentType, sha256 } = source
+    return { key, offset, length, filename, contentType, url: null, sha256 }
   }
   // A key a run, because one that lost its lease may still read its file. Under `uploads/`, where files without a row are swept.
   const key = newUploadKey('.fetched')
   const { url } = source
-  const limits = { maxBytes: MAX_DOCUMENT_BYTES, timeoutMs: DOWNLOAD_MS }
+  const isRecording = ctx.speech.decoder !== null && isNamedAsRecording({ filename: new URL(url).pathname })
+  const limits = isRecording
+    ? { maxBytes: MAX_RECORDING_BYTES, timeoutMs: RECORDING_DOWNLOAD_MS }
+    : { maxBytes: MAX_DOCUMENT_BYTES, timeoutMs: DOWNLOAD_MS }
   const fetched = await download(ctx, { url, key, ...limits }, report)
-  const { size, contentType } = fetched
-  return { key, offset: 0, length: size, filename: fetched.filename ?? url, contentType, url }
+  const { size, contentType, sha256 } = fetched
+  return { key, offset: 0, length: size, filename: fetched.filename ?? url, contentType, url, sha256 }
+}
+
+/** Reads the first bytes of a document, by which its type is detected. @throws MillraceError NOT_FOUND when they were deleted */
+export function readHead(blobs: BlobStore, located: StoredBytes): Promise<Uint8Array<ArrayBuffer>> {
+  return readBytes(blobs, { ...located, length: Math.min(located.length, HEAD_BYTES) })
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono'
 import { submit } from '../../engine/transitions/submit.ts'
 import type { Upload } from '../../engine/uploads.ts'
 import { MillraceError } from '../../errors.ts'
+import { filenameInLink } from '../../formats/file-name.ts'
 import { socketUrl } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import { type Endpoint, json, jsonBody } from '../../http/openapi/endpoint.ts'
@@ -10,6 +11,7 @@ import { callersKey } from '../../http/request/idempotency-key.ts'
 import { PROCESSING_ERRORS } from '../../http/response/error-formats.ts'
 import { publicPath } from '../../http/response/public-address.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
+import type { Speech } from '../../speech-ports.ts'
 import { limitJson } from './body-limit.ts'
 import { checkChoices } from './choices.ts'
 import { checkCollection } from './embed/check-collection.ts'
@@ -90,6 +92,8 @@ export function processRoutes(deps: AppDeps): Hono<Env> {
     }).hono
 }
 
+const NO_SPEECH_PARTS: Speech = { transcriber: null, decoder: null }
+
 const notFound = () =>
   new MillraceError('NOT_FOUND', 'There is no job with this id. It may have been deleted, or belong to someone else.')
 
@@ -138,17 +142,20 @@ async function submitJob(
   await checkCollection(deps.db, owner, request.collection, model)
   const named = await nameSources(deps.db, owner, request)
   for (const one of named) {
-    if (one.kind === 'upload') checkRecording(one.file, one.field, deps.transcriber ?? null)
+    if (one.kind === 'text') continue
+    // The size of a link is not known yet.
+    const file = one.kind === 'upload' ? one.file : { filename: filenameInLink(one.url) ?? '', size: 0 }
+    await checkRecording(file, one.field, deps.speech ?? NO_SPEECH_PARTS)
   }
   const pending = await deps.quota?.open(owner)
   const stored: Upload[] = []
   let kept = false
   try {
     const { documents, uploads } = await storeSources(pending?.count(deps.blobs) ?? deps.blobs, named, stored)
-    const { collection, settings } = request
+    const { collection, settings, language } = request
     const { totalJobs, created } = await submit(deps, {
       ...submission,
-      request: { collection, model, settings, documents },
+      request: { collection, model, settings, documents, language },
       uploads,
     })
     kept = created

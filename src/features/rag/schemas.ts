@@ -54,6 +54,8 @@ const VectorDbRequest = z
   )
   .describe('A store that is named without a connection is the server’s own, `builtin`; the answer says so.')
 
+const LANGUAGE = 'Must be the tag of a language, such as en or pt-BR'
+
 const Settings = z.strictObject(
   {
     chunkSize: between(512, 4_096, 1_024),
@@ -107,6 +109,9 @@ export const ProcessRequest = z
     vector_db: VectorDbRequest,
     settings: Settings,
     collection: Collection,
+    language: optional(z.string(LANGUAGE).regex(/^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/, LANGUAGE)).describe(
+      'Language that is spoken in recordings (BCP 47); absent: it is detected.',
+    ),
     user_id: optional(text({ max: 200 })).describe('A label; documents belong to the owner of the key.'),
   })
   .meta({ id: 'ProcessRequest' })

@@ -8,7 +8,7 @@ import { copyUpload, findUploads, newUpload, type UploadedFile } from './uploads
 
 /** A document named by a request, not yet stored for the job. */
 type Named =
-  | { readonly kind: 'url'; readonly id: string; readonly url: string }
+  | { readonly kind: 'url'; readonly id: string; readonly url: string; readonly field: string }
   | { readonly kind: 'text'; readonly id: string; readonly filename: string; readonly text: string }
   | { readonly kind: 'upload'; readonly id: string; readonly file: UploadedFile; readonly field: string }
 
@@ -40,7 +40,7 @@ function nameUrls({ pasted_urls: urls }: ProcessRequest): Named[] {
   if (urls.length === 0) {
     throw invalidRequest('pasted_urls', 'pasted_urls: Must name a document for input_method "urls"')
   }
-  return urls.map((url) => ({ kind: 'url', id: url, url }))
+  return urls.map((url, index) => ({ kind: 'url', id: url, url, field: `pasted_urls.${index}` }))
 }
 
 async function nameUploads(
@@ -102,7 +102,7 @@ export async function storeSources(
       const upload = await copyUpload(blobs, one.file, one.field)
       stored.push(upload)
       const { filename, contentType } = one.file
-      const location = { key: upload.key, offset: 0, length: upload.size }
+      const location = { key: upload.key, offset: 0, length: upload.size, sha256: upload.sha256 }
       const sourceKey = distinctName(filename, sourceKeys)
       documents.push({ kind: 'stored', id: one.id, filename, contentType, sourceKey, ...location })
     }

@@ -4,6 +4,7 @@ import { uploadedName } from '../../formats/file-name.ts'
 import { readMultipart } from '../../http/request/multipart.ts'
 import type { BlobStore } from '../../ports.ts'
 import { MAX_DOCUMENT_BYTES, MAX_ITEMS } from './schemas.ts'
+import { isNamedAsRecording } from './transcript/transcribe.ts'
 import { newUpload, type UploadedFile } from './uploads.ts'
 
 /** Most parts of the form; some are left for unknown fields. */
@@ -17,12 +18,17 @@ const FIELD = 'files'
  */
 export async function storeFiles(
   request: Request,
-  { blobs, maxFormBytes }: { readonly blobs: BlobStore; readonly maxFormBytes: number },
+  {
+    blobs,
+    maxFormBytes,
+    maxRecordingBytes,
+  }: { readonly blobs: BlobStore; readonly maxFormBytes: number; readonly maxRecordingBytes: number },
   stored: UploadedFile[],
 ): Promise<void> {
   const limits = {
     maxFieldBytes: MAX_FIELD_BYTES,
-    maxFileBytes: MAX_DOCUMENT_BYTES,
+    maxFileBytes: (file: { filename: string; contentType: string }) =>
+      isNamedAsRecording(file) ? maxRecordingBytes : MAX_DOCUMENT_BYTES,
     maxParts: MAX_PARTS,
     maxTotal: { bytes: maxFormBytes, setting: 'MAX_UPLOAD_BYTES' },
   }

@@ -12,7 +12,8 @@ import { createStepParser, type PartHead, type Step } from './multipart-steps.ts
 /** Bounds of a form. Bytes count content alone, except in `maxTotal`, which counts the body. */
 export interface MultipartLimits {
   readonly maxFieldBytes: number
-  readonly maxFileBytes: number
+  /** Of all files, or of each by its head. */
+  readonly maxFileBytes: number | ((file: Omit<MultipartFile, 'body'>) => number)
   /** Fields and files together. */
   readonly maxParts: number
   /** Default: no limit. `setting`: the one that raises it. */
@@ -169,7 +170,9 @@ class Form {
     const { name, filename, contentType } = head
     if (filename === null) return openField(head, maxFieldBytes, this.#handlers)
     if (filename === '') return openNothing(head)
-    return openFile({ name, filename, contentType }, maxFileBytes, this.#handlers, (error) => {
+    const file = { name, filename, contentType }
+    const limit = typeof maxFileBytes === 'number' ? maxFileBytes : maxFileBytes(file)
+    return openFile(file, limit, this.#handlers, (error) => {
       this.#failure ??= { error }
       this.#onFailure(error)
     })

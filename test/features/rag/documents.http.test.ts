@@ -244,6 +244,11 @@ describe('A request', () => {
         details: { field: 'uploaded_documents.0.id', issue: expect.stringContaining('TRANSCRIBE_BASE_URL') },
       },
     })
+    const link = { input_method: 'urls', uploaded_documents: [], pasted_urls: ['https://example.com/talk.mp3?a=1'] }
+    expect(await post('/process', job('no-speech', link))).toMatchObject({
+      status: 400,
+      body: { details: { field: 'pasted_urls.0', issue: expect.stringContaining('TRANSCRIBE_BASE_URL') } },
+    })
   })
 
   it('sent again under its job_id is the same job; another under it is refused', async () => {

@@ -4,15 +4,19 @@
  */
 import { sql } from 'drizzle-orm'
 import * as z from 'zod'
+import { MillraceError } from '../../../errors.ts'
 import { filenameInLink } from '../../../formats/file-name.ts'
 import { sha256 } from '../../../formats/sha256.ts'
 import type { Attempt, ContinueAt, Operation, RunContext, RunResult } from '../../../operation.ts'
-import { DocumentSource, locateBytes, readBytes, StoredBytes } from '../document-source.ts'
+import { DocumentSource, locateBytes, readBytes, readHead, StoredBytes } from '../document-source.ts'
 import { assertHolds } from '../embed/check-collection.ts'
 import { ChosenModel, spaceOf } from '../embed/chosen-model.ts'
 import { textsToEmbed, withVectors } from '../embed/embedder.ts'
 import { LOCAL_MODEL_REVISION } from '../embed/local-model.ts'
 import { PROCESS } from '../names.ts'
+import { isRecording } from '../read/document-type.ts'
+import { MAX_DOCUMENT_BYTES } from '../schemas.ts'
+import { SpeechState } from '../speech/transcribe-pieces.ts'
 import { findCollection, openCollection } from '../store/collections.ts'
 import { deleteContent } from '../store/delete.ts'
 import { findUnchanged } from '../store/documents.ts'
@@ -20,11 +24,18 @@ import { storeDocument } from '../store/store-document.ts'
 import type { Chunk, Collection, Segment, StoredDocument } from '../types.ts'
 import { type EmbeddedTexts, embedTexts, isContinued } from './embed-texts.ts'
 import { modelDimensions } from './model-dimensions.ts'
-import { readAndCut } from './read-and-cut.ts'
+import { type CutDocument, cutDocument, readAndCut } from './read-and-cut.ts'
+import { readRecording, TRANSCRIBING } from './read-recording.ts'
 import { keepContent, readContent } from './scratch.ts'
 
 const Settings = z.object({ chunkSize: z.int(), chunkOverlap: z.int(), maxTokens: z.int() })
-const BatchInput = z.object({ collection: z.string(), model: ChosenModel, settings: Settings })
+const BatchInput = z.object({
+  collection: z.string(),
+  model: ChosenModel,
+  settings: Settings,
+  /** Language of recordings, as the caller declared it. */
+  language: z.string().optional(),
+})
 const Request = BatchInput.extend({ documents: z.array(DocumentSource).min(1) })
 type BatchInput = z.infer<typeof BatchInput>
 
@@ -40,6 +51,8 @@ const Cut = z.object({
   vectors: z.array(z.string()),
   /** Number of texts they cover. */
   embedded: z.int(),
+  /** Percent done when it was split: transcribing takes longer than reading. */
+  percent: z.number().default(20),
 })
 type Cut = z.infer<typeof Cut>
 
@@ -49,8 +62,14 @@ interface Content {
   readonly segments: readonly Segment[]
 }
 
-const Checkpoint = z.object({ bytes: StoredBytes, cut: Cut.nullable() })
-type Checkpoint = z.infer<typeof Checkpoint>
+const Checkpoint = z.object({ bytes: StoredBytes, cut: Cut.nullable(), speech: SpeechState.nullable().default(null) })
+/** As written; what it may leave out is added when it is read. */
+type NewCheckpoint = Omit<z.infer<typeof Checkpoint>, 'speech'> & { readonly speech?: SpeechState }
+
+/** Result of a step: a split document with the key of its transcript's temporary file, or the end of this run. */
+type CutResult =
+  | { readonly cut: Cut; readonly content: Content; readonly keptKey: string | null }
+  | { readonly outcome: RunResult | ContinueAt | 'continue' }
 
 /** Longest time of embedding in one run, in milliseconds, well within its time limit; the rest is left to the next run. */
 const RUN_MS = 120_000
@@ -58,7 +77,7 @@ const TIME_LIMIT_MS = 300_000
 /** Longest `Retry-After` of a service that is honoured. */
 const MAX_PAUSE_MS = 60 * 60 * 1_000
 const DOCUMENTS_AT_ONCE = 3
-/** Percent done when a document was located, split, and embedded. */
+/** Percent done when a document was located, read and split, and embedded. */
 const PERCENT = { located: 5, cut: 20, embedded: 95 }
 
 export const processDocuments: Operation = {
@@ -114,23 +133,24 @@ class DocumentRun {
 
   async run(): Promise<RunResult | ContinueAt | 'continue'> {
     const ctx = this.#ctx
-    ctx.progress(0, 'Initializing', 'initializing')
     const kept = await this.#readCheckpoint()
+    if (kept === null) ctx.progress(0, 'Initializing', 'initializing')
     const bytes = kept?.bytes ?? (await this.#locate())
     let cut = kept?.cut ?? null
     let content: Content | null = cut === null ? null : await readContent(ctx.blobs, cut.key)
     if (cut === null || content === null) {
-      const found = await this.#cut(bytes)
-      if ('skipped' in found) return found.skipped
+      const found = await this.#cut(bytes, kept?.speech ?? null)
+      if ('outcome' in found) return found.outcome
       ;({ cut, content } = found)
-      await ctx.checkpoint({ bytes, cut } satisfies Checkpoint)
+      await ctx.checkpoint({ bytes, cut } satisfies NewCheckpoint)
+      if (found.keptKey !== null) await ctx.blobs.delete([found.keptKey])
     }
     const embedded = await this.#embed(bytes, cut, content.chunks)
     return isContinued(embedded) ? embedded : this.#store(bytes, { ...cut, ...embedded.kept }, content, embedded)
   }
 
   /** Reads the checkpoint of an earlier run; null where its files are gone: a linked document has to be fetched anew and may have changed. */
-  async #readCheckpoint(): Promise<Checkpoint | null> {
+  async #readCheckpoint(): Promise<z.infer<typeof Checkpoint> | null> {
     const kept = Checkpoint.safeParse(this.#job.checkpoint).data ?? null
     if (kept === null) return null
     const nothing = await this.#ctx.blobs.get(kept.bytes.key, { offset: 0, length: 0 })
@@ -143,25 +163,45 @@ class DocumentRun {
     const bytes = await locateBytes(this.#ctx, this.#source, (message, share) =>
       this.#ctx.progress(1 + (PERCENT.located - 1) * share, message, 'fetching_content'),
     )
-    if (this.#source.kind === 'url') await this.#ctx.checkpoint({ bytes, cut: null } satisfies Checkpoint)
+    if (this.#source.kind === 'url') await this.#ctx.checkpoint({ bytes, cut: null } satisfies NewCheckpoint)
     return bytes
   }
 
   /** Reads and splits the document, unless its collection has it unchanged. */
-  async #cut(located: StoredBytes): Promise<{ cut: Cut; content: Content } | { skipped: RunResult }> {
+  async #cut(located: StoredBytes, speech: SpeechState | null): Promise<CutResult> {
     const ctx = this.#ctx
-    ctx.progress(PERCENT.located, 'Reading the document', 'fetching_content')
-    const bytes = await readBytes(ctx.blobs, located)
-    const contentHash = await sha256(bytes)
+    if (speech === null) ctx.progress(PERCENT.located, 'Reading the document', 'fetching_content')
+    const isSpoken = isRecording(await readHead(ctx.blobs, located))
+    if (!isSpoken && located.length > MAX_DOCUMENT_BYTES) throw tooLarge()
+    const bytes = isSpoken ? null : await readBytes(ctx.blobs, located)
+    const contentHash = located.sha256 ?? (await sha256(bytes ?? (await readBytes(ctx.blobs, located))))
     const known = await this.#findUnchanged(contentHash)
-    if (known !== null) return { skipped: await this.#skip(located, known) }
-    const size = bytes.byteLength
-    const read = await readAndCut(this.#job, ctx, { bytes, ...located }, this.#input.settings)
-    ctx.progress(PERCENT.cut, `Cut into ${read.chunks.length} chunks`, 'embedding')
-    const { title, language, warnings, chunks, segments } = read
+    if (known !== null) return { outcome: await this.#skip(located, known) }
+    if (bytes !== null) {
+      const read = await readAndCut(this.#job, ctx, { bytes, ...located }, this.#input.settings)
+      return this.#keepCut(read, { contentHash, size: located.length, percent: PERCENT.cut }, null)
+    }
+    const listened = await readRecording(ctx, {
+      ...{ located, state: speech, language: this.#input.language ?? null },
+      timeLimitMs: TIME_LIMIT_MS - (ctx.clock.now() - this.#beganAt),
+      keep: (state) => ctx.checkpoint({ bytes: located, cut: null, speech: state } satisfies NewCheckpoint),
+    })
+    if (listened.kind === 'continue') return { outcome: listened.outcome }
+    const read = await cutDocument(this.#job, ctx, listened.read, this.#input.settings)
+    const facts = { contentHash, size: located.length, percent: TRANSCRIBING.to }
+    return this.#keepCut(read, facts, listened.keptKey)
+  }
+
+  /** Stores what a document was split into. */
+  async #keepCut(
+    { title, language, warnings, chunks, segments }: CutDocument,
+    facts: Pick<Cut, 'contentHash' | 'size' | 'percent'>,
+    keptKey: string | null,
+  ): Promise<CutResult> {
+    this.#ctx.progress(facts.percent, `Cut into ${chunks.length} chunks`, 'embedding')
     const content = { chunks, segments }
-    const key = await keepContent(ctx.blobs, content)
-    return { cut: { key, contentHash, size, title, language, warnings, vectors: [], embedded: 0 }, content }
+    const key = await keepContent(this.#ctx.blobs, content)
+    return { cut: { ...facts, key, title, language, warnings, vectors: [], embedded: 0 }, content, keptKey }
   }
 
   async #embed(
@@ -175,9 +215,9 @@ class DocumentRun {
       model: { ...this.#input.model, dimensions: collection.dimensions },
       texts: textsToEmbed(this.#input.model, chunks),
       kept: cut,
-      keep: (kept) => ctx.checkpoint({ bytes, cut: { ...cut, ...kept } } satisfies Checkpoint),
+      keep: (kept) => ctx.checkpoint({ bytes, cut: { ...cut, ...kept } } satisfies NewCheckpoint),
       progress: (share, message) =>
-        ctx.progress(PERCENT.cut + (PERCENT.embedded - PERCENT.cut) * share, message, 'embedding'),
+        ctx.progress(cut.percent + (PERCENT.embedded - cut.percent) * share, message, 'embedding'),
       isOverdue: () => ctx.clock.now() - this.#beganAt > RUN_MS || ctx.budgetExhausted(),
     })
   }
@@ -247,9 +287,10 @@ class DocumentRun {
   }
 
   #settingsHash(): Promise<string> {
-    const { model, settings } = this.#input
+    const { model, settings, language } = this.#input
     const revision = LOCAL_MODEL_REVISION
-    return sha256(JSON.stringify({ model: model.id === 'local' ? model.id : model, revision, ...settings }))
+    // A language that was not declared is left out, so that documents stored before stay unchanged.
+    return sha256(JSON.stringify({ model: model.id === 'local' ? model.id : model, revision, ...settings, language }))
   }
 
   /** Deletes the temporary files of the job. Where the commit fails after that, the next run makes them anew. */
@@ -258,3 +299,6 @@ class DocumentRun {
     await this.#ctx.blobs.delete([...fetched, ...(cut === null ? [] : [cut.key, ...cut.vectors])])
   }
 }
+
+const tooLarge = () =>
+  new MillraceError('TOO_LARGE', `A document may have at most ${MAX_DOCUMENT_BYTES / 1024 / 1024} MB.`)

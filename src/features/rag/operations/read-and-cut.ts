@@ -2,8 +2,6 @@
 import * as z from 'zod'
 import { MillraceError } from '../../../errors.ts'
 import type { Attempt, RunContext } from '../../../operation.ts'
-import { isRecording } from '../read/document-type.ts'
-import { readRecording } from '../transcript/transcribe.ts'
 import type { Chunk, ReadDocument, Segment } from '../types.ts'
 import { ChunkList, SegmentList } from './scratch.ts'
 
@@ -29,6 +27,12 @@ export interface CutDocument {
   readonly segments: readonly Segment[]
 }
 
+/** Sizes of chunks, in tokens. */
+interface CutSettings {
+  readonly chunkSize: number
+  readonly chunkOverlap: number
+}
+
 /**
  * Reads and splits a document.
  * @param document its bytes are transferred and cannot be used afterwards
@@ -38,9 +42,8 @@ export async function readAndCut(
   job: Attempt,
   ctx: RunContext,
   document: { readonly bytes: Uint8Array<ArrayBuffer>; readonly filename: string; readonly contentType: string },
-  settings: { readonly chunkSize: number; readonly chunkOverlap: number },
+  settings: CutSettings,
 ): Promise<CutDocument> {
-  const options = { signal: ctx.signal, owner: job.owner }
   const { bytes, filename, contentType } = document
   const onProgress = (value: unknown) => {
     const { page, pages } = Page.safeParse(value).data ?? { page: 0, pages: 0 }
@@ -48,20 +51,25 @@ export async function readAndCut(
     const percent = READING.from + ((READING.to - READING.from) * page) / pages
     ctx.progress(percent, `Page ${page} of ${pages}`, 'fetching_content')
   }
-  const found = isRecording(bytes)
-    ? await transcribe(ctx, document)
-    : await ctx.compute.run('rag.read', { bytes, filename, contentType }, { ...options, onProgress })
-  const read = Read.parse(found)
-  const { chunkSize, chunkOverlap } = settings
+  const options = { signal: ctx.signal, owner: job.owner, onProgress }
+  const { language, ...read } = Read.parse(await ctx.compute.run('rag.read', { bytes, filename, contentType }, options))
+  return cutDocument(job, ctx, language === undefined ? read : { ...read, language }, settings)
+}
+
+/**
+ * Splits a document that was read.
+ * @throws MillraceError as the task does; NO_TEXT where there is nothing to embed
+ */
+export async function cutDocument(
+  job: Attempt,
+  ctx: RunContext,
+  read: Omit<ReadDocument, 'blocks'> & { readonly blocks: readonly unknown[] },
+  { chunkSize, chunkOverlap }: CutSettings,
+): Promise<CutDocument> {
+  const options = { signal: ctx.signal, owner: job.owner }
   const cut = await ctx.compute.run('rag.chunk', { blocks: read.blocks, chunkSize, chunkOverlap }, options)
   const { chunks } = z.object({ chunks: ChunkList }).parse(cut)
   if (chunks.length === 0) throw new MillraceError('NO_TEXT', 'There is no text in this document.')
-  const { title, language = null, warnings, segments } = read
-  return { title, language, warnings, chunks, segments }
-}
-
-/** Transcribes a recording by the service; its bytes are not parsed here. */
-async function transcribe(ctx: RunContext, recording: Parameters<typeof readRecording>[1]): Promise<ReadDocument> {
-  ctx.progress(READING.from, 'Recognising speech', 'transcribing')
-  return readRecording(ctx.transcriber, recording, ctx.signal)
+  const { title, language = null, warnings, segments = [] } = read
+  return { title, language, warnings: [...warnings], chunks, segments }
 }

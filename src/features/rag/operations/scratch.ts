@@ -56,6 +56,17 @@ export async function readContent(blobs: BlobStore, key: string): Promise<z.infe
   return bytes === null ? null : (Content.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data ?? null)
 }
 
+/** Stores the segments of a part of a recording. @returns their key */
+export function keepSegments(blobs: BlobStore, segments: readonly Segment[]): Promise<string> {
+  return keep(blobs, new TextEncoder().encode(JSON.stringify(segments)))
+}
+
+/** Reads stored segments; null when they are gone. */
+export async function readSegments(blobs: BlobStore, key: string): Promise<readonly Segment[] | null> {
+  const bytes = await read(blobs, key)
+  return bytes === null ? null : (SegmentList.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data ?? null)
+}
+
 /** Stores vectors, concatenated; NaN stands for one that is not there. @returns their key */
 export function keepVectors(
   blobs: BlobStore,

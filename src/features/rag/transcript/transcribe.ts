@@ -1,6 +1,6 @@
 /** Reads recordings: their speech becomes blocks with start and end. */
 import { invalidRequest, MillraceError } from '../../../errors.ts'
-import type { Transcriber } from '../../../ports.ts'
+import type { MediaDecoder, Speech, Transcriber, Transcription } from '../../../speech-ports.ts'
 import { BlockWriter } from '../read/block-writer.ts'
 import { NO_SPEECH } from '../read/document-type.ts'
 import type { ReadDocument } from '../types.ts'
@@ -8,49 +8,73 @@ import { SegmentCollector, writeSegments } from './segments.ts'
 
 const MB = 1024 * 1024
 
-const tooLargeToTranscribe = ({ maxBytes }: Transcriber) =>
-  `A recording may have at most ${Math.floor(maxBytes / MB)} MB here. Send it as compressed audio (MP3, Opus), or its parts`
+/** Largest recording where one is cut into pieces, in bytes. */
+export const MAX_RECORDING_BYTES = 1024 * MB
+
+/** The way in which a recording is transcribed here: sent to the service as it is, or decoded and transcribed in pieces. */
+export type RecordingRoute =
+  | { readonly kind: 'whole'; readonly transcriber: Transcriber }
+  | { readonly kind: 'pieces'; readonly transcriber: Transcriber; readonly decoder: MediaDecoder }
+  | { readonly kind: 'refused'; readonly code: 'UNSUPPORTED_MEDIA_TYPE' | 'TOO_LARGE'; readonly message: string }
 
 /** File names of recordings, for those with a generic declared type. */
 const RECORDING_NAME = /\.(?:mp3|m4a|m4b|mp4|m4v|mov|wav|ogg|oga|opus|flac|webm|mkv|aac|avi|mpga|mpeg)$/i
 
-/**
- * Refuses an upload that this server can't transcribe before its job is submitted, judged by its file name and declared type.
- * @param field of the request that names it
- * @throws MillraceError INVALID_REQUEST with the form to send instead
- */
-export function checkRecording(
-  { filename, contentType, size }: { readonly filename: string; readonly contentType: string; readonly size: number },
-  field: string,
-  transcriber: Transcriber | null,
-): void {
-  if (!/^(?:audio|video)\//.test(contentType) && !RECORDING_NAME.test(filename)) return
-  if (transcriber === null) throw invalidRequest(field, `${field}: "${filename}" is a recording. ${NO_SPEECH}`)
-  if (size > transcriber.maxBytes) throw invalidRequest(field, `${field}: ${tooLargeToTranscribe(transcriber)}`)
+/** Returns true for a file that is audio or video by its name or declared type. */
+export const isNamedAsRecording = ({ filename, contentType = '' }: { filename: string; contentType?: string }) =>
+  /^(?:audio|video)\//.test(contentType) || RECORDING_NAME.test(filename)
+
+const refused = (code: 'UNSUPPORTED_MEDIA_TYPE' | 'TOO_LARGE', message: string): RecordingRoute => ({
+  kind: 'refused',
+  code,
+  message,
+})
+
+/** Chooses how a recording of so many bytes is transcribed. */
+export async function routeRecording({ transcriber, decoder }: Speech, size: number): Promise<RecordingRoute> {
+  if (transcriber === null) return refused('UNSUPPORTED_MEDIA_TYPE', NO_SPEECH)
+  if (size <= transcriber.maxBytes) return { kind: 'whole', transcriber }
+  const compressed = 'send it as compressed audio (MP3, Opus), or its parts'
+  const most = `at most ${Math.floor(transcriber.maxBytes / MB)} MB`
+  if (decoder === null) return refused('TOO_LARGE', `A recording may have ${most} here: ${compressed}`)
+  if (size > MAX_RECORDING_BYTES) {
+    return refused('TOO_LARGE', `A recording may have at most ${MAX_RECORDING_BYTES / MB} MB: ${compressed}`)
+  }
+  if (await decoder.isAvailable()) return { kind: 'pieces', transcriber, decoder }
+  const missing = 'larger ones are cut by ffmpeg, which this server does not have'
+  const install = 'Its operator installs it (Debian: apt-get install ffmpeg) or names it by FFMPEG_PATH'
+  return refused('TOO_LARGE', `A recording may have ${most} here; ${missing}. ${install}. Or ${compressed}`)
 }
 
 /**
- * Transcribes a recording.
- * @param transcriber null where this server recognises no speech
- * @throws MillraceError UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, NO_TEXT where there is no speech, and as `transcribe` does
+ * Refuses a document that is a recording which this server can't transcribe, before its job is submitted; judged by its file name and declared type.
+ * @param file `size` 0 where it is not known
+ * @param field of the request that names it
+ * @throws MillraceError INVALID_REQUEST with the way out
  */
-export async function readRecording(
-  transcriber: Transcriber | null,
-  recording: { readonly bytes: Uint8Array<ArrayBuffer>; readonly filename: string; readonly contentType: string },
-  signal: AbortSignal,
-): Promise<ReadDocument> {
-  if (transcriber === null) throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', `This is a recording. ${NO_SPEECH}.`)
-  if (recording.bytes.byteLength > transcriber.maxBytes) {
-    throw new MillraceError('TOO_LARGE', `${tooLargeToTranscribe(transcriber)}.`)
-  }
-  const { language, segments } = await transcriber.transcribe(recording, { signal })
+export async function checkRecording(
+  file: { readonly filename: string; readonly contentType?: string; readonly size: number },
+  field: string,
+  speech: Speech,
+): Promise<void> {
+  if (!isNamedAsRecording(file)) return
+  const route = await routeRecording(speech, file.size)
+  if (route.kind !== 'refused') return
+  throw invalidRequest(field, `${field}: "${file.filename}" is a recording. ${route.message}`)
+}
+
+/**
+ * Makes a document of the words of a recording.
+ * @throws MillraceError NO_TEXT where there are none
+ */
+export function documentOf({ language, segments }: Transcription, title: string): ReadDocument {
   const collector = new SegmentCollector()
   for (const { start, end, text } of segments) collector.add(start, end, [text])
   const writer = new BlockWriter()
   writeSegments(collector.segments, writer)
   if (writer.blocks.length === 0) throw new MillraceError('NO_TEXT', 'No words were recognised in this recording.')
   return {
-    title: recording.filename,
+    title,
     ...(language === null ? {} : { language }),
     blocks: writer.blocks,
     segments: collector.segments,

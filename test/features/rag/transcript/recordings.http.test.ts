@@ -1,7 +1,7 @@
 /** Recordings handed over, transcribed by a service, and found by what is said in them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
-import { startServer, type TestServer } from '../../../support/server.ts'
+import { ON_CLOUDFLARE, startServer, type TestServer } from '../../../support/server.ts'
 import { contractClient } from '../contract-client.ts'
 import { type ServiceAnswer, startSpeechService, type TranscriptionRequest } from './speech-service.ts'
 
@@ -89,22 +89,27 @@ afterAll(async () => {
 
 const Uploaded = z.object({ documents: z.array(z.object({ id: z.string() })) })
 
-/** Uploads a recording, processes it and follows that to its last message. */
-async function process(filename: string): Promise<Record<string, unknown>> {
+async function upload(bytes: Uint8Array<ArrayBuffer>, filename: string) {
   const form = new FormData()
-  form.append('files', new File([wav(filename)], filename, { type: 'audio/wav' }))
-  const uploaded = Uploaded.parse(await (await server.fetch(`${API}/uploads`, { method: 'POST', body: form })).json())
+  form.append('files', new File([bytes], filename, { type: 'audio/wav' }))
+  return Uploaded.parse(await (await server.fetch(`${API}/uploads`, { method: 'POST', body: form })).json()).documents
+}
+
+/** Uploads a recording, processes it and follows that to its last message. */
+async function process(filename: string, more: object = {}): Promise<Record<string, unknown>> {
+  const documents = await upload(wav(filename), filename)
   const client = contractClient(server.url, 'YOUR_API_KEY')
   await client.startProcessing({
     job_id: filename,
     platform: 'documents',
     input_method: 'upload',
     selected_content: [],
-    uploaded_documents: uploaded.documents,
+    uploaded_documents: documents,
     embedding_model: { id: 'local' },
     vector_db: { id: 'builtin' },
     settings: {},
     collection: filename,
+    ...more,
   })
   const messages: Record<string, unknown>[] = []
   const socket = client.connectToProgress(filename, (message) => messages.push(message))
@@ -151,6 +156,32 @@ describe('A recording', () => {
     expect(await transcript.text()).toBe(
       '1\n00:00:01,500 --> 00:00:04,000\nThe ferry leaves at noon.\n\n2\n00:00:09,000 --> 00:00:12,000\nBring a coat.\n',
     )
+  })
+
+  it('goes with the language that the request names', async () => {
+    expect(await process('german.wav', { language: 'de-AT' })).toMatchObject({ type: 'completed' })
+    const [request] = service.requests.filter(({ filename }) => filename === 'german.wav')
+    expect(request?.fields).toMatchObject({ language: 'de' })
+  })
+
+  it.runIf(ON_CLOUDFLARE)('of more than 25 MB is refused before there is a job, with the limit', async () => {
+    const documents = await upload(new Uint8Array(26 * 1024 * 1024), 'large.wav')
+    const body = JSON.stringify({
+      job_id: 'large',
+      platform: 'documents',
+      input_method: 'upload',
+      selected_content: [],
+      uploaded_documents: documents,
+      embedding_model: { id: 'local' },
+      vector_db: { id: 'builtin' },
+      settings: {},
+    })
+    const headers = { 'Content-Type': 'application/json' }
+    const answer = await server.fetch(`${API}/process`, { method: 'POST', headers, body })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({
+      details: { field: 'uploaded_documents.0.id', issue: expect.stringContaining('at most 25 MB here') },
+    })
   })
 
   it('is tried again when the service asks for a pause', async () => {

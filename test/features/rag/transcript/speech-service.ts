@@ -17,8 +17,13 @@ export interface ServiceAnswer {
   readonly body: unknown
 }
 
-/** Starts the service on a free port. `answer` is asked for each request, with how many of that file came before. */
-export async function startSpeechService(answer: (request: TranscriptionRequest, earlier: number) => ServiceAnswer) {
+/**
+ * Starts the service on a free port.
+ * @param answer is asked for each request, with how many of that file came before
+ */
+export async function startSpeechService(
+  answer: (request: TranscriptionRequest, earlier: number) => ServiceAnswer | Promise<ServiceAnswer>,
+) {
   const requests: TranscriptionRequest[] = []
   const server = createServer(async (request, response) => {
     const read = await readRequest(request)
@@ -28,7 +33,7 @@ export async function startSpeechService(answer: (request: TranscriptionRequest,
       status = 200,
       headers,
       body,
-    } = request.url === '/v1/audio/transcriptions' ? answer(read, earlier) : NOT_HERE
+    } = request.url === '/v1/audio/transcriptions' ? await answer(read, earlier) : NOT_HERE
     response.writeHead(status, { 'Content-Type': 'application/json', ...headers }).end(JSON.stringify(body))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
