@@ -1,9 +1,8 @@
 /** The client of documents, `/api/public/bulk`: read, embedded, searched, exported. */
+import type { ExportAccepted, ExportJob, ExportStatus } from '../features/rag/export-schemas.ts'
 import type {
   CleanedUp,
   DocumentList,
-  ExportAccepted,
-  ExportStatus,
   ProcessAccepted,
   ProcessRequest,
   ProcessStatus,
@@ -21,6 +20,9 @@ import type { Read } from './schema-types.ts'
 import { readWords } from './surface-errors.ts'
 import type { CallOptions, Document } from './types.ts'
 import { appendFiles } from './uploads.ts'
+
+/** Options of an export: its format, what it takes, and the caller's own name for it. */
+export type ExportOptions = Partial<Omit<ExportJob, 'job_id'>>
 
 /** A document that was uploaded, as the upload was answered, or a small text. */
 export type DocumentSource =
@@ -135,13 +137,10 @@ export class DocumentsClient {
   /** Exports the chunks and vectors of a job that has ended. @param export_id the caller's own name for it; default: random */
   export(
     job: ProcessRef,
-    {
-      format = 'json',
-      export_id = randomKey(),
-    }: { readonly format?: 'json' | 'csv'; readonly export_id?: string } = {},
+    { format = 'json', export_id = randomKey(), ...more }: ExportOptions = {},
     call?: CallOptions,
   ): Promise<ExportAccepted> {
-    const { headers, body } = json({ job_id: jobId(job), format, export_id })
+    const { headers, body } = json({ job_id: jobId(job), format, export_id, ...more })
     return this.#http.json('/export', { method: 'POST', headers, body, ...call })
   }
 

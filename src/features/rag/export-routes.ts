@@ -12,10 +12,13 @@ import { PROCESSING_ERRORS } from '../../http/response/error-formats.ts'
 import { publicPath } from '../../http/response/public-address.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
 import { limitJson } from './body-limit.ts'
+import { ExportAccepted, ExportJob, ExportPath, ExportStatus } from './export-schemas.ts'
 import { EXPORT, MOUNT } from './names.ts'
+import type { ExportPlan } from './operations/export.ts'
 import { type ExportTask, findExport } from './queries/exports.ts'
-import { findJob } from './queries/jobs.ts'
-import { Deleted, ExportAccepted, ExportJob, ExportPath, ExportStatus } from './schemas.ts'
+import { findJob, type ProcessJob } from './queries/jobs.ts'
+import { Deleted } from './schemas.ts'
+import { findCollection } from './store/collections.ts'
 
 const GONE = 'There is no export with this id. It may have been deleted, not be ready yet, or belong to someone else.'
 
@@ -24,7 +27,7 @@ const file = { 'application/octet-stream': { schema: z.file() } }
 const exportEmbeddings = {
   route: 'POST /api/public/bulk/export',
   id: 'exportEmbeddings',
-  summary: 'Export the chunks and vectors of a job',
+  summary: 'Export the chunks and vectors of a job, or of a collection',
   body: jsonBody(ExportJob, {
     json: { job_id: 'bulk-1641024000123', format: 'json', export_id: 'export-1641024000456' },
   }),
@@ -114,22 +117,9 @@ async function begin(c: RouteContext<typeof exportEmbeddings>, deps: AppDeps): P
   const request = c.req.valid('json')
   const { owner } = c.get('caller')
   const idempotency = callersKey(c, 'export_id', request.export_id, request)
-  const job = await findJob(deps.db, owner, request.job_id)
   // An export that was accepted before is answered even where its job was deleted.
   const known = (await findExport(deps.db, owner, request.export_id)) !== null
-  if (!known && job === null)
-    throw new MillraceError('NOT_FOUND', 'There is no job with this id, or it belongs to someone else.')
-  if (!known && job !== null && job.finishedAt === null) {
-    throw invalidRequest('job_id', 'job_id: The job has not completed yet. Export it when its status is "completed"')
-  }
-  if (!known && job?.completed === 0) {
-    throw invalidRequest(
-      'job_id',
-      `job_id: The job ended as "${job.status}" without a document, so there is nothing to export`,
-    )
-  }
-  const day = new Date(deps.clock.now()).toISOString().slice(0, 10).replaceAll('-', '')
-  const plan = { batchId: job?.id ?? '', format: request.format, filename: `bulk-embeddings-${day}.${request.format}` }
+  const plan = known ? null : await planExport(deps, owner, request)
   try {
     await submit(deps, { owner, operation, request: plan, idempotency, admit: c.get('admit') })
   } catch (error) {
@@ -144,4 +134,49 @@ async function begin(c: RouteContext<typeof exportEmbeddings>, deps: AppDeps): P
   }
   c.header('Location', answer.status_url)
   return c.json(answer)
+}
+
+const EXTENSIONS = { json: 'json', csv: 'csv', parquet: 'parquet', vector: 'jsonl' } as const
+
+/**
+ * Makes the request to the operation.
+ * @throws MillraceError NOT_FOUND, or INVALID_REQUEST where there is nothing to export
+ */
+async function planExport(
+  deps: AppDeps,
+  owner: string,
+  { job_id: name, collection, documents, format, target, gzip }: z.output<typeof ExportJob>,
+): Promise<ExportPlan> {
+  if (name === undefined && collection === undefined) {
+    throw invalidRequest('job_id', 'job_id: Required, unless collection names the documents to export')
+  }
+  const job = name === undefined ? null : await findJob(deps.db, owner, name)
+  if (name !== undefined) checkJob(job)
+  else if (collection !== undefined && (await findCollection(deps.db, owner, collection)) === null) {
+    throw new MillraceError('NOT_FOUND', 'There is no collection with this name.')
+  }
+  const day = new Date(deps.clock.now()).toISOString().slice(0, 10).replaceAll('-', '')
+  const extension = format === 'vector' && target === 'pgvector' ? 'copy' : EXTENSIONS[format]
+  const filename = `bulk-embeddings-${day}.${extension}${gzip ? '.gz' : ''}`
+  return {
+    batchId: job?.id ?? null,
+    collection: collection ?? null,
+    documents: documents ?? null,
+    format,
+    target,
+    gzip,
+    filename,
+  }
+}
+
+function checkJob(job: ProcessJob | null): void {
+  if (job === null) {
+    throw new MillraceError('NOT_FOUND', 'There is no job with this id, or it belongs to someone else.')
+  }
+  if (job.finishedAt === null) {
+    throw invalidRequest('job_id', 'job_id: The job has not completed yet. Export it when its status is "completed"')
+  }
+  if (job.completed > 0) return
+  const issue = `The job ended as "${job.status}" without a document, so there is nothing to export`
+  throw invalidRequest('job_id', `job_id: ${issue}`)
 }

@@ -3,14 +3,10 @@ import * as z from 'zod'
 import { idCursor } from '../../http/request/cursor.ts'
 import { Id, list, notAnObject, optional, text, withDefault } from '../../http/request/fields.ts'
 
-/** Path of a job, and of an export. */
+/** Path of a job. */
 export const JobPath = z.strictObject({
   job_id: z.string().describe('The `job_id` that the job was begun under, or its batch id.'),
 })
-export const ExportPath = z.strictObject({
-  export_id: z.string().describe('The `export_id` that the export was begun under, or its batch id.'),
-})
-
 /** Most documents of one job. */
 export const MAX_ITEMS = 1_000
 /** Most characters of a link to a document. */
@@ -188,36 +184,6 @@ export const ProcessStatus = z
   })
   .meta({ id: 'ProcessStatus' })
 export type ProcessStatus = z.infer<typeof ProcessStatus>
-
-export const EXPORT_FORMATS = ['json', 'csv'] as const
-
-/** `POST /export`. */
-export const ExportJob = z
-  .strictObject({
-    job_id: Id,
-    format: z.enum(EXPORT_FORMATS, 'Must be json or csv'),
-    export_id: Id.describe('Your own name for the export; the same request sent again under it answers the first.'),
-  })
-  .meta({ id: 'ExportJob' })
-
-export const ExportAccepted = z
-  .object({ success: z.literal(true), export_id: z.string(), message: z.string(), status_url: z.string() })
-  .meta({ id: 'ExportAccepted' })
-export type ExportAccepted = z.infer<typeof ExportAccepted>
-
-/** `GET /export/:export_id/status`. */
-export const ExportStatus = z
-  .object({
-    export_id: z.string(),
-    status: z.enum(PROCESS_STATUSES),
-    progress: z.number(),
-    download_url: z.string().nullable(),
-    filename: z.string().nullable(),
-    file_size: z.int().nullable(),
-    error: z.string().nullable(),
-  })
-  .meta({ id: 'ExportStatus' })
-export type ExportStatus = z.infer<typeof ExportStatus>
 
 /** `POST /uploads`, a form. */
 export const UploadForm = z.object({ files: z.array(z.file()).min(1).max(MAX_ITEMS) }).meta({ id: 'UploadForm' })

@@ -1,12 +1,12 @@
 /** Formats of exports. */
 import { encodeCell } from '../../../formats/csv.ts'
-import type { EXPORT_FORMATS } from '../schemas.ts'
 import type { VectorRecord } from './records.ts'
 
-/** A format: the text before and after the records, and the text of each. */
+/** A format: the text before and after the records, and their own. */
 export interface RecordFormat {
   readonly begin: string
-  record(record: VectorRecord, isFirst: boolean): string
+  /** @param isFirst true where none came before them */
+  records(records: readonly VectorRecord[], isFirst: boolean): string
   readonly end: string
 }
 
@@ -30,19 +30,24 @@ const COLUMNS = [
 
 const cell = (value: string | number | null | undefined) => encodeCell(String(value ?? ''))
 
+const shown = ({ id, vector, metadata }: VectorRecord) => ({ id, values: Array.from(vector), metadata })
+
+function csvRow({ id, vector, metadata }: VectorRecord): string {
+  const cells = COLUMNS.map((column) => cell(metadata[column]))
+  return `${[cell(id), ...cells, cell(JSON.stringify(Array.from(vector)))].join(',')}\r\n`
+}
+
 /** Formats by their name in requests. */
-export const RECORD_FORMATS: Readonly<Record<(typeof EXPORT_FORMATS)[number], RecordFormat>> = {
+export const RECORD_FORMATS: Readonly<Record<'json' | 'csv', RecordFormat>> = {
   json: {
     begin: '[',
-    record: (record, isFirst) => `${isFirst ? '' : ','}\n${JSON.stringify(record)}`,
+    records: (records, isFirst) =>
+      records.map((record, at) => `${isFirst && at === 0 ? '' : ','}\n${JSON.stringify(shown(record))}`).join(''),
     end: '\n]\n',
   },
   csv: {
     begin: `id,${COLUMNS.join(',')},values\r\n`,
-    record({ id, values, metadata }) {
-      const cells = COLUMNS.map((column) => cell(metadata[column]))
-      return `${[cell(id), ...cells, cell(JSON.stringify(values))].join(',')}\r\n`
-    },
+    records: (records) => records.map(csvRow).join(''),
     end: '',
   },
 }

@@ -13,7 +13,8 @@ export interface ExportedDocument {
 /** A record of an export. */
 export interface VectorRecord {
   readonly id: string
-  readonly values: readonly number[]
+  /** Empty where the model refused the chunk. */
+  readonly vector: Float32Array
   readonly metadata: {
     readonly item_id: string
     readonly platform: 'documents'
@@ -38,8 +39,9 @@ export interface RecordCursor {
   readonly chunk: number
 }
 
-/** Chunks that one query reads. */
+/** Chunks that one query reads, and documents that it looks for. */
 const CHUNKS_A_PAGE = 50
+const DOCUMENTS_A_QUERY = 200
 
 interface Row {
   readonly item: number
@@ -65,22 +67,27 @@ export async function* recordsOf(
   documents: readonly ExportedDocument[],
   from: RecordCursor,
 ): AsyncGenerator<{ readonly records: readonly VectorRecord[]; readonly next: RecordCursor }> {
-  const ids = JSON.stringify(documents.map(({ documentId }) => documentId))
-  for (let { document, chunk } = from; ; ) {
+  for (let { document, chunk } = from; document < documents.length; ) {
+    const first = document
+    const part = documents.slice(first, first + DOCUMENTS_A_QUERY)
+    const ids = JSON.stringify(part.map(({ documentId }) => documentId))
     const rows = await db.all<Row>(sql`
       SELECT r.key AS item, k.document_id AS document, k.idx AS position, k.text, k.tokens, k.page, k.heading, k.start_seconds AS "startSeconds",
         k.end_seconds AS "endSeconds", hex(substr(k.vectors, 1, 4 * c.dimensions)) AS vectors, d.title, d.url, c.model, c.dimensions
       FROM json_each(${ids}) r CROSS JOIN rag_documents d ON d.id = r.value
       CROSS JOIN rag_collections c ON c.id = d.collection_id AND c.owner = ${owner}
       CROSS JOIN rag_chunks k ON k.document_id = d.id
-      WHERE r.key > ${document} OR (r.key = ${document} AND k.idx >= ${chunk})
+      WHERE r.key > 0 OR k.idx >= ${chunk}
       ORDER BY r.key, k.idx LIMIT ${CHUNKS_A_PAGE}`)
     const last = rows.at(-1)
-    if (last === undefined) return
-    document = last.item
-    chunk = last.position + 1
-    yield { records: rows.map((row) => recordOf(row, documents)), next: { document, chunk } }
-    if (rows.length < CHUNKS_A_PAGE) return
+    if (last !== undefined && rows.length === CHUNKS_A_PAGE) {
+      document = first + last.item
+      chunk = last.position + 1
+    } else {
+      document = first + part.length
+      chunk = 0
+    }
+    if (last !== undefined) yield { records: rows.map((row) => recordOf(row, part)), next: { document, chunk } }
   }
 }
 
@@ -88,7 +95,7 @@ function recordOf(row: Row, documents: readonly ExportedDocument[]): VectorRecor
   const { document, position, dimensions, page, heading, startSeconds, endSeconds, url } = row
   return {
     id: chunkReference(document, position),
-    values: readVector(row.vectors),
+    vector: readVector(row.vectors),
     metadata: {
       item_id: documents[row.item]?.itemId ?? document,
       platform: 'documents',
@@ -108,9 +115,5 @@ function recordOf(row: Row, documents: readonly ExportedDocument[]): VectorRecor
   }
 }
 
-/** Reads a chunk's first vector, which is the mean of the others: 32-bit floats, little-endian. */
-function readVector(hex: string): number[] {
-  const { buffer } = fromHex(hex)
-  const view = new DataView(buffer)
-  return Array.from({ length: buffer.byteLength / 4 }, (_, at) => view.getFloat32(4 * at, true))
-}
+/** Reads a chunk's first vector, which is the mean of the others: 32-bit floats, little-endian as all supported machines are. */
+const readVector = (hex: string): Float32Array => new Float32Array(fromHex(hex).buffer)

@@ -3,8 +3,8 @@ import { sql } from 'drizzle-orm'
 import * as z from 'zod'
 import type { Artifact } from '../../../http/response/artifact.ts'
 import type { Database } from '../../../ports.ts'
+import type { ExportStatus } from '../export-schemas.ts'
 import { EXPORT } from '../names.ts'
-import type { ExportStatus } from '../schemas.ts'
 
 /** An export as stored. */
 export interface ExportTask {
