@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 import { measureCpuSlowness, measureSlowness } from './test/support/machine-speed.ts'
 
 const SLOWNESS = measureSlowness()
@@ -12,7 +13,7 @@ const SHARED = {
   hookTimeout: LIMIT_MS,
   provide: { slowness: SLOWNESS, cpuSlowness: measureCpuSlowness() },
 }
-/** Most suites of servers wait most of the time. */
+/** Most suites of servers wait most of the time; those without servers use the cores meanwhile. */
 const WAITING = { ...SHARED, maxWorkers: 2 * availableParallelism(), sequence: { groupOrder: 1 } }
 /** Suites that load the machine, measure it, or look at what else runs, with no others beside them than the cores can bear. */
 const LOADING = { ...SHARED, maxWorkers: availableParallelism(), sequence: { groupOrder: 2 } }
@@ -35,6 +36,7 @@ const SERVER_CLOUDFLARE = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     // Of what runs in the test processes; servers, which are processes of their own, add nothing to it.
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
     projects: [
@@ -46,8 +48,7 @@ export default defineConfig({
           globalSetup: ['test/support/template-database.ts'],
           // Suites without processes leave nothing behind: a worker loads the sources once for all of them.
           isolate: false,
-          maxWorkers: availableParallelism(),
-          ...SHARED,
+          ...WAITING,
         },
       },
       {

@@ -3,23 +3,11 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { unstable_readConfig } from 'wrangler'
+import { type Module, modulesOf } from './edge-modules.ts'
 
 const CONFIG = join(import.meta.dirname, '..', 'wrangler.toml')
 const ROUNDS = 8
 const EMPTY = 'export class MillraceBatch {} export class MillraceTimer {} export default {}'
-
-/** A module of a Worker. */
-type Module = { readonly type: 'ESModule' | 'CompiledWasm'; readonly path: string; readonly contents?: string }
-
-/** The modules of a build, the entry first, as Miniflare wants them. */
-export async function modulesOf(folder: string): Promise<Module[]> {
-  const files = (await readdir(folder)).filter((name) => /\.(?:js|wasm)$/.test(name))
-  const ordered = files.toSorted((a, b) => Number(b === 'worker.js') - Number(a === 'worker.js'))
-  return ordered.map((name) => ({
-    type: name.endsWith('.wasm') ? 'CompiledWasm' : 'ESModule',
-    path: join(folder, name),
-  }))
-}
 
 /**
  * Starts the Worker and an empty one in turn, both under the flags of wrangler.toml, and compares the CPU time that workerd has used when

@@ -15,9 +15,9 @@ import {
 } from '../../src/client/index.ts'
 import type { ImportResult } from '../../src/features/cards/schemas.ts'
 import { openReceiver } from '../features/webhooks/receiver.ts'
-import { until } from '../support/fixture.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { heatSheet, OTHER, SWIMMER } from '../support/sheets.ts'
+import { until } from '../support/until.ts'
 
 const KEY = 'a-key-for-these-tests'
 

@@ -10,9 +10,9 @@ import { z } from 'zod'
 import { startHranaServer } from '../contracts/hrana-server.ts'
 import { type DnsAnswer, type DnsServer, startDnsServer } from '../drivers/dns-servers.ts'
 import { endWithTests } from '../support/end-children.ts'
-import { until } from '../support/fixture.ts'
 import { freshFolder } from '../support/server.ts'
 import { scaled } from '../support/time-limits.ts'
+import { until } from '../support/until.ts'
 
 const SCRIPTS = join(import.meta.dirname, '..', '..', 'scripts')
 const LONG_MS = scaled(120_000)

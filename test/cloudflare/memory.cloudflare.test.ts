@@ -10,10 +10,10 @@ import { z } from 'zod'
 import { ExportResult, TaskAccepted, TaskStatus } from '../../src/features/cards/schemas.ts'
 import { seedCards } from '../features/cards/seed.ts'
 import { buildWatchedWorker, openWatchedWorker, type WatchedWorker } from '../support/cloudflare/watched-worker.ts'
-import { until } from '../support/fixture.ts'
 import { d1DatabaseFile, freshFolder } from '../support/server.ts'
 import { heatSheet, SWIMMER } from '../support/sheets.ts'
 import { scaled } from '../support/time-limits.ts'
+import { until } from '../support/until.ts'
 
 const MB = 1024 * 1024
 const COLLECT_EVERY_MS = 300

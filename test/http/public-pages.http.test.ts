@@ -2,8 +2,8 @@
 import { request } from 'node:http'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { until } from '../support/fixture.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 const API_KEY = 'a-key-for-public-pages'
 const KEYED = { MILLRACE_AUTH: 'keys', MILLRACE_API_KEY: API_KEY }

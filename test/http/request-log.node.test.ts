@@ -7,8 +7,8 @@ import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { StreamLink } from '../../src/features/batches/follow-schemas.ts'
-import { until } from '../support/fixture.ts'
 import { runKeys, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 const API_KEY = 'the "secret" key \\ of the environment'.replaceAll(' ', '-')
 const JWT_SECRET = 'the-secret-that-JWTs-are-signed-with-here'

@@ -8,8 +8,8 @@ import { createClient } from '@libsql/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BatchAccepted } from '../../src/features/batches/schemas.ts'
-import { until } from '../support/fixture.ts'
 import { freshFolder, runEntry, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 const run = promisify(execFile)
 const SIZE_MB = 24

@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BatchAccepted } from '../../src/features/batches/schemas.ts'
-import { until } from '../support/fixture.ts'
 import { expectAtMost } from '../support/owners-beside.ts'
 import { runKeys, startServer, type TestServer } from '../support/server.ts'
 import { scaled } from '../support/time-limits.ts'
+import { until } from '../support/until.ts'
 
 const CONCURRENCY = 8
 /** Batches of each of the others in a round. */

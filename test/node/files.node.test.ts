@@ -5,9 +5,9 @@ import { pathToFileURL } from 'node:url'
 import { createClient } from '@libsql/client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DatabaseStartError } from '../../src/drivers/db-libsql-start.ts'
-import { until } from '../support/fixture.ts'
 import { openPlatform } from '../support/platform.ts'
 import { freshFolder, runEntry, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 let folder: string
 let dataDir: string

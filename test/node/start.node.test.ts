@@ -5,8 +5,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { endWithTests } from '../support/end-children.ts'
-import { until } from '../support/fixture.ts'
 import { freshFolder, runEntry, startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 let folder: string
 let running: TestServer

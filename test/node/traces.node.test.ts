@@ -6,8 +6,8 @@ import { pathToFileURL } from 'node:url'
 import { createClient } from '@libsql/client'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
-import { until } from '../support/fixture.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 const Value = z.object({ stringValue: z.string().optional(), intValue: z.union([z.int(), z.string()]).optional() })
 const Attributes = z

@@ -10,7 +10,8 @@ import { type PublicEvent, readPage } from '../../src/live/event-log.ts'
 import type { Operation } from '../../src/operation.ts'
 import type { Clock, Compute, Database, Log } from '../../src/ports.ts'
 import { openPlatform } from './platform.ts'
-import { scaled } from './time-limits.ts'
+
+export { until } from './until.ts'
 
 /** Says what goes wrong only when a test asks; kept so that tests can look at it. */
 export function quietLog(): Log & { lines: string[] } {
@@ -105,16 +106,5 @@ export async function openEngine(
       await Promise.all(workers.map((worker) => worker.stop(0)))
       await close()
     },
-  }
-}
-
-/** Waits until `look` gives something else than null or undefined. */
-export async function until<T>(look: () => Promise<T | null | undefined>, ms = scaled(30_000)): Promise<T> {
-  const end = Date.now() + ms
-  for (;;) {
-    const seen = await look()
-    if (seen !== null && seen !== undefined) return seen
-    if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain.`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -1,5 +1,5 @@
 /** The parts of an engine that differ between runtimes: here, those of one process on Node. The suites inside workerd take test/support/workerd/platform.ts. */
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -7,8 +7,9 @@ import { createFsBlobStore } from '../../src/drivers/blob-fs.ts'
 import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import { createNodeFetcher } from '../../src/drivers/fetch-node.ts'
 import type { BlobStore, Database, Fetcher } from '../../src/ports.ts'
+import { copyTemplateDatabase, MIGRATIONS } from './template-copy.ts'
 
-export const MIGRATIONS = join(import.meta.dirname, '..', '..', 'drizzle')
+export { copyTemplateDatabase, MIGRATIONS } from './template-copy.ts'
 
 /** A database with the schema of every migration and nothing in it, a blob store, a fetcher. */
 export interface Platform {
@@ -35,10 +36,4 @@ export async function openPlatform(options: { folder?: string; allowPrivate?: bo
       if (options.folder === undefined) await rm(folder, { recursive: true })
     },
   }
-}
-
-/** Puts the empty database that the run has made into a folder; without one, whoever opens the folder's database makes it. */
-export async function copyTemplateDatabase(folder: string): Promise<void> {
-  const { TEMPLATE_DATABASE } = process.env
-  if (TEMPLATE_DATABASE !== undefined) await copyFile(TEMPLATE_DATABASE, join(folder, 'millrace.db'))
 }

@@ -11,11 +11,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { keysCommand } from '../../src/commands.ts'
-import { ConfigError } from '../../src/config.ts'
-import { openLibsql } from '../../src/drivers/db-libsql.ts'
 import { CloudflareAnswer, type CloudflareQuestion } from './cloudflare/questions.ts'
-import { copyTemplateDatabase, MIGRATIONS } from './platform.ts'
+import { copyTemplateDatabase, MIGRATIONS } from './template-copy.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 /** Where these tests run: set by the project in vitest.config.ts. */
@@ -229,6 +226,12 @@ export async function runKeys(server: TestServer, args: readonly string[]): Prom
     const { lines, code } = await server.ask({ do: 'command', args: ['keys', ...args] })
     return { code, output: `${lines.join('\n')}\n` }
   }
+  // Loaded by the few suites that make keys; every suite imports this module.
+  const [{ keysCommand }, { ConfigError }, { openLibsql }] = await Promise.all([
+    import('../../src/commands.ts'),
+    import('../../src/config.ts'),
+    import('../../src/drivers/db-libsql.ts'),
+  ])
   const { db, close } = await openLibsql(pathToFileURL(server.databaseFile).href, { migrations: MIGRATIONS })
   try {
     return { code: 0, output: `${await keysCommand({ db, clock: Date, called: 'npm run keys --' }, args)}\n` }

@@ -6,7 +6,7 @@ import { readPage } from '../../../src/live/event-log.ts'
 import { createOperations } from '../../../src/operations.ts'
 import type { Database } from '../../../src/ports.ts'
 import type { Send } from '../../http/openapi/world.ts'
-import { until } from '../../support/fixture.ts'
+import { until } from '../../support/until.ts'
 import { openWholeApp } from '../../support/whole-app.ts'
 
 /** Batch that is deleted by the next read of jobs; null for none. */

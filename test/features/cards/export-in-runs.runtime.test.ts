@@ -8,15 +8,15 @@ import { readBatch } from '../../../src/live/state.ts'
 import type { Attempt, Operation } from '../../../src/operation.ts'
 import { openEngine, until } from '../../support/fixture.ts'
 
-const CARDS = 5_500
-/** Of 22 pages, eight a run. */
+const CARDS = 1_400
+/** Of six pages, two a run. */
 const short: Operation = {
   ...exportCards,
   name: 'cards.export.short',
   async run(job, ctx) {
     let pages = 0
     await beforeRun(job)
-    return exportCards.run(job, { ...ctx, budgetExhausted: () => ++pages >= 8 })
+    return exportCards.run(job, { ...ctx, budgetExhausted: () => ++pages >= 2 })
   },
 }
 

@@ -4,11 +4,11 @@ import { createServer, type RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { extract, resultsOf, statusOf, toTheEnd } from '../../support/batches.ts'
-import { until } from '../../support/fixture.ts'
 import { Follower } from '../../support/follow.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
 import { heatSheet, SWIMMER } from '../../support/sheets.ts'
 import { scaled } from '../../support/time-limits.ts'
+import { until } from '../../support/until.ts'
 import { openReceiver } from '../webhooks/receiver.ts'
 
 let server: TestServer

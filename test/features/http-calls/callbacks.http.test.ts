@@ -5,8 +5,8 @@ import { createServer } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { CallbackAnswer } from '../../../src/features/http-calls/schemas.ts'
-import { until } from '../../support/fixture.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 import { openEndpoint } from './endpoint.ts'
 
 /** A port that is free: the server must know its own address before it has one. */

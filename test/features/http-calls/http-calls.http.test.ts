@@ -2,8 +2,8 @@
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { until } from '../../support/fixture.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 import { openEndpoint } from './endpoint.ts'
 
 const SECRET = 'sk-live-never-to-be-seen'

@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { Activity } from '../../../src/features/resources/activity-schemas.ts'
 import { BatchResults, RecommendationResults } from '../../../src/features/resources/schemas.ts'
 import { DetailBody } from '../../../src/http/response/error-bodies.ts'
-import { until } from '../../support/fixture.ts'
 import { ON_CLOUDFLARE } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 import { drawFirst, startWithCallers } from './callers.ts'
 
 let all: Awaited<ReturnType<typeof startWithCallers>>

@@ -2,8 +2,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient, schedulesClient } from '../../../src/client/index.ts'
-import { until } from '../../support/fixture.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 
 let server: TestServer
 let client: ReturnType<typeof createClient>

@@ -3,8 +3,8 @@ import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Scope } from '../../../src/scopes.ts'
-import { until } from '../../support/fixture.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 
 const JWT_SECRET = 'a secret that is long enough for HS256'
 /** What nobody may see without the scope of the surface that keeps it. */

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { loadOpenApiDocument } from '../../../src/surfaces.ts'
-import { until } from '../../support/fixture.ts'
+import { until } from '../../support/until.ts'
 import { openWholeApp } from '../../support/whole-app.ts'
 import { Contract, type Operation, read } from './contract.ts'
 import { type Send, World } from './world.ts'

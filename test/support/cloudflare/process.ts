@@ -2,8 +2,6 @@
  * The built Worker as a server process. Takes `PORT`, `DATA_DIR` and `WORKER_BUILD` (the folder of the build) from the environment, hands the
  * rest to the Worker, and says where it listens as Node's entry does. With `MEASURES_LOOP` the build is that of measured-worker.ts.
  */
-import { keysCommand } from '../../../src/commands.ts'
-import { openD1 } from '../../../src/drivers/db-d1.ts'
 import { type CloudflareAnswer, CloudflareQuestion } from './questions.ts'
 import { openCloudflareServer } from './server.ts'
 import { StretchMeter } from './stretches.ts'
@@ -33,6 +31,11 @@ async function answer(question: CloudflareQuestion): Promise<CloudflareAnswer> {
   }
   const [command, ...args] = question.args
   if (command !== 'keys') return { lines: [`There is no command "${command}" on Cloudflare.`], code: 1 }
+  // Loaded by the few suites that make keys: every suite starts this process, and these take as long as all the rest.
+  const [{ keysCommand }, { openD1 }] = await Promise.all([
+    import('../../../src/commands.ts'),
+    import('../../../src/drivers/db-d1.ts'),
+  ])
   try {
     return {
       lines: [await keysCommand({ db: openD1(d1).db, clock: { now: Date.now }, called: 'npm run keys --' }, args)],

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { D1Database } from '@cloudflare/workers-types'
 import { convertV4MiniflareOptions, Miniflare, Response } from 'miniflare'
-import { modulesOf } from '../../../scripts/edge-start.ts'
+import { modulesOf } from '../../../scripts/edge-modules.ts'
 import { createNodeAssets } from '../../../src/drivers/assets-node.ts'
 import { nodeTaskFiles } from '../../../src/drivers/task-files-node.ts'
 
