@@ -2,7 +2,7 @@
 import { scaled } from './time-limits.ts'
 
 /** Waits until `look` gives something else than null or undefined. */
-export async function until<T>(look: () => Promise<T | null | undefined>, ms = scaled(30_000)): Promise<T> {
+export async function until<T>(look: () => Promise<T | null | undefined>, ms = scaled(120_000)): Promise<T> {
   const end = Date.now() + ms
   for (;;) {
     const seen = await look()

@@ -16,7 +16,7 @@ import { openFetchServer } from '../../support/fetch-origin.ts'
 import { openEngine, until } from '../../support/fixture.ts'
 import { scaled } from '../../support/time-limits.ts'
 
-/** Three stretches of 64 pages, and two. */
+/** At least three stretches, which are of 64 pages or ten seconds, and at least two. */
 const LONG = 132
 const SHORT = 70
 const noFile = () => Promise.reject(new Error('No task of a sheet needs a file.'))
@@ -103,7 +103,7 @@ it('a long sheet is read in several runs that are one attempt, to the same sheet
   const { pdf, whole } = await print(LONG)
   const { sheet, batch } = await extract(await upload(pdf))
   expect(batch).toMatchObject({ status: 'completed', completed: 1, lastSeq: 3 })
-  expect(ran.filter((task) => task === 'heat-sheet.parse').length).toBe(3)
+  expect(ran.filter((task) => task === 'heat-sheet.parse').length).toBeGreaterThanOrEqual(3)
   expect(ran.at(-1)).toBe('heat-sheet.parse-pages')
   expect(whole.entries.length).toBeGreaterThan(10_000)
   expect(sheet).toEqual(whole)
