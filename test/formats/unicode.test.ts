@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { contentHash } from '../../src/features/cards/card.ts'
 import { tokenize } from '../../src/features/rag/text-index/tokenize.ts'
 import { normalizeText } from '../../src/formats/unicode.ts'
-import { scaled } from '../support/time-limits.ts'
+import { scaledCpu } from '../support/time-limits.ts'
 
 const FORMS = ['NFC', 'NFD', 'NFKC', 'NFKD'] as const
 /** Above and below, so that they are put in order. */
@@ -36,7 +36,7 @@ describe('text in a normal form', () => {
       normalizeText(text, form)
     }
     // As it was, a minute and more for each.
-    expect(cpuMsSince(began)).toBeLessThan(scaled(3_000))
+    expect(cpuMsSince(began)).toBeLessThan(scaledCpu(3_000))
   })
 
   it('is what cards are compared and documents searched by', () => {
@@ -44,7 +44,7 @@ describe('text in a normal form', () => {
     const text = `a${marks(240_000)}`
     expect(contentHash({ title: 'é', body: text })).toBe(contentHash({ title: 'e\u0301', body: text }))
     expect(tokenize(text)).toEqual(['a'])
-    expect(cpuMsSince(began)).toBeLessThan(scaled(3_000))
+    expect(cpuMsSince(began)).toBeLessThan(scaledCpu(3_000))
   })
 
   it('is made nowhere else', () => {
