@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { startServer, type TestServer } from '../test/support/server.ts'
+import { cpuOf } from './parts/contestants.ts'
 import { JOBS_A_CALL, round, startRedis, Throughput } from './parts/queue.ts'
 import { median, shown } from './parts/report.ts'
 
@@ -16,7 +17,9 @@ const PYTHON = '/usr/bin/python3'
 const SCRIPT = join(import.meta.dirname, 'parts', 'workers_python.py')
 
 const Made = z.object({ batchId: z.string() })
-const State = z.object({ batch: z.object({ status: z.string(), completedJobs: z.int() }) })
+const Listed = z.object({ batches: z.array(z.object({ status: z.string(), completedJobs: z.int() })) })
+/** Looks at the batches, in milliseconds apart. A look lists batches, not jobs: BullMQ's side counts as well. */
+const LOOK_MS = 20
 
 async function send(server: TestServer, method: string, path: string, body?: unknown): Promise<unknown> {
   const headers = { 'Content-Type': 'application/json' }
@@ -32,38 +35,37 @@ async function startWorker(url: string): Promise<ChildProcess> {
   return child
 }
 
-async function ours(): Promise<Throughput> {
+/** A round, and the microseconds of CPU that the server's process used for a job. */
+async function ours(): Promise<Throughput & { readonly cpuUs: number }> {
   await using server = await startServer()
   await send(server, 'PUT', '/api/operations/no-op', {})
   const workers = await Promise.all(Array.from({ length: WORKERS }, () => startWorker(server.url)))
   const items = Array.from({ length: JOBS_A_CALL }, (_, value) => ({ value }))
+  const cpuBefore = cpuOf(server.pid)
   const beganAt = performance.now()
-  const ids: string[] = []
-  for (let made = 0; made < JOBS; made += JOBS_A_CALL) {
-    ids.push(Made.parse(await send(server, 'POST', '/api/batch', { operation: 'no-op', items })).batchId)
-  }
+  const made = JOBS / JOBS_A_CALL
+  for (let i = 0; i < made; i++) Made.parse(await send(server, 'POST', '/api/batch', { operation: 'no-op', items }))
   const addedMs = performance.now() - beganAt
-  for (const id of ids) {
-    for (;;) {
-      const { batch } = State.parse(await send(server, 'GET', `/api/batch/${id}?wait=25`))
-      if (batch.status === 'completed' && batch.completedJobs === JOBS_A_CALL) break
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+  for (;;) {
+    const { batches } = Listed.parse(await send(server, 'GET', `/api/batch?limit=${made}`))
+    if (batches.every(({ status, completedJobs }) => status === 'completed' && completedJobs === JOBS_A_CALL)) break
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
   const ms = performance.now() - beganAt
+  const cpuUs = (cpuOf(server.pid) - cpuBefore) / JOBS
   for (const worker of workers) worker.kill('SIGKILL')
-  return { ms, addedMs }
+  return { ms, addedMs, cpuUs }
 }
 
 /** @returns the section of the report */
 export async function run(): Promise<string> {
   await using redis = await startRedis()
-  const rates: { ours: number; theirs: number }[] = []
+  const rates: { ours: number; theirs: number; cpuUs: number }[] = []
   // One after the other, so that both meet the same moments of the machine.
   for (let i = 0; i < ROUNDS; i++) {
     const own = await ours()
     const theirs = await round(Throughput, 'workers-bullmq.ts', 'round', JOBS, redis.port, WORKERS, A_CLAIM)
-    rates.push({ ours: (JOBS / own.ms) * 1_000, theirs: (JOBS / theirs.ms) * 1_000 })
+    rates.push({ ours: (JOBS / own.ms) * 1_000, theirs: (JOBS / theirs.ms) * 1_000, cpuUs: own.cpuUs })
     console.error(rates.at(-1))
   }
   const ratios = rates.map((rate) => rate.ours / rate.theirs)
@@ -80,5 +82,6 @@ Beside it BullMQ with ${WORKERS} processes of Node that have ${A_CLAIM} under wa
 | Millrace, Python workers | ${row(rates.map((rate) => rate.ours))} |
 | BullMQ, Node workers | ${row(rates.map((rate) => rate.theirs))} |
 
-Ratio by the median round: **${median(ratios).toFixed(1)}** (${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)}); the aim is 1.`
+Ratio by the median round: **${median(ratios).toFixed(1)}** (${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)}); the aim is 1.
+CPU of Millrace's server for a job: ${shown(median(rates.map(({ cpuUs }) => cpuUs)))} µs (median).`
 }

@@ -393,6 +393,8 @@ class Worker:
         self._jobs: "queue.SimpleQueue[Optional[Job]]" = queue.SimpleQueue()
         self._ended: "queue.SimpleQueue[Optional[Dict[str, Any]]]" = queue.SimpleQueue()
         self._room = threading.Condition(self._lock)
+        # True while a claim is under way, by itself or with what is handed in.
+        self._claiming = False
         self._stopping = threading.Event()
         self._beating = threading.Event()
         self._done = threading.Event()
@@ -484,12 +486,17 @@ class Worker:
         try:
             while not self._stopping.is_set():
                 with self._room:
-                    while not self._stopping.is_set() and len(self._held) > self._few:
+                    while not self._stopping.is_set() and (self._claiming or len(self._held) > self._few):
                         self._room.wait(1)
                     room = self._most - len(self._held)
+                    self._claiming = not self._stopping.is_set()
                 if self._stopping.is_set():
                     return
-                self._claim(min(self.batch, room))
+                try:
+                    self._claim(min(self.batch, room))
+                finally:
+                    with self._lock:
+                        self._claiming = False
         except Exception as error:
             if not self._stopping.is_set():
                 self._failure = error
@@ -500,11 +507,14 @@ class Worker:
         if self._held:
             body["wait"] = 1
         answer = self._claims.send("POST", "/api/workers/claim", body, give_up=self._stopping.is_set, tries=None)
-        jobs = [Job(claimed, self._beating.set) for claimed in answer["jobs"]]
         with self._lock:
-            for job in jobs:
-                self._held[job.id] = job
-        for job in jobs:
+            self._take(answer["jobs"])
+
+    def _take(self, claimed: List[Dict[str, Any]]) -> None:
+        """Takes jobs that were claimed; the lock is held."""
+        for one in claimed:
+            job = Job(one, self._beating.set)
+            self._held[job.id] = job
             self._jobs.put(job)
 
     def _run_all(self) -> None:
@@ -583,22 +593,42 @@ class Worker:
                             if one["id"] in self._held:
                                 self._drop(self._held[one["id"]])
 
-    def _write(self, jobs: List[Dict[str, Any]]) -> None:
+    def _write(self, jobs: List[Dict[str, Any]], claims: bool = True) -> None:
         tries = 3 if self._stopping.is_set() else None
-        answer = self._http.send("POST", "/api/workers/complete", {"jobs": jobs}, answers=(409, 422), tries=tries, give_up=self._stopping.is_set)
-        wrong = [one for one in answer["jobs"] if one["status"] == 422]
-        with self._lock:
-            refused = {one["id"] for one in wrong}
-            for one in jobs:
-                if one["id"] in self._held and one["id"] not in refused:
-                    self._drop(self._held[one["id"]])
+        body: Dict[str, Any] = {"jobs": jobs}
+        room = self._claim_room(jobs) if claims else 0
+        if room > 0:
+            body["claim"] = {"operations": list(self._handlers), "max": room, "leaseSeconds": self.lease}
+        try:
+            answer = self._http.send("POST", "/api/workers/complete", body, answers=(409, 422), tries=tries, give_up=self._stopping.is_set)
+            wrong = [one for one in answer["jobs"] if one["status"] == 422]
+            with self._lock:
+                refused = {one["id"] for one in wrong}
+                self._take(answer.get("claimed", []))
+                for one in jobs:
+                    if one["id"] in self._held and one["id"] not in refused:
+                        self._drop(self._held[one["id"]])
+        finally:
+            if room > 0:
+                with self._lock:
+                    self._claiming = False
+                    self._room.notify()
         for one in wrong:
             # Another attempt would give the same.
             message = re.sub(r"^jobs\.\d+\.", "", one["message"])
             self._log("a result was refused: %s" % message)
             job = next(job for job in jobs if job["id"] == one["id"])
             error = {"message": "The worker's result is not as declared: %s" % message, "retryable": False}
-            self._write([{"id": job["id"], "lease": job["lease"], "error": error}])
+            self._write([{"id": job["id"], "lease": job["lease"], "error": error}], claims=False)
+
+    def _claim_room(self, jobs: List[Dict[str, Any]]) -> int:
+        """How many jobs to claim with the request that hands these in; 0 where another claim is under way, or enough are held."""
+        with self._lock:
+            left = len(self._held) - sum(1 for one in jobs if one["id"] in self._held)
+            if self._claiming or self._stopping.is_set() or left > self._few:
+                return 0
+            self._claiming = True
+            return min(self.batch, self._most - left)
 
     def _beat_all(self) -> None:
         """Renews leases when a third of them is over; sends progress sooner, at most twice a second."""

@@ -92,10 +92,24 @@ export async function completeJobs(
   outcomes: readonly Outcome[],
   order: ClaimRequest | null = null,
 ): Promise<Finished> {
+  const { written, claimed } = await completeAndClaim(deps, outcomes, order === null ? [] : [order])
+  return { written, claimed: claimed.flat() }
+}
+
+/**
+ * Writes outcomes and notifies followers; then makes several claims in the same commit.
+ * @param outcomes each of another job
+ * @returns the outcomes that were written, and what each claim brought
+ */
+export async function completeAndClaim(
+  deps: Deps,
+  outcomes: readonly Outcome[],
+  orders: readonly ClaimRequest[],
+): Promise<{ readonly written: readonly Outcome[]; readonly claimed: readonly ClaimedJob[][] }> {
   let written = outcomes
   for (;;) {
     try {
-      return { written, claimed: await write(deps, written, order) }
+      return { written, claimed: await write(deps, written, orders) }
     } catch (error) {
       const held = await withValidLease(deps.db, written)
       if (held.length === written.length) throw error
@@ -105,8 +119,12 @@ export async function completeJobs(
 }
 
 /** One commit of outcomes. Throws, with nothing written, where a lease was lost. */
-async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimRequest | null): Promise<ClaimedJob[]> {
-  if (outcomes.length === 0 && order === null) return []
+async function write(
+  deps: Deps,
+  outcomes: readonly Outcome[],
+  orders: readonly ClaimRequest[],
+): Promise<ClaimedJob[][]> {
+  if (outcomes.length === 0 && orders.length === 0) return []
   const { db } = deps
   const now = deps.clock.now()
   const completed = outcomes.filter((outcome) => outcome.kind === 'completed')
@@ -116,6 +134,7 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimReque
   const again = outcomes.filter((outcome) => outcome.kind === 'retry')
   const ended = [...completed, ...failed]
   const changes = changesOf(ended.map(endOf))
+  const claims = orders.map((order) => claimStatements(db, now, order))
   const results = await db.batch([
     incrementCounters(db, changes),
     ...completed.flatMap(writesOf),
@@ -123,10 +142,14 @@ async function write(deps: Deps, outcomes: readonly Outcome[], order: ClaimReque
     ...clearFailed(db, failed, now),
     ...clearAgain(db, again),
     ...(ended.length === 0 ? [] : after(db, changes, ended, now)),
-    ...(order === null ? [] : claimStatements(db, now, order)),
+    ...claims.flat(),
   ])
   for (const { id, last_seq } of results[0]) deps.notifier.publish(id, { seq: last_seq })
-  return order === null ? [] : parseClaimedRows(order.lease, results.at(-2), results.at(-1))
+  const rows = results.slice(results.length - claims.flat().length)
+  return orders.map(({ lease }, index) => {
+    const [, , jobRows, batchRows] = rows.slice(4 * index)
+    return parseClaimedRows(lease, jobRows, batchRows)
+  })
 }
 
 /** @throws MillraceError UNKNOWN when the operation can't say what it writes, which no other try would change */

@@ -100,9 +100,9 @@ export function swapByPriority(db: Database, claimed: (bound: Bound) => SQL, rea
 
 /**
  * The virtual time after which an owner's jobs come in a queue. No clock is stored for it: claimed jobs had lower virtual times than those left,
- * so an owner without jobs there begins at the lowest that is left, and gets no credit for idle time.
+ * so an owner without jobs there begins at the lowest that is left, and gets no credit for idle time. Of the queue and the owner of a row `w`.
  */
-const LAST_OFFERED = sql`max(
+export const LAST_OFFERED = sql`max(
   coalesce((SELECT max(e.virtual_time) FROM jobs e WHERE e.status = 'offered' AND e.queue = w.queue AND e.owner = w.owner), 0),
   coalesce((SELECT min(e.virtual_time) - 1 FROM jobs e WHERE e.status = 'offered' AND e.queue = w.queue), 0))`
 

@@ -3,11 +3,11 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { JobPlan } from '../../operation.ts'
 import type { Database, Statement } from '../../ports.ts'
 import { jsonLists, type Piece } from '../json.ts'
-import { assignVirtualTimes, priorityKey } from './fair-queue.ts'
+import { assignVirtualTimes, LAST_OFFERED, priorityKey } from './fair-queue.ts'
 import { rowOfJob } from './staged.ts'
 
 /**
- * Adds jobs to a batch that is there, as its own options say they are to be run: ready at once, at their time, or when a slot of the batch is free.
+ * Adds jobs to a batch that is there, as its own options say they are to be run: ready or offered at once, at their time, or when a slot of the batch is free.
  * Jobs whose sequence is taken are passed over.
  */
 export function insertJobs(
@@ -36,7 +36,7 @@ export function insertPieces(
   const { batchId, owner, now, pieces, count, firstSequence } = add
   if (count === 0) return []
   return [
-    // Jobs of a queue get virtual times there, once they are offered.
+    // Jobs of a queue get virtual times of the queue.
     assignVirtualTimes(
       db,
       owner,
@@ -46,15 +46,21 @@ export function insertPieces(
       // Sequences are counted rather than read from the rows: the key of a list's row costs nothing.
       const sequence = sql`(${firstSequence + first} + r.key)`
       const taken = add.later === true ? sql`b.concurrency IS NOT NULL` : sql`${sequence} > b.concurrency`
-      const virtualTime = sql`(o.last_virtual_time - ${count - first - 1} + r.key)`
+      const virtualTime = sql`(CASE WHEN b.queue IS NULL THEN o.last_virtual_time - ${count - first - 1} ELSE q.last_offered + 1 END + r.key)`
+      const keyAmong = (ready?: SQL) => priorityKey(sql`${owner}`, virtualTime, sql`b.priority`, ready)
+      const isDue = sql`coalesce(b.run_at, 0) <= ${now}`
       return db.run(sql`
         INSERT INTO jobs (id, batch_id, owner, operation, queue, sequence, status, label, item_id, url, input, virtual_time, priority_key, run_at, max_attempts, created_at)
+        WITH q AS MATERIALIZED (
+          SELECT CASE WHEN w.queue IS NOT NULL THEN ${LAST_OFFERED} END AS last_offered FROM batches w WHERE w.id = ${batchId}
+        )
         SELECT r.value ->> 0, b.id, b.owner, b.operation, b.queue, ${sequence},
-          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'blocked'
-            WHEN b.run_at > ${now} OR b.queue IS NOT NULL THEN 'scheduled' ELSE 'ready' END,
-          r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, ${virtualTime}, ${priorityKey(sql`${owner}`, virtualTime, sql`b.priority`)},
-          CASE WHEN b.queue IS NULL THEN b.run_at ELSE max(${now}, coalesce(b.run_at, 0)) END, b.max_attempts, ${now}
-        FROM batches b CROSS JOIN owners o CROSS JOIN json_each(${json}) r
+          CASE WHEN b.paused_at IS NOT NULL OR ${taken} THEN 'blocked' WHEN NOT ${isDue} THEN 'scheduled'
+            WHEN b.queue IS NULL THEN 'ready' ELSE 'offered' END,
+          r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value -> 1, ${virtualTime},
+          CASE WHEN b.queue IS NULL THEN ${keyAmong()} ELSE ${keyAmong(sql`p.status = 'offered' AND p.queue = b.queue`)} END,
+          CASE WHEN b.queue IS NULL OR NOT ${isDue} THEN b.run_at END, b.max_attempts, ${now}
+        FROM batches b CROSS JOIN owners o CROSS JOIN q CROSS JOIN json_each(${json}) r
         WHERE b.id = ${batchId} AND o.owner = ${owner} AND ${add.condition ?? sql`true`}
         ON CONFLICT DO NOTHING`)
     }),

@@ -1,4 +1,9 @@
-/** Group commit: outcomes that arrive while a commit is under way share the next one. */
+/**
+ * Group commit: outcomes that arrive while a commit is under way, or soon after it, share the next one.
+ *
+ * A commit syncs to disk and, on one file, blocks the event loop. So the next one waits for as long as the last one took twice over, while jobs
+ * run whose outcomes it can take as well; prefetched jobs use the slots meanwhile. It does not wait where slots are idle.
+ */
 
 import { backoff, sleep } from '../../backoff.ts'
 import { MAX_STATEMENT_BYTES } from '../../formats/json-arrays.ts'
@@ -11,6 +16,8 @@ import { completeJobs, type Outcome } from '../transitions/complete-jobs.ts'
 
 /** Outcomes one commit takes. Few enough that the write lock is held for milliseconds. */
 const MAX_TOGETHER = 400
+/** Longest wait for more outcomes after a commit, in milliseconds. */
+const MAX_GATHER_MS = 50
 /** Short, since this is how long a worker may stand still after the storage works again. */
 const BACKOFF = { firstMs: 250, mostMs: 5_000 }
 /** Tries of an outcome that the database refuses for what is in it, before it ends as a failure. Nothing else counts as such a try. */
@@ -24,6 +31,10 @@ export interface Slots {
   order(freed: number): ClaimRequest | null
   /** Called once for each group that is written or fenced, with what was claimed under its order. */
   done(outcomes: readonly Outcome[], order: ClaimRequest | null, claimed: readonly ClaimedJob[]): void
+  /** Returns true where slots are idle that a commit may fill, so that it is made at once. */
+  idle(): boolean
+  /** Called before `done`, with the time that the first outcome of the group waited until it was written, in milliseconds. */
+  written(waitedMs: number): void
 }
 
 /** Ports and services that a group commit uses. */
@@ -56,6 +67,12 @@ export class GroupCommit {
   /** Number of those that wait to return to the queue. */
   #resting = 0
   #writing = false
+  /** When the first outcome of the queue was added, by `performance.now()`. */
+  #oldestAt = 0
+  /** Until when the next commit waits for more outcomes, by `performance.now()`. */
+  #gatherUntil = 0
+  /** Ends that wait; null while there is none. */
+  #endGathering: (() => void) | null = null
   #closed = false
   readonly #closing = Promise.withResolvers<void>()
 
@@ -66,15 +83,24 @@ export class GroupCommit {
 
   /** Hands over an outcome. It is written soon, and tried again for as long as the database does not take it. */
   add(outcome: Outcome): void {
+    if (this.#queue.length === 0) this.#oldestAt = performance.now()
     this.#queue.push(outcome)
     this.#countWaiting()
     if (!this.#writing) void this.#writeAll()
+    else if (this.#isDue) this.#endGathering?.()
+  }
+
+  /** Commits what is queued without waiting for more. */
+  flush(): void {
+    this.#gatherUntil = 0
+    this.#endGathering?.()
   }
 
   /** Tries no more what the database does not take: the lease of such a job runs out, and it is run again. */
   close(): void {
     this.#closed = true
     this.#closing.resolve()
+    this.flush()
   }
 
   async #writeAll(): Promise<void> {
@@ -82,14 +108,37 @@ export class GroupCommit {
     // One iteration of the event loop, so that jobs that end in the same iteration are written by one commit.
     await yieldToEventLoop()
     while (this.#queue.length > 0) {
+      if (!this.#isDue) await this.#gather()
+      const began = performance.now()
       const group = this.#queue.splice(0, MAX_TOGETHER)
+      const oldestAt = this.#oldestAt
       const order = this.#slots.order(group.length)
       const { settled, claimed } = await this.#write(group, order)
       this.#countWaiting()
+      const now = performance.now()
+      this.#gatherUntil = now + Math.min(2 * (now - began), MAX_GATHER_MS)
+      this.#slots.written(now - oldestAt)
       this.#slots.done(settled, order, claimed)
       await yieldToEventLoop()
     }
     this.#writing = false
+  }
+
+  get #isDue(): boolean {
+    return this.#queue.length >= MAX_TOGETHER || performance.now() >= this.#gatherUntil || this.#slots.idle()
+  }
+
+  /** Waits for more outcomes. */
+  #gather(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#endGathering = null
+        resolve()
+      }
+      const timer = setTimeout(end, Math.max(0, this.#gatherUntil - performance.now()))
+      this.#endGathering = end
+    })
   }
 
   /** Tries a group until it is written, refused or fenced, or until the committer is closed. */

@@ -72,6 +72,16 @@ export class LeasedJobs {
     return this.#slots + this.#ahead.jobs - this.#leased.size
   }
 
+  /** Slots without a job, which nothing here waits for. */
+  get idle(): number {
+    return this.#waiting.length > 0 ? 0 : Math.max(0, this.#slots - this.#reserve.running)
+  }
+
+  /** True where so many slots are idle that filling them is worth a commit of its own: all of those that have nothing to run, or a quarter. */
+  get starved(): boolean {
+    return this.idle >= Math.ceil(this.#slots / 4)
+  }
+
   /** Slots of the reserve that may be claimed for, and owners who may have none of them; null while the reserve is closed. */
   get reserve(): { readonly room: number; readonly ownersAtShare: readonly string[] } | null {
     return this.#reserve.open ? { room: this.#reserve.free, ownersAtShare: this.#reserve.ownersAtShare } : null
@@ -141,6 +151,11 @@ export class LeasedJobs {
     // The reserve says nothing of how soon the other slots are free.
     if (!reserved) this.#ahead.note(ms)
     this.fill()
+  }
+
+  /** Notes how long outcomes waited until they were written, in milliseconds. */
+  written(ms: number): void {
+    this.#ahead.noteCommit(ms)
   }
 
   /** Removes a job, unless it is leased under another token by now. */

@@ -63,6 +63,8 @@ export class Worker {
     })
     this.#committer = new GroupCommit(deps, {
       order: (freed) => this.#order(freed),
+      idle: () => this.#leased.starved,
+      written: (waitedMs) => this.#leased.written(waitedMs),
       done: (outcomes, order, claimed) => {
         for (const outcome of outcomes) this.#leased.drop(outcome)
         if (order !== null) this.#take(order, claimed)
@@ -101,6 +103,7 @@ export class Worker {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#handBack(0)
+    this.#committer.flush()
     const end = performance.now() + graceMs
     while (this.#leased.size > 0 && performance.now() < end) await sleep(20)
     await this.#pumping
@@ -184,12 +187,12 @@ export class Worker {
 
   /**
    * A claim for every slot that is free, or will be once `freed` jobs are written, and for what may wait for one; where there is none, for
-   * those of the reserve.
+   * those of the reserve. A claim beside no outcomes is a commit of its own, which jobs that would wait are not worth.
    */
   #order(freed: number): ClaimRequest | null {
     if (this.#stopping || this.#budgetExhausted) return null
     const limit = this.#leased.room - this.#asked + freed
-    if (limit > 0) return this.#ask({ limit })
+    if (limit > 0 && (freed > 0 || this.#leased.idle > this.#asked)) return this.#ask({ limit })
     const { reserve } = this.#leased
     if (reserve === null) this.#leased.watch()
     else if (reserve.room > this.#asked) {
@@ -235,9 +238,10 @@ export class Worker {
         this.#deps.onAttempt?.(endedAttempt(job, outcome, beganAt, clock.now()))
       }
       this.#board.remove(job.jobId)
+      // Its slot first: a commit waits for more outcomes while the slots are taken.
+      this.#leased.ended(held, ms)
       if (outcome === null) this.#leased.drop(job)
       else this.#committer.add(renamedTo === null ? outcome : { ...outcome, renamedTo })
-      this.#leased.ended(held, ms)
     })
   }
 

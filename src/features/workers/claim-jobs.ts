@@ -1,21 +1,33 @@
 /** Claiming for workers over HTTP: jobs of the queues that they name, waited for where there are none. */
 import { sql } from 'drizzle-orm'
-import { type ClaimedJob, claim } from '../../engine/transitions/claim.ts'
+import type { ClaimedJob, ClaimRequest } from '../../engine/transitions/claim.ts'
 import { completeJobs } from '../../engine/transitions/complete-jobs.ts'
 import type { OfferedQueue } from '../../engine/transitions/fair-queue.ts'
 import { continueLater, notStarted, stoppedOutcome } from '../../engine/worker/attempt.ts'
 import { invalidRequest, MillraceError } from '../../errors.ts'
 import type { AppDeps, Caller } from '../../http/context.ts'
+import type { Clock } from '../../ports.ts'
 import { covers } from '../../scopes.ts'
 import { workerOperationOf } from './declared-store.ts'
 import type { OfferedWork } from './offered-work.ts'
+import type { SharedCommit } from './shared-commit.ts'
 import { makeLease } from './worker-jobs.ts'
 
-/** Parameters of a claim. Times are milliseconds. */
-export interface ClaimParams {
+/** Parts of the process that the claims of its requests share. */
+export interface SharedWork {
+  readonly work: OfferedWork
+  readonly commits: SharedCommit
+}
+
+/** Bounds of a claim, in jobs and milliseconds. */
+export interface ClaimBounds {
   readonly queues: readonly OfferedQueue[]
   readonly max: number
   readonly leaseMs: number
+}
+
+/** Parameters of a claim that waits. Times are milliseconds. */
+export interface ClaimParams extends ClaimBounds {
   readonly waitMs: number
   /** Aborts when the caller went away, or the server stops. */
   readonly signal: AbortSignal
@@ -54,19 +66,22 @@ export async function queuesOf(deps: AppDeps, caller: Caller, names: readonly st
 }
 
 /** Claims as many jobs as there are, up to `max`; waits for the first. */
-export async function claimJobs(deps: AppDeps, work: OfferedWork, params: ClaimParams): Promise<ClaimedJob[]> {
+export async function claimJobs(
+  deps: AppDeps,
+  shared: SharedWork,
+  params: ClaimParams,
+): Promise<readonly ClaimedJob[]> {
   const { queues, signal } = params
+  const { work } = shared
   const until = performance.now() + params.waitMs
   let endWait: (() => void) | null = null
   try {
     for (;;) {
-      const jobs = await claimOnce(deps, await work.among(queues), params)
+      const jobs = await claimOnce(deps, shared.commits, { ...params, queues: await work.among(queues) })
       if (jobs.length > 0) {
         // A full claim may have left jobs behind: those are for the other requests that wait.
         if (jobs.length >= params.max) work.poll()
-        if (!signal.aborted) return jobs
-        await release(deps, jobs)
-        return []
+        return await releaseUnheard(deps, jobs, signal)
       }
       const left = until - performance.now()
       if (left <= 0 || signal.aborted) return []
@@ -79,20 +94,58 @@ export async function claimJobs(deps: AppDeps, work: OfferedWork, params: ClaimP
 }
 
 /** Claims from the queues round-robin, beginning with a random one, so that no queue starves another. */
-async function claimOnce(
-  deps: AppDeps,
-  queues: readonly OfferedQueue[],
-  { max, leaseMs }: ClaimParams,
-): Promise<ClaimedJob[]> {
+async function claimOnce(deps: AppDeps, commits: SharedCommit, { queues, ...bounds }: ClaimBounds) {
   const claimed: ClaimedJob[] = []
-  const first = Math.floor(Math.random() * queues.length)
-  for (const queue of [...queues.slice(first), ...queues.slice(0, first)]) {
-    const limit = max - claimed.length
+  for (const queue of fromRandom(queues)) {
+    const limit = bounds.max - claimed.length
     if (limit === 0) break
-    const lease = makeLease(deps.clock.now())
-    claimed.push(...(await endStopped(deps, await claim(deps, { lease, limit, leaseMs, queue }))))
+    const order = orderOf(deps, queue, { ...bounds, max: limit })
+    const committed = await commits.run({ outcomes: [], order })
+    claimed.push(...(await endStopped(deps, committed.claimed)))
   }
   return claimed
+}
+
+function fromRandom<T>(list: readonly T[]): readonly T[] {
+  const first = Math.floor(Math.random() * list.length)
+  return [...list.slice(first), ...list.slice(0, first)]
+}
+
+function orderOf(
+  { clock }: { readonly clock: Clock },
+  queue: OfferedQueue,
+  { max, leaseMs }: Omit<ClaimBounds, 'queues'>,
+): ClaimRequest {
+  return { lease: makeLease(clock.now()), limit: max, leaseMs, queue }
+}
+
+/** Makes a claim, for a commit that completes jobs as well, from one of the queues that hold jobs; null where none does. */
+export async function claimWithin(
+  deps: AppDeps,
+  work: OfferedWork,
+  { queues, ...bounds }: ClaimBounds,
+): Promise<ClaimRequest | null> {
+  const [queue] = fromRandom(await work.among(queues))
+  return queue === undefined ? null : orderOf(deps, queue, bounds)
+}
+
+/** Ends claimed jobs whose batch was stopped, and releases the others where their caller went away. @returns the jobs to answer with */
+export async function settleClaimed(
+  deps: AppDeps,
+  claimed: readonly ClaimedJob[],
+  signal: AbortSignal,
+): Promise<readonly ClaimedJob[]> {
+  return releaseUnheard(deps, await endStopped(deps, claimed), signal)
+}
+
+async function releaseUnheard<T extends readonly ClaimedJob[]>(
+  deps: AppDeps,
+  jobs: T,
+  signal: AbortSignal,
+): Promise<T | []> {
+  if (!signal.aborted) return jobs
+  await release(deps, jobs)
+  return []
 }
 
 /** Ends the jobs whose batch was stopped meanwhile. @returns the others */
@@ -104,6 +157,7 @@ async function endStopped(deps: AppDeps, jobs: readonly ClaimedJob[]): Promise<C
 
 /** Releases claimed jobs whose caller went away. */
 async function release(deps: AppDeps, jobs: readonly ClaimedJob[]): Promise<void> {
+  if (jobs.length === 0) return
   await completeJobs(
     deps,
     jobs.map((job) => notStarted(continueLater(deps.clock, job))),

@@ -1,9 +1,12 @@
-/** Completes jobs of workers over HTTP: checks their outcomes, and writes those whose lease is held. */
-import { completeJobs, type Outcome } from '../../engine/transitions/complete-jobs.ts'
+/** Completes jobs of workers over HTTP: checks their outcomes, writes those whose lease is held, and claims the next jobs in the same commit. */
+
+import type { ClaimedJob } from '../../engine/transitions/claim.ts'
+import type { Outcome } from '../../engine/transitions/complete-jobs.ts'
 import { keepCheckpoints } from '../../engine/transitions/heartbeat.ts'
 import { continueLater, failedOutcome, notStarted } from '../../engine/worker/attempt.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AppDeps, Caller } from '../../http/context.ts'
+import { type ClaimBounds, claimWithin, type SharedWork, settleClaimed } from './claim-jobs.ts'
 import { fieldOf, type WorkerOperation } from './declared-operation.ts'
 import type { OperationOf } from './heartbeat-jobs.ts'
 import type { Ended, JobWritten } from './schemas.ts'
@@ -19,16 +22,21 @@ const utf8 = new TextEncoder()
 interface CompleteParams {
   readonly caller: Caller
   readonly jobs: readonly Ended[]
+  /** Jobs to claim in the same commit; null for none. */
+  readonly claim: ClaimBounds | null
+  /** Aborts when the caller went away, or the server stops. */
+  readonly signal: AbortSignal
   readonly lookUp: (jobs: Iterable<WorkerJob>) => Promise<OperationOf>
 }
 
 type Checked = { readonly outcome: Outcome; readonly job: WorkerJob } | { readonly refused: JobWritten }
 
-/** Writes the outcomes of jobs. @returns the status of each, in the order in which they were sent */
+/** Writes the outcomes of jobs. @returns the status of each, in the order in which they were sent, and the jobs that were claimed */
 export async function completeWorkerJobs(
   deps: AppDeps,
-  { caller, jobs, lookUp }: CompleteParams,
-): Promise<JobWritten[]> {
+  shared: SharedWork,
+  { caller, jobs, claim, signal, lookUp }: CompleteParams,
+): Promise<{ readonly jobs: JobWritten[]; readonly claimed: readonly ClaimedJob[] }> {
   const held = await readWorkerJobs(deps.db, caller, jobs)
   const operationOf = await lookUp(held.values())
   const now = deps.clock.now()
@@ -42,11 +50,10 @@ export async function completeWorkerJobs(
   })
   const going = checked.filter((one) => 'outcome' in one)
   await keepCheckpoints(deps.db, checkpointsOf(jobs, going))
-  const { written } = await completeJobs(
-    deps,
-    going.map(({ outcome }) => outcome),
-  )
-  const kept = new Set(written.map(({ jobId }) => jobId))
+  const { written: kept, claimed } = await shared.commits.run({
+    outcomes: going.map(({ outcome }) => outcome),
+    order: claim === null ? null : await claimWithin(deps, shared.work, claim),
+  })
   for (const { job, outcome } of going) {
     if (kept.has(job.jobId)) deps.meter.add(job.operation, outcome.kind, now - job.claimedAt)
   }
@@ -58,10 +65,11 @@ export async function completeWorkerJobs(
   ) {
     deps.dispatcher.wake()
   }
-  return checked.map((one) => {
+  const statuses = checked.map((one): JobWritten => {
     if ('refused' in one) return one.refused
     return kept.has(one.job.jobId) ? { id: one.job.jobId, status: 200 } : lost(one.job.jobId)
   })
+  return { jobs: statuses, claimed: claim === null ? [] : await settleClaimed(deps, claimed, signal) }
 }
 
 const lost = (id: string): JobWritten => ({

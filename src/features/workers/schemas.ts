@@ -94,15 +94,20 @@ const LeaseSeconds = seconds(5, 3_600)
   .optional()
   .describe("How long the jobs are the worker's without a heartbeat, from 5 to 3,600. Default: 30.")
 
+const Claim = {
+  operations: list(OperationName, MAX_OPERATIONS).refine((names) => names.length > 0, 'Expected at least one name.'),
+  max: z.int().min(1).max(MAX_JOBS).optional().describe(`Jobs at most, up to ${MAX_JOBS}. Default: 1.`),
+  leaseSeconds: LeaseSeconds,
+}
+
 /** `POST /api/workers/claim`. */
 export const ClaimJobs = z
   .strictObject({
-    operations: list(OperationName, MAX_OPERATIONS).refine((names) => names.length > 0, 'Expected at least one name.'),
-    max: z.int().min(1).max(MAX_JOBS).optional().describe(`Jobs at most, up to ${MAX_JOBS}. Default: 1.`),
-    leaseSeconds: LeaseSeconds,
+    ...Claim,
     wait: seconds(0, 30).optional().describe('Seconds to wait where there is no job, up to 30. Default: 0.'),
   })
   .meta({ id: 'ClaimJobs' })
+export type ClaimJobs = z.infer<typeof ClaimJobs>
 
 /** A job that a worker claimed. */
 export const ClaimedJob = z
@@ -199,7 +204,15 @@ const Ended = z
   .refine((job) => ENDS.filter((end) => end in job).length === 1, `Expected one of: ${ENDS.join(', ')}.`)
 
 /** `POST /api/workers/complete`. */
-export const CompleteJobs = z.strictObject({ jobs: list(Ended, MAX_JOBS) }).meta({ id: 'CompleteJobs' })
+export const CompleteJobs = z
+  .strictObject({
+    jobs: list(Ended, MAX_JOBS),
+    claim: z
+      .strictObject(Claim)
+      .optional()
+      .describe('Claims the next jobs in the same commit, as `POST /api/workers/claim` does without a wait.'),
+  })
+  .meta({ id: 'CompleteJobs' })
 export type Ended = z.infer<typeof Ended>
 
 const JobWritten = z.object({
@@ -213,6 +226,13 @@ const JobWritten = z.object({
 export type JobWritten = z.infer<typeof JobWritten>
 
 export const CompletedJobs = z
-  .object({ success: z.boolean().describe('False where any was refused.'), jobs: z.array(JobWritten) })
+  .object({
+    success: z.boolean().describe('False where any was refused.'),
+    jobs: z.array(JobWritten),
+    claimed: z
+      .array(ClaimedJob)
+      .optional()
+      .describe('Jobs that were claimed, with `claim` alone; of one operation, and none where there were none.'),
+  })
   .meta({ id: 'CompletedJobs' })
 export type CompletedJobs = z.infer<typeof CompletedJobs>

@@ -63,8 +63,8 @@ export class HttpWorker {
   readonly beat = async (jobs: readonly object[], more: object = {}) =>
     WorkerHeartbeatAnswer.parse(await (await this.send('POST', '/api/workers/heartbeat', { jobs, ...more })).json())
 
-  readonly complete = async (jobs: readonly object[]) => {
-    const answer = await this.send('POST', '/api/workers/complete', { jobs })
+  readonly complete = async (jobs: readonly object[], more: object = {}) => {
+    const answer = await this.send('POST', '/api/workers/complete', { jobs, ...more })
     return { status: answer.status, ...CompletedJobs.parse(await answer.json()) }
   }
 

@@ -177,6 +177,35 @@ describe('a worker', () => {
     expect(await alice.claim('later', { wait: 0.1 })).toEqual([])
   })
 
+  it('claims the next jobs with what it hands in, also where none of that is taken', async () => {
+    await alice.declare('chain')
+    const { batchId } = await alice.create('chain', ['a', 'b', 'c'])
+    const [first] = await alice.claimAll('chain', 1, { max: 1 })
+    if (first === undefined) throw new Error('No job was claimed.')
+    const claim = { operations: ['chain'], max: 1, leaseSeconds: 60 }
+    const done = await alice.complete([{ ...held(first), result: 1 }], { claim })
+    expect(done).toMatchObject({ status: 200, success: true, claimed: [{ item: 'b', batchId, attempt: 1 }] })
+    const late = await alice.complete([{ ...held(first), result: 2 }], { claim })
+    expect(late).toMatchObject({ status: 200, success: false, jobs: [{ status: 409 }], claimed: [{ item: 'c' }] })
+    const rest = [...(done.claimed ?? []), ...(late.claimed ?? [])].map((job) => ({ ...held(job), result: 3 }))
+    expect(await alice.complete(rest, { claim })).toMatchObject({ status: 200, claimed: [] })
+    expect(await alice.complete(rest, { claim })).toMatchObject({ status: 409, claimed: [] })
+    expect(await stateOf(alice, batchId)).toMatchObject({ status: 'completed', completedJobs: 3 })
+  })
+
+  it('has nothing written where what it claims besides is wrong', async () => {
+    await alice.declare('chain')
+    const { batchId } = await alice.create('chain', ['a'])
+    const [job] = await alice.claimAll('chain', 1)
+    if (job === undefined) throw new Error('No job was claimed.')
+    const jobs = [{ ...held(job), result: 1 }]
+    const handIn = (claim: object) => refusal(alice.send('POST', '/api/workers/complete', { jobs, claim }))
+    expect(await handIn({ operations: ['nothing'] })).toMatchObject({ status: 400, field: 'operations.0' })
+    expect(await handIn({ operations: ['chain'], max: 0 })).toMatchObject({ status: 400, field: 'claim.max' })
+    expect(await stateOf(alice, batchId)).toMatchObject({ completedJobs: 0 })
+    expect(await alice.complete(jobs)).toMatchObject({ status: 200 })
+  })
+
   it("sees the jobs of its own owner, and everyone's with a key that says so", async () => {
     await Promise.all([alice.create('shared.hash', [{ text: 'a' }]), bob.create('shared.hash', [{ text: 'b' }])])
     expect(await bob.claimAll('shared.hash', 1)).toMatchObject([{ owner: 'bob' }])
