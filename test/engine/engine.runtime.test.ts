@@ -73,11 +73,11 @@ describe('a batch', () => {
   it('tries again what may pass, and reports it once', async () => {
     await engine.work()
     const { batchId } = await engine.submit([{ failures: 1 }])
-    await until(async () =>
-      (await readJobItems(engine.db, echo, batchId, { after: 0, limit: 1 }))[0]?.status === 'pending' && engine.log
-        ? true
-        : null,
-    )
+    await until(async () => {
+      const [job] = await readJobItems(engine.db, echo, batchId, { after: 0, limit: 1 })
+      // Before its first attempt it is pending, too.
+      return job?.status === 'pending' && job.attempt === 1 ? true : null
+    })
     engine.clock.advance(5_000)
     const batch = await finished(batchId)
     expect(batch).toMatchObject({ status: 'completed', completed: 1, lastSeq: 3 })

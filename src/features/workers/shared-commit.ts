@@ -8,7 +8,7 @@ import { findStorageFault } from '../../storage-errors.ts'
 /** Jobs that one commit completes and claims. Few enough that the write lock is held for milliseconds. */
 const MAX_TOGETHER = 800
 
-/** Changes that one request makes, and what it is answered. */
+/** Changes that one request makes. */
 export interface Changes {
   /** Outcomes, each of another job. */
   readonly outcomes: readonly Outcome[]
@@ -16,7 +16,7 @@ export interface Changes {
   readonly order: ClaimRequest | null
 }
 
-/** What came of the changes of a request. */
+/** Result of the changes of a request. */
 export interface Committed {
   /** Ids of the jobs whose outcomes were written; the leases of the others were lost. */
   readonly written: ReadonlySet<string>

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { Follower } from '../../support/follow.ts'
 import { find } from '../../support/programs.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
+import { scaled } from '../../support/time-limits.ts'
 import { HttpWorker } from './http-worker.ts'
 import { PythonWorker, scriptPath } from './python-worker.ts'
 
@@ -29,7 +30,9 @@ const start = async (options: object) => {
   const worker = new PythonWorker(python ?? '', server.url, options)
   started.push(worker)
   await worker.says('started')
-  await expect.poll(() => local.read('/api/operations/py.work')).toMatchObject({ success: true })
+  await expect
+    .poll(() => local.read('/api/operations/py.work'), { timeout: scaled(20_000) })
+    .toMatchObject({ success: true })
   return worker
 }
 const local = new HttpWorker(() => server)
