@@ -1,14 +1,23 @@
-/** The demo of documents: hands a PDF over, follows it over a WebSocket, asks a question, prints the passage that answers and its page. */
-import { mkdir, writeFile } from 'node:fs/promises'
+/**
+ * The demo of documents: hands a PDF over, and a minute of speech where this machine recognises it, follows them over a WebSocket, asks questions, prints the
+ * passages that answer, with page or second.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import PDFDocument from 'pdfkit'
 import type { z } from 'zod'
+import { createFfmpegDecoder } from '../src/drivers/decode-ffmpeg.ts'
+import { isSpeechInstalled } from '../src/drivers/files-node.ts'
 import { FollowMessage, ProcessAccepted, SearchResults, Uploaded } from '../src/features/rag/schemas.ts'
+import { describeTime } from '../src/features/rag/speech/remaining-time.ts'
 import { ProcessingErrorBody } from '../src/http/response/error-bodies.ts'
 import { DemoError } from './client.ts'
 
 const FILENAME = 'harbour-handbook.pdf'
 const QUESTION = 'Who may moor a boat overnight?'
+/** A notice of the same harbour, said by flite's voice `rms` (free software of Carnegie Mellon University). */
+const NOTICE = 'harbour-notice.ogg'
+const SPOKEN_QUESTION = 'When does the fish market open?'
 const API = '/api/public/bulk'
 
 /** Pages of an invented handbook, each with its heading and its paragraphs. */
@@ -78,6 +87,19 @@ function follow(address: string): Promise<void> {
   })
 }
 
+/** Asks a question and prints the passage that answers best, with its place. */
+async function ask(base: string, question: string): Promise<void> {
+  const query = json({ query: question, top_k: 1 })
+  const { results } = await call(SearchResults, new URL(`${API}/search`, base), query)
+  const [best] = results
+  if (best === undefined) throw new DemoError('The search found nothing in the documents. Please report this.')
+  const { title, page, start_seconds: seconds } = best.source
+  const place = seconds === undefined ? `page ${page}` : `at ${describeTime(seconds)}`
+  say(`\n${question}\n`)
+  say(`  “${best.text.slice(best.highlight.start, best.highlight.end).trim()}”`)
+  say(`  ${title}, ${place}\n`)
+}
+
 /**
  * The whole round on a server that answers.
  * @throws DemoError in a sentence that says what went wrong
@@ -88,6 +110,11 @@ export async function runDocuments(base: string, folder: string): Promise<void> 
   await writeFile(join(folder, FILENAME), bytes)
   const form = new FormData()
   form.append('files', new Blob([bytes], { type: 'application/pdf' }), FILENAME)
+  const hearsSpeech = isSpeechInstalled() && (await createFfmpegDecoder({ program: 'ffmpeg' }).isAvailable())
+  if (hearsSpeech) {
+    const sound = await readFile(join(import.meta.dirname, NOTICE))
+    form.append('files', new Blob([sound], { type: 'audio/ogg' }), NOTICE)
+  }
   const { documents } = await call(Uploaded, new URL(`${API}/uploads`, base), { method: 'POST', body: form })
   const job = {
     job_id: `demo-${Date.now()}`,
@@ -99,15 +126,14 @@ export async function runDocuments(base: string, folder: string): Promise<void> 
     vector_db: { id: 'builtin' },
     settings: {},
   }
-  say(`\n${FILENAME}, ${PAGES.length} pages, as job ${job.job_id}\n`)
+  const spoken = hearsSpeech ? `, and ${NOTICE}, a minute of speech` : ''
+  say(`\n${FILENAME}, ${PAGES.length} pages${spoken}, as job ${job.job_id}\n`)
+  if (!hearsSpeech)
+    say('(With ffmpeg, and "npm ci --ignore-scripts" in extras/speech, a minute of speech is searched as well.)\n')
   const { websocket_url } = await call(ProcessAccepted, new URL(`${API}/process`, base), json(job))
   await follow(websocket_url)
-  const { results } = await call(SearchResults, new URL(`${API}/search`, base), json({ query: QUESTION, top_k: 1 }))
-  const [best] = results
-  if (best === undefined) throw new DemoError('The search found nothing in the document. Please report this.')
-  say(`\n${QUESTION}\n`)
-  say(`  “${best.text.slice(best.highlight.start, best.highlight.end).trim()}”`)
-  say(`  ${best.source.title}, page ${best.source.page}\n`)
+  await ask(base, QUESTION)
+  if (hearsSpeech) await ask(base, SPOKEN_QUESTION)
   const body = JSON.stringify({ query: 'Where is drinking water?' })
   say(`The document is ${join(folder, FILENAME)}. Try next:\n`)
   say(`  curl -H 'Content-Type: application/json' -d '${body}' '${new URL(`${API}/search`, base)}'\n`)

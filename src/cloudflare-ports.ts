@@ -131,6 +131,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
       transcriber:
         transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
       decoder: null,
+      local: null,
     },
     vectors: { settings: vectors, fetcher: createWorkersFetcher({ allowPrivate: true }), ai: env.AI ?? null },
     meter: new Meter(),

@@ -15,5 +15,6 @@ export const createComputeTasks = (files: TaskFiles): ComputeTasks => ({
   'cards.read-workbook': async () => (await import('./features/cards/import/workbook-task.ts')).default,
   'rag.read': async () => (await import('./features/rag/read-task.ts')).default,
   'rag.chunk': async () => (await import('./features/rag/embed/tasks.ts')).chunkTask(files),
+  'rag.transcribe': async () => (await import('./features/rag/speech/task.ts')).transcribeTask(files),
   'rag.embed': async () => (await import('./features/rag/embed/tasks.ts')).embedTask(files),
 })

@@ -7,6 +7,7 @@ import { basePathOf, type Config } from './config.ts'
 import { createNodeAssets } from './drivers/assets-node.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
+import { createSplitCompute } from './drivers/compute-split.ts'
 import { openDisk, warnOfSharedFiles } from './drivers/data-files.ts'
 import { openDatabase } from './drivers/data-folder.ts'
 import { nameBadText } from './drivers/db-libsql-text.ts'
@@ -14,7 +15,7 @@ import { createFfmpegDecoder } from './drivers/decode-ffmpeg.ts'
 import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createLookup } from './drivers/dns-lookup.ts'
 import { createLazyFetcher } from './drivers/fetch-lazy.ts'
-import { COMPUTE_CODE, COMPUTE_TASKS } from './drivers/files-node.ts'
+import { COMPUTE_CODE, COMPUTE_TASKS, isSpeechInstalled } from './drivers/files-node.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
 import { judgeProcess, processHost } from './drivers/process-node.ts'
@@ -43,6 +44,10 @@ const clock: Clock = { now: Date.now }
 const DAY_MS = 24 * 60 * 60 * 1_000
 /** Resident memory a process that reads documents may use: room for two copies of the largest upload, as pdf.js needs while it opens one. */
 const COMPUTE_MEMORY_MB = 512
+/** Processes that recognise speech: each occupies some 600 MB as long as it runs, and has the model loaded for the next piece. */
+const SPEECH_PROCESSES = { processes: 2, spare: 1, memoryMb: 1_024, keptMb: 800, endsIdle: true }
+/** CPU time that a piece of speech may take: some 4 s, and at the first 3 s more to load the model. */
+const MIN_PIECE_CPU_SECONDS = 60
 /** Time that a trace collector has to take the last traces when the server is asked to stop, in milliseconds. */
 const TRACES_MS = 2_000
 
@@ -71,15 +76,25 @@ function recoverInBackground(deps: RecoveryDeps, identity: { id: string; host: s
   }
 }
 
-const openCompute = (config: Config) =>
-  createProcessCompute({
-    tasks: COMPUTE_TASKS,
-    code: COMPUTE_CODE,
-    processes: availableParallelism(),
-    memoryMb: COMPUTE_MEMORY_MB,
-    // A dense sheet of 500 pages takes some 8 s.
-    cpuSeconds: config.maxDocumentCpuSeconds,
-  })
+/** Opens the pools of child processes; none of them runs yet. */
+function openCompute({ maxDocumentCpuSeconds }: Config) {
+  const options = { tasks: COMPUTE_TASKS, code: COMPUTE_CODE, processes: availableParallelism() }
+  return createSplitCompute(
+    createProcessCompute({
+      ...options,
+      memoryMb: COMPUTE_MEMORY_MB,
+      // A dense sheet of 500 pages takes some 8 s.
+      cpuSeconds: maxDocumentCpuSeconds,
+    }),
+    createProcessCompute({
+      ...options,
+      ...SPEECH_PROCESSES,
+      processes: Math.min(options.processes, SPEECH_PROCESSES.processes),
+      cpuSeconds: Math.max(maxDocumentCpuSeconds, MIN_PIECE_CPU_SECONDS),
+    }),
+    (task) => task === 'rag.transcribe',
+  )
+}
 
 /** Logs how to make the first key where no key is in force, so that no caller could be authenticated. */
 async function warnOfNoKeys(config: Config, deps: Parameters<typeof hasKeyInForce>[0], log: ServerDeps['log']) {
@@ -111,6 +126,7 @@ function openPorts(config: Config, db: Database) {
     speech: {
       transcriber: config.transcription && createOpenAiTranscriber(config.transcription),
       decoder: createFfmpegDecoder({ program: config.ffmpegPath }),
+      local: { isInstalled: isSpeechInstalled },
     },
     vectors: { settings: config.vectors, fetcher: openFetcher({ ...config, allowPrivateUrls: true }), ai: null },
     meter: new Meter(),

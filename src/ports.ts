@@ -178,6 +178,8 @@ export interface TaskFiles {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>
   /** Compiles a WebAssembly module, or finds it compiled. @throws Error when there is none of that name */
   wasm(name: string): Promise<WebAssembly.Module>
+  /** Imports a module of an extra that is installed beside the server. @throws Error when there is none of that name */
+  module(name: string): Promise<unknown>
 }
 
 /** Loads each task's code when it is first asked for. */

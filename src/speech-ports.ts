@@ -52,4 +52,6 @@ export interface MediaDecoder {
 export interface Speech {
   readonly transcriber: Transcriber | null
   readonly decoder: MediaDecoder | null
+  /** The model of this server, which runs in Compute as the task `rag.transcribe`; null where the runtime can't run it. */
+  readonly local: { isInstalled(): boolean } | null
 }

@@ -79,7 +79,7 @@ async function runToEnd(
     ...ports,
     signal: new AbortController().signal,
     progress: () => {},
-    speech: { transcriber: null, decoder: null },
+    speech: { transcriber: null, decoder: null, local: null },
     vectors: null,
     rename: () => {},
     log: { info: ignore, warn: ignore, error: ignore },

@@ -16,6 +16,11 @@ export interface ChildOptions {
   readonly code: readonly URL[]
   /** Resident memory of one process, Node's own some 80 MB included. */
   readonly memoryMb: number
+  /**
+   * Memory that a process may occupy after a task; one that has more is replaced, so that it does not count against the next task.
+   * @default half of `memoryMb`
+   */
+  readonly keptMb?: number
   /** CPU time of one task; where the system does not report it (other than Linux), elapsed time. */
   readonly cpuSeconds: number
 }
@@ -185,7 +190,8 @@ export class Child {
     this.#hold(false)
     // Memory that a large document leaves behind must not count against the next one.
     const held = this.#residentBytes() || report.residentBytes
-    if (held > (this.#options.memoryMb * MB) / 2) void this.end(unavailable('The process is being replaced.'))
+    const { memoryMb, keptMb = memoryMb / 2 } = this.#options
+    if (held > keptMb * MB) void this.end(unavailable('The process is being replaced.'))
     else this.#on.onIdle()
   }
 

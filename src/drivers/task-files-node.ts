@@ -7,7 +7,7 @@ import { TASK_FILES } from './files-node.ts'
 function locate(name: string): URL {
   const [folder = '', file = ''] = name.includes('/') ? name.split('/', 2) : ['wasm', name]
   const base = TASK_FILES[folder]
-  if (base === undefined || !/^[\w-]+(?:\.\w+)?$/.test(file)) throw new Error(`There is no file ${name}.`)
+  if (base === undefined || !/^[\w-]+(?:\.[\w-]+)*$/.test(file)) throw new Error(`There is no file ${name}.`)
   return new URL(file, base)
 }
 
@@ -15,4 +15,5 @@ function locate(name: string): URL {
 export const nodeTaskFiles: TaskFiles = {
   read: (name) => readFile(locate(name)),
   wasm: async (name) => WebAssembly.compile(await readFile(locate(name))),
+  module: (name) => import(locate(name).href),
 }

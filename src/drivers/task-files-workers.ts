@@ -21,5 +21,6 @@ export function createBoundTaskFiles(binding: AssetsBinding): TaskFiles {
       if (load === undefined) throw new Error(`There is no module ${name} in the Worker.`)
       return (await load()).default
     },
+    module: (name) => Promise.reject(new Error(`There is no module ${name} in the Worker.`)),
   }
 }

@@ -11,7 +11,7 @@ import type { LeasedJob } from './leased-jobs.ts'
 import { type OwnerPorts, portsOfOwner } from './owner-ports.ts'
 import type { ProgressBoard } from './progress.ts'
 
-const NO_SPEECH: Speech = { transcriber: null, decoder: null }
+const NO_SPEECH: Speech = { transcriber: null, decoder: null, local: null }
 
 /**
  * Opens the context of a run.

@@ -92,7 +92,7 @@ export function processRoutes(deps: AppDeps): Hono<Env> {
     }).hono
 }
 
-const NO_SPEECH_PARTS: Speech = { transcriber: null, decoder: null }
+const NO_SPEECH_PARTS: Speech = { transcriber: null, decoder: null, local: null }
 
 const notFound = () =>
   new MillraceError('NOT_FOUND', 'There is no job with this id. It may have been deleted, or belong to someone else.')
@@ -145,7 +145,7 @@ async function submitJob(
     if (one.kind === 'text') continue
     // The size of a link is not known yet.
     const file = one.kind === 'upload' ? one.file : { filename: filenameInLink(one.url) ?? '', size: 0 }
-    await checkRecording(file, one.field, deps.speech ?? NO_SPEECH_PARTS)
+    await checkRecording(file, one.field, deps.speech ?? NO_SPEECH_PARTS, request.language ?? null)
   }
   const pending = await deps.quota?.open(owner)
   const stored: Upload[] = []

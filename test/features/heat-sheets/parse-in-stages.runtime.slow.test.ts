@@ -20,7 +20,7 @@ import { scaled } from '../../support/time-limits.ts'
 const LONG = 132
 const SHORT = 70
 const noFile = () => Promise.reject(new Error('No task of a sheet needs a file.'))
-const inline = createInlineCompute(createComputeTasks({ read: noFile, wasm: noFile }))
+const inline = createInlineCompute(createComputeTasks({ read: noFile, wasm: noFile, module: noFile }))
 let server: Awaited<ReturnType<typeof openFetchServer>>
 beforeAll(async () => {
   server = await openFetchServer()

@@ -181,7 +181,7 @@ class DocumentRun {
       const read = await readAndCut(this.#job, ctx, { bytes, ...located }, this.#input.settings)
       return this.#keepCut(read, { contentHash, size: located.length, percent: PERCENT.cut }, null)
     }
-    const listened = await readRecording(ctx, {
+    const listened = await readRecording(ctx, this.#job.owner, {
       ...{ located, state: speech, language: this.#input.language ?? null },
       timeLimitMs: TIME_LIMIT_MS - (ctx.clock.now() - this.#beganAt),
       keep: (state) => ctx.checkpoint({ bytes: located, cut: null, speech: state } satisfies NewCheckpoint),

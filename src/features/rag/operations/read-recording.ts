@@ -3,8 +3,9 @@ import { MillraceError } from '../../../errors.ts'
 import type { ContinueAt, RunContext } from '../../../operation.ts'
 import { readBytes, type StoredBytes } from '../document-source.ts'
 import { createHostedRecognizer } from '../speech/hosted.ts'
+import { createLocalRecognizer } from '../speech/local.ts'
 import { type SpeechState, transcribeInPieces } from '../speech/transcribe-pieces.ts'
-import { documentOf, type RecordingRoute, routeRecording } from '../transcript/transcribe.ts'
+import { documentOf, type RecordingRoute, refuseLanguage, routeRecording } from '../transcript/transcribe.ts'
 import type { ReadDocument } from '../types.ts'
 
 /** Percent of a job when transcribing begins and when it ends. */
@@ -30,15 +31,18 @@ export type RecordingResult =
  * Transcribes a recording.
  * @throws MillraceError UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, NO_TEXT where there is no speech, and as Transcriber and MediaDecoder do
  */
-export async function readRecording(ctx: RunContext, recording: StoredRecording): Promise<RecordingResult> {
-  const { located } = recording
-  const route = await routeRecording(ctx.speech, located.length)
+export async function readRecording(
+  ctx: RunContext,
+  owner: string,
+  recording: StoredRecording,
+): Promise<RecordingResult> {
+  const { located, language } = recording
+  const route = await routeRecording(ctx.speech, located.length, language)
   if (route.kind === 'refused') throw new MillraceError(route.code, `This is a recording. ${route.message}.`)
-  if (route.kind === 'pieces') return readInPieces(ctx, recording, route)
+  if (route.kind === 'pieces') return readInPieces(ctx, owner, recording, route)
   const { filename, contentType } = located
   ctx.progress(TRANSCRIBING.from, 'Recognising speech', 'transcribing')
   const bytes = await readBytes(ctx.blobs, located)
-  const { language } = recording
   const transcription = await route.transcriber.transcribe(
     { bytes, filename, contentType },
     { signal: ctx.signal, ...(language === null ? {} : { language }) },
@@ -48,6 +52,7 @@ export async function readRecording(ctx: RunContext, recording: StoredRecording)
 
 async function readInPieces(
   ctx: RunContext,
+  owner: string,
   { located, state, language, timeLimitMs, keep }: StoredRecording,
   { transcriber, decoder }: Extract<RecordingRoute, { kind: 'pieces' }>,
 ): Promise<RecordingResult> {
@@ -56,7 +61,13 @@ async function readInPieces(
   if (path === undefined) throw new MillraceError('UNKNOWN', 'Recordings are not stored on this machine.')
   const result = await transcribeInPieces(ctx, {
     ...{ path, decoder, state, timeLimitMs, keep },
-    recognizer: createHostedRecognizer(transcriber, language),
+    recognizer:
+      transcriber === null ? createLocalRecognizer(ctx.compute, owner) : createHostedRecognizer(transcriber, language),
+    checkLanguage: (declared) => {
+      // What the caller says counts more than what the file does.
+      const refusal = transcriber !== null || language !== null || declared === null ? null : refuseLanguage(declared)
+      if (refusal !== null) throw new MillraceError(refusal.code, `${refusal.message}.`)
+    },
     report: (share, message) =>
       ctx.progress(TRANSCRIBING.from + (TRANSCRIBING.to - TRANSCRIBING.from) * share, message, 'transcribing'),
   })

@@ -36,7 +36,7 @@ interface Kind {
 const RECORDING = 'a recording'
 /** Advice where recordings are not transcribed. */
 export const NO_SPEECH =
-  'This server recognises no speech: send a transcript or captions (VTT, SRT), or have its operator set TRANSCRIBE_BASE_URL or TRANSCRIBE_API_KEY'
+  'This server recognises no speech: send a transcript or captions (VTT, SRT), or have its operator set TRANSCRIBE_BASE_URL or TRANSCRIBE_API_KEY, or install extras/speech (English, on Node)'
 
 const OTHERS: readonly Kind[] = [
   {

@@ -5,7 +5,7 @@
 import * as z from 'zod'
 import { MillraceError } from '../../../errors.ts'
 import type { ContinueAt, RunContext } from '../../../operation.ts'
-import type { MediaDecoder, Transcription } from '../../../speech-ports.ts'
+import type { DecodedAudio, MediaDecoder, Transcription } from '../../../speech-ports.ts'
 import { keepSegments, readSegments } from '../operations/scratch.ts'
 import type { Segment } from '../types.ts'
 import { PieceReader } from './pieces.ts'
@@ -48,6 +48,8 @@ export interface PiecewiseRecording {
   readonly keep: (state: SpeechState) => Promise<void>
   /** Receives the share of the recording that is done, 0 to 1, and a sentence. */
   readonly report: (share: number, message: string) => void
+  /** Checks the language that the file declares. @throws MillraceError where it can't be recognised */
+  readonly checkLanguage: (declared: string | null) => void
 }
 
 /** Result of a run: the whole transcript, or when the next run continues. */
@@ -94,8 +96,9 @@ class PieceLoop {
     this.#beganWith = state.until
   }
 
-  async run(reader: PieceReader, audio: { readonly durationSeconds: number | null }): Promise<PiecewiseResult> {
+  async run(reader: PieceReader, audio: Pick<DecodedAudio, 'durationSeconds' | 'language'>): Promise<PiecewiseResult> {
     for (let samples = await reader.next(); samples !== null; samples = await reader.next()) {
+      this.#recording.checkLanguage(audio.language)
       this.#report(audio.durationSeconds)
       if (this.#isLong()) return { kind: 'continue', outcome: 'continue' }
       const outcome = await this.#transcribe(samples)

@@ -14,8 +14,17 @@ export const MAX_RECORDING_BYTES = 1024 * MB
 /** The way in which a recording is transcribed here: sent to the service as it is, or decoded and transcribed in pieces. */
 export type RecordingRoute =
   | { readonly kind: 'whole'; readonly transcriber: Transcriber }
-  | { readonly kind: 'pieces'; readonly transcriber: Transcriber; readonly decoder: MediaDecoder }
-  | { readonly kind: 'refused'; readonly code: 'UNSUPPORTED_MEDIA_TYPE' | 'TOO_LARGE'; readonly message: string }
+  /** `transcriber` null: by the model of this server. */
+  | { readonly kind: 'pieces'; readonly transcriber: Transcriber | null; readonly decoder: MediaDecoder }
+  | Refusal
+
+interface Refusal {
+  readonly kind: 'refused'
+  readonly code: 'UNSUPPORTED_MEDIA_TYPE' | 'TOO_LARGE'
+  readonly message: string
+  /** Field of the request that is wrong, where it is not the one that names the recording. */
+  readonly field?: string
+}
 
 /** File names of recordings, for those with a generic declared type. */
 const RECORDING_NAME = /\.(?:mp3|m4a|m4b|mp4|m4v|mov|wav|ogg|oga|opus|flac|webm|mkv|aac|avi|mpga|mpeg)$/i
@@ -24,26 +33,50 @@ const RECORDING_NAME = /\.(?:mp3|m4a|m4b|mp4|m4v|mov|wav|ogg|oga|opus|flac|webm|
 export const isNamedAsRecording = ({ filename, contentType = '' }: { filename: string; contentType?: string }) =>
   /^(?:audio|video)\//.test(contentType) || RECORDING_NAME.test(filename)
 
-const refused = (code: 'UNSUPPORTED_MEDIA_TYPE' | 'TOO_LARGE', message: string): RecordingRoute => ({
-  kind: 'refused',
-  code,
-  message,
-})
+const refused = (code: Refusal['code'], message: string): Refusal => ({ kind: 'refused', code, message })
 
-/** Chooses how a recording of so many bytes is transcribed. */
-export async function routeRecording({ transcriber, decoder }: Speech, size: number): Promise<RecordingRoute> {
-  if (transcriber === null) return refused('UNSUPPORTED_MEDIA_TYPE', NO_SPEECH)
+const COMPRESS = 'send it as compressed audio (MP3, Opus), or its parts'
+const INSTALL_FFMPEG = 'Its operator installs it (Debian: apt-get install ffmpeg) or names it by FFMPEG_PATH'
+
+/**
+ * Chooses how a recording of so many bytes is transcribed.
+ * @param language as the caller declared it; null where it is not known
+ */
+export async function routeRecording(speech: Speech, size: number, language: string | null): Promise<RecordingRoute> {
+  const { transcriber, decoder } = speech
+  if (transcriber === null) return routeToLocalModel(speech, size, language)
   if (size <= transcriber.maxBytes) return { kind: 'whole', transcriber }
-  const compressed = 'send it as compressed audio (MP3, Opus), or its parts'
   const most = `at most ${Math.floor(transcriber.maxBytes / MB)} MB`
-  if (decoder === null) return refused('TOO_LARGE', `A recording may have ${most} here: ${compressed}`)
-  if (size > MAX_RECORDING_BYTES) {
-    return refused('TOO_LARGE', `A recording may have at most ${MAX_RECORDING_BYTES / MB} MB: ${compressed}`)
-  }
+  if (decoder === null) return refused('TOO_LARGE', `A recording may have ${most} here: ${COMPRESS}`)
+  if (size > MAX_RECORDING_BYTES) return tooLarge()
   if (await decoder.isAvailable()) return { kind: 'pieces', transcriber, decoder }
   const missing = 'larger ones are cut by ffmpeg, which this server does not have'
-  const install = 'Its operator installs it (Debian: apt-get install ffmpeg) or names it by FFMPEG_PATH'
-  return refused('TOO_LARGE', `A recording may have ${most} here; ${missing}. ${install}. Or ${compressed}`)
+  return refused('TOO_LARGE', `A recording may have ${most} here; ${missing}. ${INSTALL_FFMPEG}. Or ${COMPRESS}`)
+}
+
+async function routeToLocalModel(
+  { decoder, local }: Speech,
+  size: number,
+  language: string | null,
+): Promise<RecordingRoute> {
+  if (local === null || decoder === null || !local.isInstalled()) return refused('UNSUPPORTED_MEDIA_TYPE', NO_SPEECH)
+  const foreign = language === null ? null : refuseLanguage(language)
+  if (foreign !== null) return foreign
+  if (size > MAX_RECORDING_BYTES) return tooLarge()
+  if (await decoder.isAvailable()) return { kind: 'pieces', transcriber: null, decoder }
+  return refused(
+    'UNSUPPORTED_MEDIA_TYPE',
+    `It is decoded by ffmpeg, which this server does not have. ${INSTALL_FFMPEG}`,
+  )
+}
+
+const tooLarge = () => refused('TOO_LARGE', `A recording may have at most ${MAX_RECORDING_BYTES / MB} MB: ${COMPRESS}`)
+
+/** Refuses languages that the model of this server does not know. @returns null for English */
+export function refuseLanguage(language: string): Refusal | null {
+  if (/^eng?(?:-|$)/i.test(language)) return null
+  const message = `This server recognises English speech alone, and the language is "${language}". A hosted service knows others: its operator sets TRANSCRIBE_BASE_URL or TRANSCRIBE_API_KEY. Or send captions (VTT, SRT)`
+  return { ...refused('UNSUPPORTED_MEDIA_TYPE', message), field: 'language' }
 }
 
 /**
@@ -56,11 +89,13 @@ export async function checkRecording(
   file: { readonly filename: string; readonly contentType?: string; readonly size: number },
   field: string,
   speech: Speech,
+  language: string | null,
 ): Promise<void> {
   if (!isNamedAsRecording(file)) return
-  const route = await routeRecording(speech, file.size)
+  const route = await routeRecording(speech, file.size, language)
   if (route.kind !== 'refused') return
-  throw invalidRequest(field, `${field}: "${file.filename}" is a recording. ${route.message}`)
+  const wrong = route.field ?? field
+  throw invalidRequest(wrong, `${wrong}: "${file.filename}" is a recording. ${route.message}`)
 }
 
 /**
