@@ -6,9 +6,11 @@ import { contractClient } from './contract-client.ts'
 
 const API = '/api/public/bulk'
 
+/** Without ffmpeg it recognises no speech, where the packages of `extras/speech` are installed too. */
+const WITHOUT_SPEECH = { FFMPEG_PATH: '/nowhere/ffmpeg' }
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer()
+  server = await startServer({ env: WITHOUT_SPEECH })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 

@@ -64,7 +64,7 @@ async function readInPieces(
     recognizer:
       transcriber === null ? createLocalRecognizer(ctx.compute, owner) : createHostedRecognizer(transcriber, language),
     checkLanguage: (declared) => {
-      // What the caller says counts more than what the file does.
+      // A language that the caller declares counts more than the tag in the file.
       const refusal = transcriber !== null || language !== null || declared === null ? null : refuseLanguage(declared)
       if (refusal !== null) throw new MillraceError(refusal.code, `${refusal.message}.`)
     },

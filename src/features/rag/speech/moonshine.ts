@@ -7,7 +7,7 @@ import { SAMPLE_RATE } from './recognizer.ts'
 
 /** The model, loaded. */
 export interface SpeechModel {
-  /** Recognises the words of up to 30 seconds. @returns the empty text where nobody speaks */
+  /** Recognises the words of up to 30 seconds. @returns the empty text where there is no speech */
   transcribe(samples: Float32Array<ArrayBuffer>): Promise<string>
 }
 
@@ -39,7 +39,7 @@ const END = 2
 const LAYERS = 6
 const HEADS = 8
 const HEAD_WIDTH = 36
-/** Nobody says more: the bound is that of the authors. */
+/** Bound of the tokens of a second, as its authors have it: fast speech has fewer. */
 const MAX_TOKENS_A_SECOND = 6
 /** Tokens that are compared to find a text that repeats itself without end, and the longest repeated part. */
 const LOOP_TOKENS = 24

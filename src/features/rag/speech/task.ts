@@ -6,7 +6,7 @@ import { timeSentences } from './sentence-times.ts'
 
 const Input = z.object({ samples: z.instanceof(Int16Array) })
 
-/** Makes the task `rag.transcribe`: `{samples}` → the segments of the piece; none where nobody speaks. */
+/** Makes the task `rag.transcribe`: `{samples}` → the segments of the piece; none where there is no speech. */
 export function transcribeTask(files: TaskFiles): ComputeTask {
   return async (input) => {
     const { samples } = Input.parse(input)

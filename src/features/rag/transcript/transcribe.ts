@@ -66,7 +66,7 @@ async function routeToLocalModel(
   if (await decoder.isAvailable()) return { kind: 'pieces', transcriber: null, decoder }
   return refused(
     'UNSUPPORTED_MEDIA_TYPE',
-    `It is decoded by ffmpeg, which this server does not have. ${INSTALL_FFMPEG}`,
+    `It is decoded by ffmpeg, which this server does not have. ${INSTALL_FFMPEG}, or sets TRANSCRIBE_BASE_URL or TRANSCRIBE_API_KEY of a service`,
   )
 }
 
