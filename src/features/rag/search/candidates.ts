@@ -52,12 +52,16 @@ export async function rankExactly(
   yieldLoop: () => Promise<void>,
 ): Promise<Map<string, RankedChunk>> {
   const ranked = new Map<string, RankedChunk>()
+  // One array for all vectors: thousands of short-lived buffers a second would have the collector run, and hold up the event loop.
+  const exact = new Float32Array(collection.dimensions)
+  const bytes = new Uint8Array(exact.buffer)
   for (let first = 0; first < found.length; first += MAX_READ) {
     const part = found.slice(first, first + MAX_READ)
     for (const { position, chunkId, vector } of await readVectors(db, collection, part)) {
-      const cosine = dot(query, new Float32Array(fromHex(vector).buffer))
       const found = part[position]
       if (found === undefined) continue
+      fromHex(vector, bytes)
+      const cosine = dot(query, exact)
       const key = chunkKey(found)
       if (cosine > (ranked.get(key)?.cosine ?? Number.NEGATIVE_INFINITY))
         ranked.set(key, { chunkId, run: found.run, cosine })

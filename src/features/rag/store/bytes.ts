@@ -24,10 +24,16 @@ export function toHex(bytes: Uint8Array): string {
   return new TextDecoder().decode(digits)
 }
 
-export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(hex.length / 2)
-  for (let at = 0; at < bytes.length; at++) {
-    bytes[at] = ((VALUES[hex.charCodeAt(2 * at)] ?? 0) << 4) | (VALUES[hex.charCodeAt(2 * at + 1)] ?? 0)
+/**
+ * Decodes bytes.
+ * @param into where they are written; default: an array of their own
+ */
+export function fromHex(
+  hex: string,
+  into: Uint8Array<ArrayBuffer> = new Uint8Array(hex.length / 2),
+): Uint8Array<ArrayBuffer> {
+  for (let at = 0; at < into.length; at++) {
+    into[at] = ((VALUES[hex.charCodeAt(2 * at)] ?? 0) << 4) | (VALUES[hex.charCodeAt(2 * at + 1)] ?? 0)
   }
-  return bytes
+  return into
 }
