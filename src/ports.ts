@@ -194,6 +194,7 @@ export interface Compute {
   /**
    * Runs a task. `owner`: whose fair share it counts to. `maxCpuMs`: CPU time it may take, where that is less than `documentCpuMs`. `onCpuTime`:
    * called once, before `run` settles, with the milliseconds it took, failed or not; elapsed time where tasks run in the server's own thread.
+   * `isPart`: a short part of longer work, whose parts of all owners are run in turn; it never counts as a heavy task, whose process is slowed.
    * @throws MillraceError as the task threw it (code and message cross over), TOO_LARGE when the task took too much memory or time,
    * UNKNOWN when what it ran in died, SERVICE_UNAVAILABLE when that was none of its doing, CANCELLED when `signal` aborts (the task is
    * ended)
@@ -208,6 +209,7 @@ export interface Compute {
       owner?: string
       maxCpuMs?: number
       onCpuTime?: (ms: number) => void
+      isPart?: boolean
     },
   ): Promise<unknown>
   /**

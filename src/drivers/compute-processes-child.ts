@@ -39,8 +39,10 @@ const MB = 1024 * 1024
 const LONG_TASK_MS = 500
 /** CPU time after which the priority of a process is lowered, in milliseconds; its own start, of some 500, counts to its first task. */
 const HEAVY_TASK_MS = 2_000
-/** Scheduling priority of a process that worked on a heavy task: short documents and the server get three times its share of a processor. See setpriority(2). */
-const LOW_PRIORITY = 5
+/** Scheduling priority (nice value) of every process: the server itself, which answers requests, gets five times its share of a processor. See setpriority(2). */
+const PRIORITY = 7
+/** Priority of a process that worked on a heavy task: short documents get three times its share. */
+const LOW_PRIORITY = PRIORITY + 5
 /** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
 const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
 /** Signals by which Node ends itself when the heap is full (SIGABRT), or when V8 can't allocate so large an object (the others, by machine). */
@@ -76,8 +78,8 @@ export class Child {
       env: { TZ: 'UTC' },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      // A Ctrl-C is meant for the server, which lets work under way end.
-      detached: true,
+      // Never `detached`: in sessions of their own, Linux would give each process as much as the server and all its threads have together,
+      // whatever its priority (sched(7), "The autogroup feature"). A Ctrl-C, which reaches them too, is ignored by the entry.
     })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#ended = promise
@@ -91,6 +93,7 @@ export class Child {
       resolve()
       void this.end(this.#whyEnded(code, signal))
     })
+    this.#setPriority(PRIORITY)
     this.#hold(false)
   }
 
@@ -131,7 +134,10 @@ export class Child {
     const { memoryMb, cpuSeconds } = this.#options
     const maxCpuMs = Math.min(cpuSeconds * 1_000, this.job.options.maxCpuMs ?? Number.POSITIVE_INFINITY)
     this.#measure()
-    if (this.#spentMs > HEAVY_TASK_MS) this.#lowerPriority()
+    if (this.#spentMs > HEAVY_TASK_MS && this.job.options.isPart !== true && !this.isLowPriority) {
+      this.isLowPriority = true
+      this.#setPriority(LOW_PRIORITY)
+    }
     if (this.#residentBytes() > memoryMb * MB) void this.end(tooMuchMemory(memoryMb))
     else if (this.#spentMs > maxCpuMs) void this.end(tooMuchTime(maxCpuMs / 1_000))
   }
@@ -160,11 +166,10 @@ export class Child {
     await this.#ended
   }
 
-  #lowerPriority(): void {
-    if (this.isLowPriority || this.#process.pid === undefined) return
-    this.isLowPriority = true
+  #setPriority(nice: number): void {
+    if (this.#process.pid === undefined) return
     try {
-      setPriority(this.#process.pid, LOW_PRIORITY)
+      setPriority(this.#process.pid, nice)
     } catch {
       // It has just ended, or the system refuses; then processors are shared equally.
     }

@@ -95,19 +95,31 @@ it('what is paused can be ended, and its process is not used paused', async () =
   expect(await pool.run('echo', 1, { owner: 'hostile' })).toBe(1)
 })
 
+/** Session of a process: where Linux groups processes by it, a priority counts within the group alone. See proc_pid_stat(5), field 6. */
+const sessionOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, '').split(' ')[4]
+
+it('a part of longer work is no heavy task, whatever it takes', { timeout: scaled(300_000) }, async () => {
+  const pool = make(1)
+  const pid = Number(await pool.run('burnCpu', 2_600, { owner: 'good', isPart: true }))
+  expect(getPriority(pid)).toBe(7)
+  expect(sessionOf(pid)).toBe(sessionOf(process.pid))
+  expect(await pool.run('pid', 1, { owner: 'other' })).toBe(pid)
+})
+
 it('a heavy task goes on at a low priority, and its process is used for no other owner', {
   timeout: scaled(300_000),
 }, async () => {
   const pool = make(1)
   const pid = Number(await pool.run('pid', 1, { owner: 'hostile' }))
   const own = getPriority(pid)
+  expect(own).toBe(7)
   const end = await occupy(pool, 'hostile', 1)
-  await expect.poll(() => getPriority(pid), { timeout: scaled(120_000) }).toBe(5)
+  await expect.poll(() => getPriority(pid), { timeout: scaled(120_000) }).toBe(12)
   const good = Number(await pool.run('pid', 1, { owner: 'good' }))
   expect([good === pid, getPriority(good)]).toEqual([false, own])
   await end()
   const its = Number(await pool.run('burnCpu', 2_100, { owner: 'hostile' }))
-  expect(getPriority(its)).toBe(5)
+  expect(getPriority(its)).toBe(12)
   expect(await pool.run('pid', 1, { owner: 'hostile' })).toBe(its)
   expect(getPriority(Number(await pool.run('pid', 1, { owner: 'good' })))).toBe(own)
 })

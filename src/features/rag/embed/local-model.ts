@@ -44,7 +44,7 @@ async function embedInTasks(compute: Compute, texts: readonly string[], { signal
     const found = await compute.run(
       'rag.embed',
       { texts: part.map(({ text }) => text) },
-      { owner, ...(signal === undefined ? {} : { signal }) },
+      { owner, isPart: true, ...(signal === undefined ? {} : { signal }) },
     )
     if (!(found instanceof Float32Array) || found.length !== part.length * LOCAL_MODEL.dimensions)
       throw new MillraceError('UNKNOWN', 'The embedding model gave no vectors.')

@@ -23,16 +23,42 @@ export interface ProcessJob {
   readonly startedAt: number | null
   readonly finishedAt: number | null
   readonly idleMs: number
+  readonly running: Running
 }
 
-interface JobRow extends Omit<ProcessJob, 'tallies'> {
-  readonly tallies: string
+/** Running items of a job that has not ended. */
+interface Running {
+  readonly items: number
+  /** Sum of their percentages. */
+  readonly percent: number
+  /** Stage of the first. */
+  readonly stage: string | null
 }
+
+interface JobRow extends Omit<ProcessJob, 'tallies' | 'running'> {
+  readonly tallies: string
+  readonly running: string | null
+}
+
+const NONE_RUNNING: Running = { items: 0, percent: 0, stage: null }
+
+/**
+ * Running items, in the statement that reads the counters: by a second one, an item that ends between the two would be in neither, and the
+ * progress would go back. The stage is of the row with the smallest number, which is how SQLite reads a bare column beside `min`.
+ */
+const RUNNING = sql`CASE WHEN finished_at IS NULL THEN (
+  SELECT json_object('items', count(*), 'percent', coalesce(sum(j.progress_percent), 0), 'first', min(j.sequence),
+    'stage', iif(count(*) = 0, NULL, coalesce(j.stage, 'initializing')))
+  FROM jobs j WHERE +j.batch_id = batches.id AND j.status = 'running') END`
 
 const COLUMNS = sql`id, coalesce(idempotency_key, id) AS name, status, total, completed, failed, cancelled, tallies, last_seq AS "lastSeq",
-  started_at AS "startedAt", finished_at AS "finishedAt", coalesce(idle_ms, 0) AS "idleMs"`
+  started_at AS "startedAt", finished_at AS "finishedAt", coalesce(idle_ms, 0) AS "idleMs", ${RUNNING} AS running`
 
-const parsed = ({ tallies, ...row }: JobRow): ProcessJob => ({ ...row, tallies: JSON.parse(tallies) })
+const parsed = ({ tallies, running, ...row }: JobRow): ProcessJob => ({
+  ...row,
+  tallies: JSON.parse(tallies),
+  running: running === null ? NONE_RUNNING : JSON.parse(running),
+})
 
 /** Finds an owner's job by its name or its id; null when there is none. */
 export async function findJob(db: Database, owner: string, name: string): Promise<ProcessJob | null> {
@@ -50,14 +76,8 @@ export async function readJob(db: Database, id: string): Promise<ProcessJob | nu
   return row === undefined ? null : parsed(row)
 }
 
-interface Running {
-  readonly items: number
-  readonly percent: number
-  readonly stage: string | null
-}
-
 /**
- * Reads the status of a job by two queries: its row, and its running items, or the failed ones once it has ended.
+ * Reads the status of a job: its row, by one more query its failed items once it has ended.
  * @returns null when it was deleted
  */
 export async function readStatus(db: Database, id: string): Promise<ProcessStatus | null> {
@@ -67,20 +87,13 @@ export async function readStatus(db: Database, id: string): Promise<ProcessStatu
 
 /** Presents a job as its status. */
 export async function presentJob(db: Database, job: ProcessJob): Promise<ProcessStatus> {
-  return job.finishedAt === null ? underWay(job, await readRunning(db, job.id)) : ended(db, job, job.finishedAt)
-}
-
-async function readRunning(db: Database, id: string): Promise<Running> {
-  const [row] = await db.all<Running>(sql`
-    SELECT count(*) AS items, coalesce(sum(progress_percent), 0) AS percent,
-      (SELECT coalesce(stage, 'initializing') FROM jobs WHERE +batch_id = ${id} AND status = 'running' ORDER BY sequence LIMIT 1) AS stage
-    FROM jobs WHERE +batch_id = ${id} AND status = 'running'`)
-  return row ?? { items: 0, percent: 0, stage: null }
+  return job.finishedAt === null ? underWay(job) : ended(db, job, job.finishedAt)
 }
 
 const oneDecimal = (value: number) => Math.round(value * 10) / 10
 
-function underWay(job: ProcessJob, running: Running): ProcessStatus {
+function underWay(job: ProcessJob): ProcessStatus {
+  const { running } = job
   const processed = job.completed + job.failed + job.cancelled
   const share = job.total === 0 ? 0 : (100 * processed + running.percent) / job.total
   const begun = processed > 0 || running.percent > 0 || (running.stage ?? 'initializing') !== 'initializing'

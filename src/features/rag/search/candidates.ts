@@ -8,7 +8,7 @@ import type { SearchFilter } from '../types.ts'
 import { chunkKey, type FoundRun } from './scan.ts'
 
 /** Most vectors of one read. */
-const MAX_READ = 64
+const MAX_READ = 32
 
 const Exact = z.object({ position: z.int(), chunkId: z.int(), vector: z.string() })
 const Run = z.object({
@@ -57,6 +57,8 @@ export async function rankExactly(
   const bytes = new Uint8Array(exact.buffer)
   for (let first = 0; first < found.length; first += MAX_READ) {
     const part = found.slice(first, first + MAX_READ)
+    // Also before the first read, since the scan used its slice.
+    await yieldLoop()
     for (const { position, chunkId, vector } of await readVectors(db, collection, part)) {
       const found = part[position]
       if (found === undefined) continue
@@ -66,8 +68,8 @@ export async function rankExactly(
       if (cosine > (ranked.get(key)?.cosine ?? Number.NEGATIVE_INFINITY))
         ranked.set(key, { chunkId, run: found.run, cosine })
     }
-    await yieldLoop()
   }
+  await yieldLoop()
   return ranked
 }
 

@@ -3,7 +3,7 @@ import type { DocumentPage } from '../store/page-cache.ts'
 import { MAX_PAGE_VECTORS, quantize } from '../store/page-format.ts'
 
 /** Time slice of a scan, in milliseconds; the clock is checked after each page, which takes half a millisecond. */
-const SLICE_MS = 4
+const SLICE_MS = 2
 /** Makes the key of a chunk in maps. */
 export const chunkKey = ({ documentId, chunk }: { readonly documentId: string; readonly chunk: number }): string =>
   `${documentId} ${chunk}`
@@ -69,6 +69,8 @@ export async function scan(
   const scores = new Float32Array(MAX_PAGE_VECTORS)
   const best = new Best(size)
   const asked = new Map<string, FoundRun>()
+  // Several searches may have begun in this iteration of the event loop.
+  await yieldLoop()
   let began = performance.now()
   for await (const group of pages) {
     for (const page of group) {
