@@ -100,7 +100,7 @@ const sessionOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').rep
 
 it('a part of longer work is no heavy task, whatever it takes', { timeout: scaled(300_000) }, async () => {
   const pool = make(1)
-  const pid = Number(await pool.run('burnCpu', 2_600, { owner: 'good', isPart: true }))
+  const pid = Number(await pool.run('burnCpu', 2_100, { owner: 'good', isPart: true }))
   expect(getPriority(pid)).toBe(7)
   expect(sessionOf(pid)).toBe(sessionOf(process.pid))
   expect(await pool.run('pid', 1, { owner: 'other' })).toBe(pid)
