@@ -78,6 +78,14 @@ export function useBatch(streamUrl: string | null | undefined): BatchView {
 
 type Received = BatchEvent | (BatchStatus & { readonly type: 'resync' })
 
+/** Sorts the jobs of a batch, and computes how far they are. */
+function countJobs(known: readonly BatchJob[], totalJobs: number): Pick<BatchView, 'jobs' | 'endedJobs' | 'progress'> {
+  const jobs = known.toSorted((a, b) => a.sequence - b.sequence)
+  const endedJobs = jobs.filter((job) => ENDED.test(job.status)).length
+  const done = jobs.reduce((sum, job) => sum + (ENDED.test(job.status) ? 1 : job.progressPercent / 100), 0)
+  return { jobs, endedJobs, progress: totalJobs > 0 ? done / totalJobs : 0 }
+}
+
 /** @returns a function that ends it */
 function followBatch(streamUrl: string, show: (view: BatchView) => void): () => void {
   const jobs = new Map<number, BatchJob>()
@@ -91,10 +99,7 @@ function followBatch(streamUrl: string, show: (view: BatchView) => void): () => 
     view = { ...view, ...part }
     rendering ??= setTimeout(() => {
       rendering = undefined
-      const list = [...jobs.values()].sort((a, b) => a.sequence - b.sequence)
-      const endedJobs = list.filter((job) => ENDED.test(job.status)).length
-      const done = list.reduce((sum, job) => sum + (ENDED.test(job.status) ? 1 : job.progressPercent / 100), 0)
-      view = { ...view, jobs: list, endedJobs, progress: view.totalJobs > 0 ? done / view.totalJobs : 0 }
+      view = { ...view, ...countJobs([...jobs.values()], view.totalJobs) }
       show(view)
     }, RENDER_MS)
   }

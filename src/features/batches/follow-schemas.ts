@@ -91,7 +91,7 @@ export const BudgetFacts = z
     exceeded: z
       .object({ ...Excess, at: z.iso.datetime() })
       .nullable()
-      .describe('Null while all limits are kept, and again once it is resumed.'),
+      .describe('Null while all limits are kept, and after it is resumed.'),
   })
   .meta({ id: 'BudgetFacts' })
 
@@ -180,7 +180,7 @@ export const PollBatch = z.strictObject({
     .regex(/^\d{1,6}$/, 'Expected a whole number of seconds, such as 25.')
     .transform(Number)
     .optional()
-    .describe('With `If-None-Match`: seconds to hold the answer until it is another; at most 25 are held.'),
+    .describe('With `If-None-Match`: seconds to hold the answer until the state changes; at most 25.'),
   after: z
     .string()
     .regex(/^\d{1,15}$/, 'Expected the number of an event, such as 12; 0 for all.')

@@ -48,7 +48,7 @@ const limitSmallBody = limitBody(MAX_SMALL_BYTES, 'A body of this kind may hold 
 const make = {
   route: 'POST /api/batch',
   id: 'createBatch',
-  summary: 'Make a batch of any operation',
+  summary: 'Create a batch of any operation',
   headers: ['Idempotency-Key'],
   body: jsonBody(CreateBatch, {
     items: { operation: 'echo', items: [{ value: 1 }, { value: 'two', waitMs: 200, steps: 4 }] },
@@ -78,7 +78,7 @@ const make = {
   answers: {
     202: json('Accepted, and on disk.', BatchAccepted, ['Location']),
     200: json(
-      'The batch that the same request made before; with `dryRun`, what came of the checks.',
+      'The batch that the same request created before; with `dryRun`, the result of the checks.',
       z.union([BatchAccepted, DryRunReport]),
     ),
   },
@@ -90,7 +90,7 @@ const append = {
   id: 'appendItems',
   summary: 'Add items to an open batch',
   description:
-    'A place that is taken by the same item is passed over, so a slice may be sent again; taken by another, the slice is refused (409). Where a line is wrong, the items before it are taken.',
+    'A position that already holds the same item is skipped, so a slice may be repeated; where it holds another, the slice is refused (409). Where a line is wrong, the items before it are taken.',
   path: BATCH_ID,
   query: AppendItems,
   body: {
@@ -116,9 +116,9 @@ const command = (verb: string, id: string, summary: string, conflicts: boolean) 
   }) satisfies Endpoint
 
 const seal = {
-  ...command('seal', 'sealBatch', 'Let an open batch take no more items', true),
+  ...command('seal', 'sealBatch', 'Seal an open batch', true),
   description:
-    'Refused (409) where a place before the last is empty, or where there is another number of items than `total` says: the answer names what never came.',
+    'Refused (409) where a position before the last is empty, or where the number of items is not `total`: the answer names the missing ones.',
   bodyMayBeLeftOut: true,
   body: jsonBody(SealBatch, { counted: { total: 2 }, uncounted: {} }),
   answers: { 200: json('Sealed.', BatchSealed) },
@@ -145,12 +145,12 @@ const listOfBatch = {
   errors: [400, 404],
 } satisfies Endpoint
 
-const cancel = command('cancel', 'cancelBatch', 'End a batch early', false)
-const pause = command('pause', 'pauseBatch', 'Start no more of its jobs; what runs goes on', false)
-const resume = command('resume', 'resumeBatch', 'Let a paused batch go on', false)
+const cancel = command('cancel', 'cancelBatch', 'Cancel a batch', false)
+const pause = command('pause', 'pauseBatch', 'Pause: start no more jobs; running ones continue', false)
+const resume = command('resume', 'resumeBatch', 'Resume a paused batch', false)
 const retry = {
-  ...command('retry', 'retryBatch', 'Run again what failed or was cancelled', true),
-  answers: { 200: json('They run again.', BatchRetried) },
+  ...command('retry', 'retryBatch', 'Retry the failed and cancelled jobs', true),
+  answers: { 200: json('The jobs are retried.', BatchRetried) },
 } satisfies Endpoint
 
 const remove = {

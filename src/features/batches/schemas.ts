@@ -38,7 +38,7 @@ export const BatchAccepted = z
     webhookSecret: z
       .string()
       .optional()
-      .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
+      .describe('The secret generated for its webhook, where none was given. It is shown in this answer alone.'),
     notice: z
       .string()
       .optional()
@@ -99,7 +99,7 @@ export const ListResults = z.strictObject({
   set: z
     .enum(['succeeded', 'failed', 'untouched'])
     .optional()
-    .describe('`succeeded`; `failed` for good; `untouched`: all the rest, so that it can be sent again.'),
+    .describe('`succeeded`; `failed` for good; `untouched`: all others, which can be sent anew.'),
   format: z
     .enum(['json', 'ndjson'])
     .optional()
@@ -116,7 +116,7 @@ export const AppendItems = z.strictObject({
   from: wholeNumber({ min: 0, max: MAX_BATCH_ITEMS })
     .optional()
     .describe(
-      'Place of the first item in the whole batch, from 0; may be left out while the batch is empty. The same slice sent again at the same place is not doubled.',
+      'Position of the first item in the whole batch, from 0; may be omitted while the batch is empty. The same slice repeated at the same position is not doubled.',
     ),
 })
 

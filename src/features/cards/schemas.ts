@@ -80,7 +80,7 @@ export type NewCard = z.infer<typeof NewCard>
 /** Options of all tasks. */
 const TASK = {
   run_at: optional(Instant).describe('When it may begin.'),
-  webhook: optional(WebhookRequest).describe('Whom to tell what becomes of it.'),
+  webhook: optional(WebhookRequest).describe('Receiver of its events.'),
 }
 
 /** Options of an import, for all forms of bodies. */
@@ -109,7 +109,7 @@ export const ImportQuery = ImportOptions.extend({
   ),
   webhook: optional(WebhookRequest.shape.url)
     .transform((url) => (url === undefined ? undefined : { url }))
-    .describe('Address of a webhook, whose secret is made.'),
+    .describe('URL of a webhook, whose secret is generated.'),
 })
 
 /** `POST /bulk/import` as JSON. The cards themselves are validated later, one by one. */
@@ -189,7 +189,7 @@ export const TaskAccepted = z
     estimated_duration_seconds: z.int(),
     check_status_url: z.string(),
     stream_url: z.string(),
-    webhook_secret: z.string().optional().describe('The secret made for its webhook, where none was given.'),
+    webhook_secret: z.string().optional().describe('The secret generated for its webhook, where none was given.'),
   })
   .meta({ id: 'TaskAccepted' })
 export type TaskAccepted = z.infer<typeof TaskAccepted>

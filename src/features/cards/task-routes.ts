@@ -22,7 +22,7 @@ import { type ExportParts, presentExport, presentResult, presentUnfinished, pres
 const PAGE = 100
 
 const TASK_ID = z.strictObject({
-  task_id: z.string().describe('Id of a task, or the `Idempotency-Key` it was made under.'),
+  task_id: z.string().describe('Id of a task, or the `Idempotency-Key` of its request.'),
 })
 
 const readTask = {

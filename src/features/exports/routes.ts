@@ -32,7 +32,7 @@ const download = {
   summary: 'Download an export, whole or in part',
   access: 'link',
   path: z.strictObject({
-    id: z.string().describe('Id of the task that made it, or the `Idempotency-Key` of its request.'),
+    id: z.string().describe('Id of the task that created it, or the `Idempotency-Key` of its request.'),
   }),
   headers: ['Range', 'If-Range', 'If-None-Match'],
   answers: downloadAnswers(file),

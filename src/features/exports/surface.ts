@@ -4,7 +4,7 @@ import type { Surface } from '../../http/surface.ts'
 
 export const exports: Surface = {
   name: 'Exports',
-  description: 'Files that batches made.',
+  description: 'Files that batches created.',
   mount: '/exports',
   errors: CODED_ERRORS,
   scopes: { read: 'exports:read', write: 'exports:write' },

@@ -133,7 +133,7 @@ const Found = z.object({
 /** Events of one of several swimmers in one document. */
 export const SwimmerExtraction = Found.extend({
   swimmerName: z.string().describe('As was asked for.'),
-  resultCode: z.string().describe("To share this swimmer's events by, and nobody else's."),
+  resultCode: z.string().describe("Code that shares this swimmer's events alone."),
 })
 export type SwimmerExtraction = z.infer<typeof SwimmerExtraction>
 
@@ -146,9 +146,7 @@ export const Extraction = Found.extend({
   covered: z
     .array(z.string())
     .optional()
-    .describe(
-      'Events of the document, whoever swims in them, with their rounds: `12 prelims`. To compare sheets of a meet by.',
-    ),
+    .describe('All events of the document with their rounds, such as `12 prelims`, for comparing sheets of a meet.'),
 })
 export type Extraction = z.infer<typeof Extraction>
 
@@ -158,7 +156,7 @@ export const SharedResultAnswer = Found.omit({ sharedWarnings: true })
     success: z.literal(true),
     resultCode: z.string(),
     swimmerName: z.string().describe('As was asked for.'),
-    warnings: z.array(z.string()).describe('Those that tell of nobody else on the sheet.'),
+    warnings: z.array(z.string()).describe('Warnings that name no other swimmer.'),
     expiresAt: z.iso.datetime().describe('When the code ends.'),
     pageUrl: z.string().describe('The page of the result, to read and to print.'),
     calendarUrl: z.string().describe('The events as a calendar; without a host unless the server knows its own.'),

@@ -49,7 +49,7 @@ const revokeResult = {
   summary: 'Revoke the code of a result',
   description: 'Its page, its JSON and its calendar are gone for everybody. The events stay with their batch.',
   path: CODE,
-  answers: { 200: json('Nobody reads anything by it any more.', RevokedCode) },
+  answers: { 200: json('The code is revoked.', RevokedCode) },
   errors: [404],
 } satisfies Endpoint
 

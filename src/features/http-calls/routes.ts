@@ -18,7 +18,7 @@ const callBack = {
   route: 'POST /api/callbacks/:id',
   id: 'callBack',
   summary: 'Finish a call that was answered 202',
-  description: 'The body, JSON or text, is what the call gives. Sent again, it changes nothing.',
+  description: 'The body, JSON or text, is the result of the call. A repeated callback changes nothing.',
   access: 'public',
   path: z.strictObject({ id: z.string().describe('Id of the job.') }),
   query: z.strictObject({ token: z.string().optional().describe('As the header `Millrace-Callback` had it.') }),

@@ -37,7 +37,7 @@ export const HttpInput = z
       .array(z.int().min(400).max(599))
       .max(200)
       .default(RETRIED)
-      .describe('Statuses after which a call is tried again; after a network error it always is.'),
+      .describe('Statuses after which a call is retried; after a network error it always is.'),
     ratePerSecond: z
       .number()
       .min(0.01)

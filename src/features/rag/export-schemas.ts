@@ -30,7 +30,7 @@ export const ExportJob = z
       'The database that a file of the format `vector` is for.',
     ),
     gzip: withDefault(z.boolean('Must be true or false'), false).describe('Compresses the file.'),
-    export_id: Id.describe('Your own name for the export; the same request sent again under it answers the first.'),
+    export_id: Id.describe('Your own id for the export; the same request repeated under it returns the first.'),
   })
   .meta({ id: 'ExportJob' })
 export type ExportJob = z.input<typeof ExportJob>

@@ -79,7 +79,7 @@ const HTTP_URL = 'Must be an address that begins with https:// or http://'
 /** `POST /process`. */
 export const ProcessRequest = z
   .strictObject({
-    job_id: Id.describe('Your own name for the job; the same request sent again under it answers the first.'),
+    job_id: Id.describe('Your own id for the job; the same request repeated under it returns the first.'),
     platform: z.enum(['tiktok', 'youtube', 'twitch', 'documents'], 'Must be documents'),
     input_method: z.enum(['channel', 'urls', 'upload'], 'Must be urls or upload'),
     channel_url: optional(text({ max: MAX_URL_CHARACTERS })),

@@ -45,7 +45,7 @@ export const BatchUpdateRequest = z
   .strictObject({
     resource_type: z.string(),
     items: list(UpdateItem, MAX_WRITES),
-    webhook: optional(WebhookRequest).describe('Told when a write that became a batch ends.'),
+    webhook: optional(WebhookRequest).describe('Notified when a write that became a batch ends.'),
   })
   .meta({ id: 'BatchUpdateRequest' })
 
@@ -138,7 +138,7 @@ export const WriteAccepted = z
     webhook_secret: z
       .string()
       .optional()
-      .describe('The secret made for its webhook, where none was given. It is shown in this answer alone.'),
+      .describe('The secret generated for its webhook, where none was given. It is shown in this answer alone.'),
   })
   .meta({ id: 'WriteAccepted' })
 export type WriteAccepted = z.infer<typeof WriteAccepted>

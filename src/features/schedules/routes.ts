@@ -41,7 +41,7 @@ const limitLargeBody = limitBody(4 * 1024 * 1024, 'A schedule may keep 1 MB of i
 const make = {
   route: 'POST /api/schedules',
   id: 'createSchedule',
-  summary: 'Have a batch begun again and again',
+  summary: 'Create a schedule: a batch by cron',
   description:
     'Checked as a create of the batch would be. An expression or a time zone that is none is refused with 422.',
   body: jsonBody(CreateSchedule, {
@@ -115,12 +115,8 @@ const command = (verb: string, id: string, summary: string) =>
     errors: [404],
   }) satisfies Endpoint
 
-const pause = command('pause', 'pauseSchedule', 'Have a schedule be due no more; what it began goes on')
-const resume = command(
-  'resume',
-  'resumeSchedule',
-  'Have a paused schedule be due again; what it missed meanwhile is not made up for',
-)
+const pause = command('pause', 'pauseSchedule', 'Pause a schedule; running batches continue')
+const resume = command('resume', 'resumeSchedule', 'Resume a paused schedule; missed times are not made up for')
 
 const run = {
   route: 'POST /api/schedules/:id/run',

@@ -54,11 +54,11 @@ export const ScheduleRun = z
     dueAt: z.iso.datetime().describe('When it was due; by hand, when it was asked for.'),
     outcome: z
       .enum(['started', 'skipped', 'failed'])
-      .describe('`skipped`: the batch of the run before still ran. `failed`: no batch could be made.'),
+      .describe('`skipped`: the batch of the previous run was still running. `failed`: no batch could be created.'),
     byHand: z.boolean(),
     batchId: z.string().nullable(),
     errorCode: z.string().nullable(),
-    errorMessage: z.string().nullable().describe('Why no batch could be made.'),
+    errorMessage: z.string().nullable().describe('Why no batch could be created.'),
     at: z.iso.datetime().describe('When this was done.'),
   })
   .meta({ id: 'ScheduleRun' })

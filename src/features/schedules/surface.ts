@@ -10,7 +10,7 @@ import type { BatchStarter } from './batch-starter.ts'
 export function scheduleSurface(loadBatches: () => Promise<BatchStarter>): Surface {
   return {
     name: 'Schedules',
-    description: 'Batches that begin again and again, by cron.',
+    description: 'Batches that start by cron.',
     mount: '/api/schedules',
     errors: CODED_ERRORS,
     scopes: { read: 'batch:read', write: 'batch:write' },

@@ -17,7 +17,7 @@ export const PutSecret = z
       .min(MIN_VALUE, `Expected at least ${MIN_VALUE} characters.`)
       .max(MAX_VALUE, `Expected at most ${MAX_VALUE.toLocaleString('en')} characters.`)
       .refine((value) => value.isWellFormed() && !value.includes('\0'), 'Expected valid text without NUL.')
-      .describe('Kept encrypted, and never shown again.'),
+      .describe('Stored encrypted, and never returned.'),
   })
   .meta({ id: 'PutSecret' })
 

@@ -62,25 +62,30 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
             gauge('millrace_disk_free_bytes', 'Space left where rows and files are kept.', space.freeBytes),
             gauge('millrace_disk_total_bytes', 'Space there is where rows and files are kept.', space.totalBytes),
           ]),
-      {
-        name: 'millrace_attempt_seconds',
-        help: 'Attempts that ended on this process, and how long they took.',
-        type: 'histogram',
-        samples: deps.meter.rows.flatMap(({ operation, outcome, durations }) =>
-          durations.samples({ operation, outcome }),
-        ),
-      },
-      {
-        name: 'millrace_request_seconds',
-        help: 'Requests that this process answered, and how long it took until the answer began.',
-        type: 'histogram',
-        samples: deps.meter.requests.flatMap(({ method, status, durations }) =>
-          durations.samples({ method, status: String(status) }),
-        ),
-      },
+      ...durationMetrics(deps),
     ]
     return c.body(encodeMetrics(metrics), 200, { 'Content-Type': PROMETHEUS_TYPE })
   }).hono
+}
+
+/** Histograms of the attempts and requests of this process. */
+function durationMetrics({ meter }: Pick<AppDeps, 'meter'>): Metric[] {
+  return [
+    {
+      name: 'millrace_attempt_seconds',
+      help: 'Attempts that ended on this process, and how long they took.',
+      type: 'histogram',
+      samples: meter.rows.flatMap(({ operation, outcome, durations }) => durations.samples({ operation, outcome })),
+    },
+    {
+      name: 'millrace_request_seconds',
+      help: 'Requests that this process answered, and how long it took until the answer began.',
+      type: 'histogram',
+      samples: meter.requests.flatMap(({ method, status, durations }) =>
+        durations.samples({ method, status: String(status) }),
+      ),
+    },
+  ]
 }
 
 /** Reads the metrics of the database. Empty where it reports none, as a server by URL and D1 may not. */

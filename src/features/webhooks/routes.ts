@@ -35,7 +35,7 @@ const read = {
 const sendAgain = {
   route: 'POST /api/webhooks/deliveries/:id/redeliver',
   id: 'redeliver',
-  summary: 'Send a delivery again, under the same id',
+  summary: 'Resend a delivery under the same id',
   path: ID,
   answers: { 202: json('It will be sent.', DeliveryAnswer) },
   errors: [404, 409],

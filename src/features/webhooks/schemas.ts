@@ -24,7 +24,7 @@ export const Delivery = z
     event: z.enum(WEBHOOK_EVENTS),
     url: z.string(),
     status: DeliveryStatus,
-    attempts: z.int().describe('Tries since it was made, or since it was last asked for again.'),
+    attempts: z.int().describe('Attempts since it was created, or since it was last resent.'),
     responseStatus: z.int().nullable().describe('HTTP status of the latest answer; null where there was none.'),
     error: z.string().nullable().describe('What went wrong the last time; null when nothing did.'),
     createdAt: z.iso.datetime(),

@@ -29,7 +29,7 @@ const declare = {
   id: 'declareOperation',
   summary: 'Declare an operation whose jobs workers over HTTP run, or change it',
   description:
-    "It is the caller's own. Items are checked by its schema when a batch is made, results when a worker hands them in. Batches that are there keep their items and limits on attempts.",
+    "It is the caller's own. Items are checked by its schema when a batch is created, results when a worker returns them. Existing batches keep their items and limits on attempts.",
   path: NAME,
   body: jsonBody(OperationDeclaration, {
     resize: {
@@ -61,7 +61,7 @@ const list = {
 const read = {
   route: 'GET /api/operations/:name',
   id: 'readOperation',
-  summary: 'One of these operations, and whether anybody works on it',
+  summary: 'One of these operations, with its live workers',
   path: NAMED,
   answers: { 200: json('The operation.', OperationAnswer) },
   errors: [404],

@@ -219,7 +219,7 @@ const JobWritten = z.object({
   id: z.string(),
   status: z
     .union([z.literal(200), z.literal(409), z.literal(422)])
-    .describe('200: written. 409: the lease was lost. 422: the result is not as declared; the job is still held.'),
+    .describe('200: written. 409: the lease was lost. 422: the result is not as declared; the lease remains.'),
   field: z.string().optional().describe('Field that is wrong: `jobs.3.result.width`.'),
   message: z.string().optional(),
 })

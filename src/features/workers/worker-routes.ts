@@ -43,7 +43,7 @@ const claim = {
 const beat = {
   route: 'POST /api/workers/heartbeat',
   id: 'beatJobs',
-  summary: 'Renew leases, tell progress, keep checkpoints; learn what was cancelled or lost',
+  summary: 'Heartbeat: renew leases, report progress, store checkpoints; returns what was cancelled or lost',
   body: jsonBody(WorkerHeartbeat, {
     progress: {
       jobs: [{ id: 'none', lease: 'none', progress: { percent: 40, message: 'Half way' }, checkpoint: { page: 3 } }],

@@ -3,7 +3,7 @@
 /** Headers that requests may carry beside those of HTTP that every client knows. */
 export const REQUEST_HEADERS = {
   'Idempotency-Key':
-    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request sent again under it is answered with what the first began; another is refused (422). It may stand wherever an id is taken.',
+    'A name of your own for what this request begins, of letters, digits and `. _ : -`, at most 128. The same request repeated under it is answered with the result of the first; another is refused (422). It may stand wherever an id is taken.',
   'Last-Event-ID':
     'Number of the last event the caller has; the stream goes on after it. Browsers send it when they come back.',
   'If-None-Match': 'The `ETag` of the answer the caller has; answered 304 where nothing changed.',
@@ -18,7 +18,7 @@ export type RequestHeader = keyof typeof REQUEST_HEADERS
 export const RESPONSE_HEADERS = {
   ETag: 'A tag of what the answer says, for `If-None-Match`.',
   Location: 'Where to look at what was begun.',
-  'Retry-After': 'Seconds after which to try again.',
+  'Retry-After': 'Seconds after which to retry.',
   'Content-Range': 'Which bytes these are, and of how many.',
   'Content-Disposition': 'The name of the file.',
   'WWW-Authenticate': 'What is wanted: a bearer token (RFC 6750).',
@@ -38,8 +38,8 @@ export const ERRORS = {
   422: 'The fields of the body are not what they should be, each is named; or the `Idempotency-Key` names a request with other content.',
   426: "This address is a WebSocket's; `Upgrade` says so.",
   429: 'More requests or open streams than the caller may have; `Retry-After` says when to go on.',
-  500: 'Something nobody foresaw. Report the request id.',
+  500: 'An unexpected error. Report the request id.',
   503: 'The server cannot do it now; it may later.',
-  507: 'The server has no space left to store it; `Retry-After` says when to try again.',
+  507: 'The server has no space left to store it; `Retry-After` says when to retry.',
 } as const
 export type ErrorStatus = keyof typeof ERRORS

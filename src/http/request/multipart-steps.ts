@@ -39,6 +39,9 @@ export interface StepParser {
 const DASH = 45
 /** As many dashes as a closing line can have in a row: two before the boundary, 70 in it, two after. */
 const MAX_DASHES = 74
+/** Takes every part as a stream, so that limits know whose bytes they count. */
+const ALL_STREAMED = { isFile: () => true, onField: () => {} } satisfies Partial<Config>
+const BAD_FILENAME = "can't be read: a file name in filename* is not percent-encoded."
 
 /**
  * A parser for one body.
@@ -56,9 +59,7 @@ export function createStepParser(contentType: string | null): StepParser {
   }
   const parser = make({
     headers: { 'content-type': `multipart/form-data; boundary="${boundaryOf(contentType)}"` },
-    // Every part is taken as a stream, so that limits know whose bytes they count.
-    isFile: () => true,
-    onField: () => {},
+    ...ALL_STREAMED,
     onFile: ({ headers }) => {
       const head = headOf(headers, ++parts)
       if (typeof head === 'string') blame(`Part ${parts} of the form ${head}.`)
@@ -79,10 +80,7 @@ export function createStepParser(contentType: string | null): StepParser {
     try {
       move()
     } catch (error) {
-      blame(
-        `The headers of part ${parts + 1} of the form can't be read: a file name in filename* is not percent-encoded.`,
-        error,
-      )
+      blame(`The headers of part ${parts + 1} of the form ${BAD_FILENAME}`, error)
     }
     if (fault !== undefined) throw fault
     const made = steps
