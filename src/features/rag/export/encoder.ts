@@ -1,21 +1,8 @@
 /** Encoders of exports: turn records into the bytes of a file, of which each run of a job may write a piece. */
 import type { EXPORT_FORMATS, EXPORT_TARGETS } from '../export-schemas.ts'
 import { RECORD_FORMATS, type RecordFormat } from './formats.ts'
+import type { RecordEncoder } from './record-encoder.ts'
 import type { VectorRecord } from './records.ts'
-
-/** Encodes the records of a file in order. */
-export interface RecordEncoder {
-  /** Begins the file, before the first record. */
-  begin(): Uint8Array<ArrayBuffer>
-  /** Adds records; may return nothing yet. */
-  add(records: readonly VectorRecord[]): Uint8Array<ArrayBuffer>
-  /** Ends a piece: the next one begins with `state`. */
-  flush(): Uint8Array<ArrayBuffer>
-  /** Ends the file. */
-  end(): Uint8Array<ArrayBuffer>
-  /** JSON from which the next piece continues; null where there is none. */
-  readonly state: unknown
-}
 
 /** A kind of file. */
 export interface FileKind {

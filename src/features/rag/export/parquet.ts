@@ -7,7 +7,7 @@ import { ByteWriter } from 'hyparquet-writer/src/bytewriter.js'
 import { writePageHeader } from 'hyparquet-writer/src/datapage.js'
 import { ParquetWriter } from 'hyparquet-writer/src/parquet-writer.js'
 import * as z from 'zod'
-import type { RecordEncoder } from './encoder.ts'
+import type { RecordEncoder } from './record-encoder.ts'
 import type { VectorRecord } from './records.ts'
 
 /** Bytes of vectors and texts that are collected before they are written as a row group. */
