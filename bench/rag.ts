@@ -94,6 +94,8 @@ async function fill(db: Database, size: number): Promise<Float32Array> {
         title: id,
         url: null,
         language: null,
+        channel: null,
+        version: null,
         size: 1,
         chunks,
         segments: [],

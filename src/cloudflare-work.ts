@@ -10,9 +10,10 @@ import { orphanPrefixes, sweepOrphans, sweepRateWindows, sweepRetention } from '
 import { forgetVanishedWorkers } from './engine/transitions/sweep.ts'
 import { nextWakeupAt } from './engine/worker/next-wakeup.ts'
 import { Worker } from './engine/worker/worker.ts'
+import { runDueSyncs } from './features/rag/channels/sync-run.ts'
 import { runDueSchedules } from './features/schedules/run.ts'
 import type { Log } from './ports.ts'
-import { createRunner } from './scheduler.ts'
+import { createRunner, createSyncRunner } from './scheduler.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
@@ -126,6 +127,13 @@ export async function runSchedules(env: Bindings, ports: Ports): Promise<void> {
   const { rateLimits, d1Queries } = configOf(env)
   const runner = createRunner(ports, { perHour: rateLimits, blocks: false })
   await runDueSchedules(runner, () => ports.queries.left > SCHEDULE_RESERVE * d1Queries)
+}
+
+/** Processes the channels whose time has come, likewise. */
+export async function runSyncs(env: Bindings, ports: Ports): Promise<void> {
+  const { rateLimits, d1Queries } = configOf(env)
+  const runner = createSyncRunner(ports, { perHour: rateLimits, blocks: false })
+  await runDueSyncs(runner, () => ports.queries.left > SCHEDULE_RESERVE * d1Queries)
 }
 
 /** Deletes expired rows within a share of the query limit. The sweeps run in order, the ones with the fewest queries first. */

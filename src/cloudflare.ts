@@ -140,9 +140,10 @@ export function createWorker(options: { readonly operations?: readonly Operation
     /** Every minute: what wake-ups and alarms did not see to. */
     async scheduled(event: ScheduledController, env: Bindings, ctx: ExecutionContext): Promise<void> {
       await logged('the cron trigger', async () => {
-        const { runSchedules, sweep, work } = await loadWork()
+        const { runSchedules, runSyncs, sweep, work } = await loadWork()
         const ports = await portsOf(env, ctx)
         await logged('schedules', () => runSchedules(env, ports))
+        await logged('syncs', () => runSyncs(env, ports))
         await logged('sweeping', () => sweep(env, ports, new Date(event.scheduledTime)))
         await logged('work', () => work(env, ports))
       })

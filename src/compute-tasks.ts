@@ -14,6 +14,7 @@ export const createComputeTasks = (files: TaskFiles): ComputeTasks => ({
   'heat-sheet.parse-pages': async () => (await import('./features/heat-sheets/parse-pages-task.ts')).default,
   'cards.read-workbook': async () => (await import('./features/cards/import/workbook-task.ts')).default,
   'rag.read': async () => (await import('./features/rag/read-task.ts')).default,
+  'rag.feed': async () => (await import('./features/rag/channels/feed-task.ts')).default,
   'rag.chunk': async () => (await import('./features/rag/embed/tasks.ts')).chunkTask(files),
   'rag.transcribe': async () => (await import('./features/rag/speech/task.ts')).transcribeTask(files),
   'rag.embed': async () => (await import('./features/rag/embed/tasks.ts')).embedTask(files),

@@ -60,13 +60,11 @@ const dnsServers = list.refine(
   (items) => items.every(isDnsServer),
   'a list of addresses of DNS servers, with a port where it is not 53, such as 10.0.0.2,127.0.0.1:5353,[::1]:5353',
 )
-const PER_OWNER = 'a whole number from 1 to 1000'
 const BYTES = 'a whole number of bytes, such as 10000000000, or 0 for no quota'
 const CPU_SECONDS = 'a whole number of seconds from 1 to 3600'
 const PLACES = 'a whole number from 1 to 1000'
 const RESERVE = 'a whole number from 0 to 1000'
 const STREAMS = 'a whole number from 1'
-const CONNECTIONS = 'a whole number from 1'
 const KEEP_ALIVE = 'a number of seconds from 1 to 3600'
 const QUERIES = 'a whole number from 50 to 1000'
 const LEEWAY = 'a whole number of seconds from 0 to 600'
@@ -93,7 +91,7 @@ const Variables = z.object({
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   CONCURRENCY_RESERVE: z.coerce.number(RESERVE).int(RESERVE).min(0, RESERVE).max(1000, RESERVE).optional(),
   DNS_SERVERS: dnsServers.default([]),
-  MAX_FETCHES_PER_OWNER: z.coerce.number(PER_OWNER).int(PER_OWNER).min(1, PER_OWNER).max(1000, PER_OWNER).default(16),
+  MAX_FETCHES_PER_OWNER: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(16),
   MAX_DOCUMENT_CPU_SECONDS: z.coerce
     .number(CPU_SECONDS)
     .int(CPU_SECONDS)
@@ -133,9 +131,10 @@ const Variables = z.object({
   TRANSCRIBE_MODEL: z.string().min(1).default('whisper-1'),
   ...VECTOR_VARIABLES,
   FFMPEG_PATH: z.string().min(1).default('ffmpeg'),
+  YT_DLP_PATH: z.string().optional(),
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
-  MAX_CONNECTIONS: z.coerce.number(CONNECTIONS).int(CONNECTIONS).min(1, CONNECTIONS).optional(),
+  MAX_CONNECTIONS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   KEEP_ALIVE_SECONDS: z.coerce.number(KEEP_ALIVE).min(1, KEEP_ALIVE).max(3600, KEEP_ALIVE).default(75),
   CORS_ORIGINS: origins.default([]),
   RETENTION_DAYS: z.coerce
@@ -221,6 +220,8 @@ export interface Config {
   readonly vectors: VectorSettings
   /** Program that decodes recordings: a path, or a name that is looked up in `PATH`. */
   readonly ffmpegPath: string
+  /** Program that lists channels: its path, or a name in `PATH`; null for none. */
+  readonly ytDlpPath: string | null
   /** Open streams and long polls at once; more are refused. */
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
@@ -332,6 +333,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     transcription: transcriptionOf(v),
     vectors: vectorSettings(v),
     ffmpegPath: v.FFMPEG_PATH,
+    ytDlpPath: v.YT_DLP_PATH ?? null,
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,

@@ -1,9 +1,10 @@
 /** Everything a Node server does beside listening: its database, its worker, its streams and its app. */
+
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from './app.ts'
-import { basePathOf, type Config } from './config.ts'
+import { basePathOf, type Config, ConfigError } from './config.ts'
 import { createNodeAssets } from './drivers/assets-node.ts'
 import { createFsBlobStore } from './drivers/blob-fs.ts'
 import { createProcessCompute } from './drivers/compute-processes.ts'
@@ -23,21 +24,24 @@ import { createOpenAiTranscriber } from './drivers/transcribe-openai.ts'
 import { observeTime } from './engine/database-time.ts'
 import { watchDisk } from './engine/disk-watch.ts'
 import { Meter } from './engine/meter.ts'
+import { pollDue } from './engine/poll-due.ts'
 import { StorageQuota } from './engine/storage-quota.ts'
 import { type RecoveryDeps, recoverOrphanedJobs } from './engine/worker/recover-orphaned-jobs.ts'
 import { Worker } from './engine/worker/worker.ts'
 import { WORKER_TIMES } from './engine/worker/worker-options.ts'
-import { watchSchedules } from './features/schedules/timer.ts'
+import { runDueSyncs } from './features/rag/channels/sync-run.ts'
+import { runDueSchedules } from './features/schedules/run.ts'
 import { configuredOperations } from './features/workers/configured.ts'
 import type { Redactor } from './formats/redact.ts'
 import { hasKeyInForce } from './http/auth/keys.ts'
 import { loadSigningKey } from './http/auth/secrets.ts'
 import type { AppDeps } from './http/context.ts'
 import { Hub } from './live/hub.ts'
+import type { MediaLister } from './media-ports.ts'
 import type { Operation } from './operation.ts'
 import { createOperations } from './operations.ts'
 import type { Clock, Database, Fetcher } from './ports.ts'
-import { createRunner } from './scheduler.ts'
+import { createRunner, createSyncRunner } from './scheduler.ts'
 import { appSettings } from './settings.ts'
 
 const clock: Clock = { now: Date.now }
@@ -117,7 +121,7 @@ export interface ServerDeps
 }
 
 /** Opens the ports of a server on one machine, beside Compute and the log. */
-function openPorts(config: Config, db: Database) {
+async function openPorts(config: Config, db: Database) {
   return {
     db,
     clock,
@@ -129,6 +133,7 @@ function openPorts(config: Config, db: Database) {
       local: { isInstalled: isSpeechInstalled },
     },
     vectors: { settings: config.vectors, fetcher: openFetcher({ ...config, allowPrivateUrls: true }), ai: null },
+    media: await openMediaLister(config),
     meter: new Meter(),
     quota: new StorageQuota(db, config.maxBytesPerOwner),
     dispatcher: createLocalDispatcher(),
@@ -140,12 +145,27 @@ function openPorts(config: Config, db: Database) {
 function openFetcher(config: Config): Fetcher {
   return createLazyFetcher(async () => {
     const { createNodeFetcher } = await import('./drivers/fetch-node.ts')
-    return createNodeFetcher({
-      allowPrivate: config.allowPrivateUrls,
-      lookup: createLookup({ servers: config.dnsServers }),
-      perOwner: config.maxFetchesPerOwner,
-    })
+    return createNodeFetcher({ ...guardOf(config), perOwner: config.maxFetchesPerOwner })
   })
+}
+
+/** Rules for the addresses that callers' URLs may lead to. */
+const guardOf = (config: Config) => ({
+  allowPrivate: config.allowPrivateUrls,
+  lookup: createLookup({ servers: config.dnsServers }),
+})
+
+/**
+ * Makes what lists channels; its code is loaded where it is configured alone.
+ * @throws ConfigError where there is no such program
+ */
+async function openMediaLister(config: Config): Promise<MediaLister | null> {
+  const { ytDlpPath } = config
+  if (ytDlpPath === null) return null
+  const { createYtDlp, findProgram } = await import('./drivers/media-yt-dlp.ts')
+  const path = findProgram(ytDlpPath)
+  if (path !== null) return createYtDlp({ path, guard: guardOf(config) })
+  throw new ConfigError(`YT_DLP_PATH=${ytDlpPath} is no program that may be run: it should be the path of yt-dlp.`)
 }
 
 /** Options of the worker that the operator configures. */
@@ -154,6 +174,23 @@ const configuredWorker = (config: Config) => ({
   reserve: config.concurrencyReserve,
   keepMs: config.retentionDays * DAY_MS,
 })
+
+/** Begins schedules and syncs at their times. @returns a function that ends it */
+function pollWork(
+  deps: Parameters<typeof createRunner>[0] & Parameters<typeof createSyncRunner>[0],
+  limits: Parameters<typeof createRunner>[1],
+): () => Promise<void> {
+  const runner = createRunner(deps, limits)
+  const syncs = createSyncRunner(deps, limits)
+  // Apart, because listing a channel takes time.
+  const stops = [
+    pollDue(deps, 'schedules', (goOn) => runDueSchedules(runner, goOn)),
+    pollDue(deps, 'syncs', (goOn) => runDueSyncs(syncs, goOn)),
+  ]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
 
 /** Opens the database, recovers jobs leased by processes that have ended, and starts the worker. */
 export async function openServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
@@ -164,7 +201,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
   // Loaded only where tracing is configured.
   const tracing = config.tracing ? (await import('./drivers/trace-otlp.ts')).createOtlpTracing(log) : null
   const compute = openCompute(config)
-  const ports = { ...openPorts(config, db), compute, log }
+  const ports = { ...(await openPorts(config, db)), compute, log }
   const basePath = basePathOf(config.publicUrl)
   const signingKey = config.signingKey ?? (await loadSigningKey(db))
   secrets.add(signingKey)
@@ -201,9 +238,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
   await warnOfNoKeys(config, { db, clock }, log)
   await worker.start()
   const endRecovery = recoverInBackground(ports, identity)
-  const stopSchedules = watchSchedules(
-    createRunner({ ...ports, operations }, { perHour: config.rateLimits, blocks: true }),
-  )
+  const stopPolling = pollWork({ ...ports, operations }, { perHour: config.rateLimits, blocks: true })
   const stopWatching = watchDisk(disk, config.lowDiskBytes, log)
   return {
     deps: appDeps,
@@ -212,7 +247,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
       stopWatching()
       hub.close()
       stopping.abort()
-      await Promise.all([worker.stop(ms), drained, endRecovery(), stopSchedules()])
+      await Promise.all([worker.stop(ms), drained, endRecovery(), stopPolling()])
       await compute.close()
       await tracing?.close(TRACES_MS)
       close()

@@ -3,6 +3,7 @@
 import type { SQL } from 'drizzle-orm'
 import type * as z from 'zod'
 import type { MillraceError } from './errors.ts'
+import type { MediaLister } from './media-ports.ts'
 import type { BlobStore, Clock, Compute, Database, Fetcher, Log, Statement, VectorServices } from './ports.ts'
 import type { ChainError } from './schema/chain.ts'
 import type { Scope } from './scopes.ts'
@@ -99,6 +100,8 @@ export interface RunContext {
   /** Null where this server has the local model and its own store alone. */
   readonly vectors: VectorServices | null
   readonly openBatches: OpenBatches
+  /** Null where this server lists no channels. */
+  readonly media: MediaLister | null
 }
 
 /** Result of a finished run, written in one commit with its counters and its event. */

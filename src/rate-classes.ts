@@ -32,6 +32,8 @@ export const RATE_CLASSES = {
   'rag.process': 20,
   'rag.export': 10,
   'rag.status': 1_000,
+  /** Pages of channels: each is fetched anew. */
+  'rag.content': 200,
   /** Searches, documents and followers. */
   'rag.read': null,
   /** Uploads, and what is deleted. */

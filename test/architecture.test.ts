@@ -16,6 +16,7 @@ const FLOORS: Record<string, number> = {
   'vector-settings.ts': 0,
   'ports.ts': 1,
   'speech-ports.ts': 1,
+  'media-ports.ts': 1,
   'chunk-source.ts': 1.25,
   'operation.ts': 1.25,
   'fair-semaphore.ts': 1,

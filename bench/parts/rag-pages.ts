@@ -81,6 +81,7 @@ async function runToEnd(
     progress: () => {},
     speech: { transcriber: null, decoder: null, local: null },
     vectors: null,
+    media: null,
     rename: () => {},
     log: { info: ignore, warn: ignore, error: ignore },
     checkpoint: async (state) => {

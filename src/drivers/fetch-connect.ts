@@ -8,7 +8,7 @@ import { networkInterfaces } from 'node:os'
 import { buildConnector } from 'undici'
 import type { FairSemaphore } from '../fair-semaphore.ts'
 import type { Clock } from '../ports.ts'
-import type { Lookup } from './dns-lookup.ts'
+import { createLookup, type Lookup } from './dns-lookup.ts'
 import {
   bareHost,
   canonicalAddress,
@@ -18,6 +18,7 @@ import {
   privateRefusal,
   type UrlPolicy,
 } from './fetch-address.ts'
+import { createFetchSlots } from './fetch-exchange.ts'
 
 /** Options of a Node Fetcher. */
 export interface NodeFetcherOptions extends UrlPolicy {
@@ -33,6 +34,17 @@ export interface NodeFetcherOptions extends UrlPolicy {
 
 export type Guard = Required<Omit<NodeFetcherOptions, 'allowPrivate' | 'perOwner'>> &
   UrlPolicy & { readonly slots: FairSemaphore }
+
+/** Completes options by their defaults, with slots of its own. */
+export function createGuard(options: NodeFetcherOptions): Guard {
+  return {
+    allowPrivate: options.allowPrivate,
+    clock: options.clock ?? Date,
+    lookup: options.lookup ?? createLookup(),
+    permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
+    slots: createFetchSlots(options.perOwner),
+  }
+}
 
 /** Delay before the next of a name's addresses is tried; Node's default of 250 ms fails on distant servers. */
 const NEXT_ADDRESS_MS = 1000

@@ -8,11 +8,9 @@ import { Client, type Dispatcher, Pool } from 'undici'
 import { MillraceError } from '../errors.ts'
 import { filenameOf } from '../formats/file-name.ts'
 import type { Fetched, Fetcher, GuardedAnswer, GuardedRequest, NetworkFault, Sent } from '../ports.ts'
-import { createLookup } from './dns-lookup.ts'
 import { checkUrl } from './fetch-address.ts'
-import { type Guard, isForeignAndPublic, type NodeFetcherOptions, pinnedConnector, resolve } from './fetch-connect.ts'
+import { createGuard, type Guard, type NodeFetcherOptions, pinnedConnector, resolve } from './fetch-connect.ts'
 import {
-  createFetchSlots,
   type Exchange,
   limited,
   limitedBody,
@@ -77,16 +75,6 @@ export function createNodeRequester(
       exchange.end()
       throw exchange.signal.aborted ? exchange.signal.reason : explain(error)
     }
-  }
-}
-
-function createGuard(options: NodeFetcherOptions): Guard {
-  return {
-    allowPrivate: options.allowPrivate,
-    clock: options.clock ?? Date,
-    lookup: options.lookup ?? createLookup(),
-    permits: options.permits ?? (options.allowPrivate === true ? () => true : isForeignAndPublic),
-    slots: createFetchSlots(options.perOwner),
   }
 }
 

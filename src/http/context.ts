@@ -7,6 +7,7 @@ import type { Meter } from '../engine/meter.ts'
 import type { StorageQuota } from '../engine/storage-quota.ts'
 import type { ReserveQuota } from '../engine/transitions/submission.ts'
 import type { StreamHub } from '../live/stream-hub.ts'
+import type { MediaLister } from '../media-ports.ts'
 import type { DeclaredOperations, Operations } from '../operation.ts'
 import type {
   Assets,
@@ -155,6 +156,8 @@ export interface AppDeps {
   readonly speech?: Speech
   /** Services that embed documents; absent or null: the local model alone. */
   readonly vectors?: VectorServices | null
+  /** Lists channels; absent or null where this server does not. */
+  readonly media?: MediaLister | null
   /** Bytes that one form of documents may have. */
   readonly maxUploadBytes: number
   /** Makes a span of each request; absent where tracing is off. */

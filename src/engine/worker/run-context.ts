@@ -1,4 +1,5 @@
 /** The context of one run of a job: its progress goes to the progress board, and what it stores is stored under its lease. */
+import type { MediaLister } from '../../media-ports.ts'
 import type { RunContext } from '../../operation.ts'
 import type { Clock, Database, Dispatcher, Log, Notifier, VectorServices } from '../../ports.ts'
 import type { Speech } from '../../speech-ports.ts'
@@ -28,6 +29,7 @@ export function openRunContext(
     readonly quota?: StorageQuota
     readonly speech?: Speech
     readonly vectors?: VectorServices | null
+    readonly media?: MediaLister | null
   },
   board: ProgressBoard,
   { job, stop }: Pick<LeasedJob, 'job' | 'stop'>,
@@ -62,6 +64,7 @@ export function openRunContext(
       append: (batch, first, jobs) => appendJobs(deps, batch, first, jobs),
       seal: (id, from, errors) => sealChained(deps, { id, from }, errors),
     },
+    media: deps.media ?? null,
     ...owned.ports,
   }
   const close = () => {

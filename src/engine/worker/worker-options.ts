@@ -1,4 +1,5 @@
 /** Dependencies and times of a worker. */
+import type { MediaLister } from '../../media-ports.ts'
 import type { Operations } from '../../operation.ts'
 import type {
   BlobStore,
@@ -29,6 +30,8 @@ export interface WorkerDeps {
   readonly speech?: Speech
   /** Absent or null: documents are embedded and stored by this server alone. */
   readonly vectors?: VectorServices | null
+  /** Absent or null: no channels are listed. */
+  readonly media?: MediaLister | null
   readonly log: Log
   readonly operations: Operations
   readonly meter: Meter

@@ -1,6 +1,9 @@
 /** Checks the models, stores, platforms and methods that a request chooses. The error of an unsupported one names the supported ones. */
+
 import { invalidRequest, type MillraceError } from '../../errors.ts'
+import type { MediaLister } from '../../media-ports.ts'
 import type { VectorServices } from '../../ports.ts'
+import { NO_LISTER } from './channels/list-channel.ts'
 import { chooseModel } from './embed/choose-model.ts'
 import type { ChosenModel } from './embed/chosen-model.ts'
 import type { ProcessRequest } from './schemas.ts'
@@ -15,23 +18,24 @@ const wrong = (field: string, issue: string): MillraceError => invalidRequest(fi
 
 /**
  * Refuses unsupported choices; the error names the field and the supported values.
+ * @param deps services that this server has; `media` null where it lists no platforms
  * @returns the model
  * @throws MillraceError INVALID_REQUEST
  */
-export function checkChoices(request: ProcessRequest, services: VectorServices | null): ChosenModel {
-  const { platform, input_method, embedding_model: model, vector_db: store } = request
-  if (platform !== 'documents') {
-    const issue = `This server lists no content of "${platform}" yet. Send recordings or captions with platform "documents" and input_method "urls" or "upload"`
-    throw wrong('platform', issue)
+export function checkChoices(
+  request: ProcessRequest,
+  { vectors = null, media = null }: { readonly vectors?: VectorServices | null; readonly media?: MediaLister | null },
+): ChosenModel {
+  const { platform, input_method: method, embedding_model: model, vector_db: store } = request
+  if (platform !== 'documents' && method !== 'upload' && media === null) throw wrong('platform', NO_LISTER)
+  if (method === 'channel' && request.channel_url === undefined) {
+    throw wrong('channel_url', 'Must name the channel for input_method "channel"')
   }
-  if (input_method === 'channel') {
-    throw wrong(
-      'input_method',
-      'Channels cannot be listed yet. Use "urls" with pasted_urls, or "upload" with uploaded_documents',
-    )
+  if (method !== 'channel' && request.sync !== undefined) {
+    throw wrong('sync', 'Takes a channel: input_method "channel" with channel_url')
   }
   checkStore(store)
-  return chooseModel(model, request.settings, services)
+  return chooseModel(model, request.settings, vectors)
 }
 
 function checkStore(store: ProcessRequest['vector_db']): void {

@@ -5,6 +5,7 @@ import { download } from '../../engine/worker/download.ts'
 import { MillraceError } from '../../errors.ts'
 import type { RunContext } from '../../operation.ts'
 import type { BlobStore } from '../../ports.ts'
+import { fetchItem, ItemSource } from './channels/fetch-item.ts'
 import { MAX_DOCUMENT_BYTES } from './schemas.ts'
 import { isNamedAsRecording, MAX_RECORDING_BYTES } from './transcript/transcribe.ts'
 
@@ -30,6 +31,7 @@ export const DocumentSource = z.discriminatedUnion('kind', [
     sha256: z.string().optional(),
   }),
   z.object({ kind: z.literal('url'), id: z.string(), sourceKey: z.string(), url: z.string() }),
+  ItemSource,
 ])
 export type DocumentSource = z.infer<typeof DocumentSource>
 
@@ -44,8 +46,14 @@ export const StoredBytes = z.object({
   url: z.string().nullable(),
   /** Of its bytes; absent where it is not known. */
   sha256: z.string().optional(),
+  /** Title and language that are known of an item of a channel; null where the document itself is to say. */
+  title: z.string().nullable().default(null),
+  language: z.string().nullable().default(null),
 })
 export type StoredBytes = z.infer<typeof StoredBytes>
+
+/** Facts of documents that are no items of channels. */
+const UNKNOWN = { title: null, language: null }
 
 /**
  * Locates a document's bytes; fetches a linked one.
@@ -55,11 +63,16 @@ export type StoredBytes = z.infer<typeof StoredBytes>
 export async function locateBytes(
   ctx: RunContext,
   source: DocumentSource,
+  owner: string,
   report: (message: string, share: number) => void,
 ): Promise<StoredBytes> {
   if (source.kind === 'stored') {
     const { key, offset, length, filename, contentType, sha256 } = source
-    return { key, offset, length, filename, contentType, url: null, sha256 }
+    return { key, offset, length, filename, contentType, url: null, sha256, ...UNKNOWN }
+  }
+  if (source.kind === 'item') {
+    const { size, ...fetched } = await fetchItem(ctx, source, owner, report)
+    return { ...fetched, offset: 0, length: size, url: source.url }
   }
   // A key a run, because one that lost its lease may still read its file. Under `uploads/`, where files without a row are swept.
   const key = newUploadKey('.fetched')
@@ -70,7 +83,7 @@ export async function locateBytes(
     : { maxBytes: MAX_DOCUMENT_BYTES, timeoutMs: DOWNLOAD_MS }
   const fetched = await download(ctx, { url, key, ...limits }, report)
   const { size, contentType, sha256 } = fetched
-  return { key, offset: 0, length: size, filename: fetched.filename ?? url, contentType, url, sha256 }
+  return { key, offset: 0, length: size, filename: fetched.filename ?? url, contentType, url, sha256, ...UNKNOWN }
 }
 
 /** Reads the first bytes of a document, by which its type is detected. @throws MillraceError NOT_FOUND when they were deleted */

@@ -8,9 +8,10 @@ import { PROCESSING_ERRORS } from '../../http/response/error-formats.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
 import type { StateMessage } from '../../live/state-channel.ts'
 import type { EndReason, Sink } from '../../ports.ts'
+import { FollowMessage } from './follow-schemas.ts'
 import { MOUNT } from './names.ts'
 import { findJob, readStatus } from './queries/jobs.ts'
-import { FollowMessage, JobPath, type ProcessStatus } from './schemas.ts'
+import { JobPath, type ProcessStatus } from './schemas.ts'
 
 const followProcessing = {
   route: 'GET /api/public/bulk/ws/bulk-processing/:job_id',

@@ -13,6 +13,7 @@ import { publicPath } from '../../http/response/public-address.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
 import type { Speech } from '../../speech-ports.ts'
 import { limitJson } from './body-limit.ts'
+import { keepSync, submitChannel } from './channels/process-channel.ts'
 import { checkChoices } from './choices.ts'
 import { checkCollection } from './embed/check-collection.ts'
 import type { ChosenModel } from './embed/chosen-model.ts'
@@ -43,7 +44,7 @@ const processDocuments = {
     'Each document is a job of its own: three of them run at once, each is tried three times, for 300 s a try. A document of the same name in the same collection is replaced; one whose bytes and settings are the same is skipped. A store that is named without a connection is this server’s own, and the answer says so.',
   body: jsonBody(ProcessRequest, { inline: INLINE }),
   answers: { 200: json('The job.', ProcessAccepted, ['Location']) },
-  errors: [400, 409, 413, 415, 422],
+  errors: [400, 404, 409, 413, 415, 422, 429, 503],
 } satisfies Endpoint
 
 const readProcessing = {
@@ -99,10 +100,11 @@ const notFound = () =>
 
 async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): Promise<Response> {
   const request = c.req.valid('json')
-  const model = checkChoices(request, deps.vectors ?? null)
+  const model = checkChoices(request, deps)
   const { owner } = c.get('caller')
   const idempotency = callersKey(c, 'job_id', request.job_id, request)
   const total = await submitJob(c, deps, { request, model }, idempotency)
+  const job = await findJob(deps.db, owner, request.job_id)
   const answer: ProcessAccepted = {
     success: true,
     job_id: request.job_id,
@@ -110,6 +112,8 @@ async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): P
     websocket_url: await webSocketUrl(c, deps, request.job_id),
     estimated_time: await estimatePhrase(deps.db, total),
     embedding_model: { id: request.embedding_model.id, dimensions: model.dimensions },
+    channel: job?.channel ?? null,
+    sync: await keepSync(deps, owner, { request, model }),
     vector_db: { id: 'builtin', requested: request.vector_db.id },
     collection: request.collection,
   }
@@ -140,9 +144,10 @@ async function submitJob(
     return (await submit(deps, { ...submission, request: null })).totalJobs
   }
   await checkCollection(deps.db, owner, request.collection, model)
+  if (request.input_method === 'channel') return submitChannel(deps, submission, { request, model })
   const named = await nameSources(deps.db, owner, request)
   for (const one of named) {
-    if (one.kind === 'text') continue
+    if (one.kind === 'text' || one.kind === 'item') continue
     // The size of a link is not known yet.
     const file = one.kind === 'upload' ? one.file : { filename: filenameInLink(one.url) ?? '', size: 0 }
     await checkRecording(file, one.field, deps.speech ?? NO_SPEECH_PARTS, request.language ?? null)

@@ -2,6 +2,8 @@
 import * as z from 'zod'
 import { idCursor } from '../../http/request/cursor.ts'
 import { Id, list, notAnObject, optional, text, withDefault } from '../../http/request/fields.ts'
+import { PLATFORMS } from './channels/platforms.ts'
+import { ChannelReport, ChannelSync, SyncRequest, WebUrl } from './channels/schemas.ts'
 
 /** Path of a job. */
 export const JobPath = z.strictObject({
@@ -74,17 +76,18 @@ const UploadedDocument = z
   )
   .describe('An upload by its `id`, or a small text inline.')
 
-const HTTP_URL = 'Must be an address that begins with https:// or http://'
-
 /** `POST /process`. */
 export const ProcessRequest = z
   .strictObject({
     job_id: Id.describe('Your own id for the job; the same request repeated under it returns the first.'),
-    platform: z.enum(['tiktok', 'youtube', 'twitch', 'documents'], 'Must be documents'),
-    input_method: z.enum(['channel', 'urls', 'upload'], 'Must be urls or upload'),
-    channel_url: optional(text({ max: MAX_URL_CHARACTERS })),
+    platform: z.enum(PLATFORMS, `Must be one of ${PLATFORMS.join(', ')}`),
+    input_method: z.enum(['channel', 'urls', 'upload'], 'Must be channel, urls or upload'),
+    channel_url: optional(WebUrl).describe(
+      'With `channel`: a channel of the platform; with `documents` a feed, or a page with players.',
+    ),
+    sync: optional(SyncRequest),
     pasted_urls: withDefault(
-      list(z.url({ protocol: /^https?$/, error: HTTP_URL }).max(MAX_URL_CHARACTERS, HTTP_URL), MAX_ITEMS, {
+      list(WebUrl, MAX_ITEMS, {
         notAList: 'Must be an array of addresses',
         tooLong: `Must hold at most ${MAX_ITEMS} addresses`,
       }),
@@ -93,7 +96,7 @@ export const ProcessRequest = z
     selected_content: list(text({ min: 1, max: MAX_URL_CHARACTERS }), MAX_ITEMS, {
       notAList: 'Must be an array of ids; an empty one takes all',
       tooLong: `Must hold at most ${MAX_ITEMS} ids`,
-    }).describe('Ids of the uploaded documents, or the addresses, to process; empty: all.'),
+    }).describe('Ids of the uploaded documents, of items of the channel, or the addresses, to process; empty: all.'),
     uploaded_documents: withDefault(
       list(UploadedDocument, MAX_ITEMS, {
         notAList: 'Must be an array of documents',
@@ -136,6 +139,8 @@ export const ProcessAccepted = z
     message: z.string(),
     websocket_url: z.string().describe('Carries a token good for a day where calls need a key.'),
     estimated_time: z.string().describe('By what recent jobs took here: `10 minutes`.'),
+    channel: ChannelReport.nullable().describe('What is done with the items of the channel; null without one.'),
+    sync: ChannelSync.nullable().describe('Null where the channel is not processed by itself.'),
     ...Used,
   })
   .meta({ id: 'ProcessAccepted' })
@@ -179,6 +184,7 @@ export const ProcessStatus = z
     content_processed: z.int(),
     total_content: z.int(),
     embeddings: z.int(),
+    channel: ChannelReport.nullable().describe('What was done with the items of the channel; null without one.'),
     error: z.string().nullable(),
     result: ProcessResult.nullable(),
   })
@@ -286,29 +292,3 @@ export const CleanupQuery = z.strictObject({
 })
 
 export const CleanedUp = z.object({ success: z.literal(true), deleted_count: z.int() }).meta({ id: 'CleanedUp' })
-
-/** Messages of the WebSocket. */
-export const FollowMessage = z
-  .union([
-    z.object({
-      type: z.literal('progress'),
-      job_id: z.string(),
-      progress: z.number(),
-      stage: z.string(),
-      contentProcessed: z.int(),
-      embeddings: z.int(),
-      status: z.enum(PROCESS_STATUSES),
-    }),
-    z.object({
-      type: z.literal('completed'),
-      job_id: z.string(),
-      progress: z.literal(100),
-      stage: z.string(),
-      status: z.literal('completed'),
-      completed_items: z.int(),
-      result: ProcessResult,
-    }),
-    z.object({ type: z.literal('error'), job_id: z.string(), status: z.string(), message: z.string() }),
-  ])
-  .meta({ id: 'FollowMessage' })
-export type FollowMessage = z.infer<typeof FollowMessage>

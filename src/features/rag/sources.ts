@@ -2,6 +2,8 @@
 import type { Upload } from '../../engine/uploads.ts'
 import { invalidRequest } from '../../errors.ts'
 import type { BlobStore, Database } from '../../ports.ts'
+import { type ItemSource, itemByUrl } from './channels/fetch-item.ts'
+import { checkHost, idInUrl } from './channels/platforms.ts'
 import type { DocumentSource } from './document-source.ts'
 import type { ProcessRequest } from './schemas.ts'
 import { copyUpload, findUploads, newUpload, type UploadedFile } from './uploads.ts'
@@ -9,6 +11,7 @@ import { copyUpload, findUploads, newUpload, type UploadedFile } from './uploads
 /** A document named by a request, not yet stored for the job. */
 type Named =
   | { readonly kind: 'url'; readonly id: string; readonly url: string; readonly field: string }
+  | { readonly kind: 'item'; readonly id: string; readonly item: ItemSource }
   | { readonly kind: 'text'; readonly id: string; readonly filename: string; readonly text: string }
   | { readonly kind: 'upload'; readonly id: string; readonly file: UploadedFile; readonly field: string }
 
@@ -27,20 +30,29 @@ export async function nameSources(db: Database, owner: string, request: ProcessR
   const byId = new Map(named.map((one) => [one.id, one]))
   const { selected_content: selected } = request
   if (selected.length === 0) return [...byId.values()]
+  // Of a platform, both its ids and the addresses are known.
+  const idOf = (given: string) =>
+    byId.has(given) || request.input_method !== 'urls' ? given : (idInUrl(request.platform, given) ?? given)
   for (const [index, id] of selected.entries()) {
-    if (byId.has(id)) continue
+    if (byId.has(idOf(id))) continue
     const field = `selected_content.${index}`
     throw invalidRequest(field, `${field}: Names none of the documents of this request. An empty list takes all`)
   }
-  const wanted = new Set(selected)
+  const wanted = new Set(selected.map(idOf))
   return [...byId.values()].filter(({ id }) => wanted.has(id))
 }
 
-function nameUrls({ pasted_urls: urls }: ProcessRequest): Named[] {
+function nameUrls({ pasted_urls: urls, platform }: ProcessRequest): Named[] {
   if (urls.length === 0) {
     throw invalidRequest('pasted_urls', 'pasted_urls: Must name a document for input_method "urls"')
   }
-  return urls.map((url, index) => ({ kind: 'url', id: url, url, field: `pasted_urls.${index}` }))
+  return urls.map((url, index) => {
+    const field = `pasted_urls.${index}`
+    if (platform === 'documents') return { kind: 'url', id: url, url, field }
+    checkHost(platform, url, field)
+    const item = itemByUrl(platform, url)
+    return { kind: 'item', id: item.id, item }
+  })
 }
 
 async function nameUploads(
@@ -84,6 +96,8 @@ export async function storeSources(
   for (const one of named) {
     if (one.kind === 'url') {
       documents.push({ kind: 'url', id: one.id, url: one.url, sourceKey: one.url })
+    } else if (one.kind === 'item') {
+      documents.push(one.item)
     } else if (one.kind === 'text') {
       const bytes = new TextEncoder().encode(one.text)
       const { id, filename } = one

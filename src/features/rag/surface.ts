@@ -16,16 +16,18 @@ export const rag: Surface = {
   routeRates: {
     [`${MOUNT}/job/:job_id/status`]: 'rag.status',
     [`${MOUNT}/export/:export_id/status`]: 'rag.status',
+    [`${MOUNT}/content`]: 'rag.content',
   },
   creations: { [`${MOUNT}/process`]: 'rag.process', [`${MOUNT}/export`]: 'rag.export' },
   keysInBodies: true,
   readingPosts: [`${MOUNT}/search`],
   sockets: [SOCKET_PATH],
   load: async () => {
-    const [{ Hono }, routes, documents, transcripts, exports, follow] = await Promise.all([
+    const [{ Hono }, routes, documents, channels, transcripts, exports, follow] = await Promise.all([
       import('hono'),
       import('./process-routes.ts'),
       import('./document-routes.ts'),
+      import('./channels/routes.ts'),
       import('./transcript/routes.ts'),
       import('./export-routes.ts'),
       import('./follow-routes.ts'),
@@ -34,6 +36,7 @@ export const rag: Surface = {
       new Hono<Env>()
         .route('/', routes.processRoutes(deps))
         .route('/', documents.documentRoutes(deps))
+        .route('/', channels.channelRoutes(deps))
         .route('/', transcripts.transcriptRoutes(deps))
         .route('/', exports.exportRoutes(deps))
         .route('/', follow.followRoutes(deps))
@@ -43,6 +46,7 @@ export const rag: Surface = {
       import('./process-routes.ts'),
       import('./follow-routes.ts'),
       import('./document-routes.ts'),
+      import('./channels/routes.ts'),
       import('./transcript/routes.ts'),
       import('./export-routes.ts'),
     ])

@@ -2,6 +2,7 @@
  * Tables of documents: chunks, vectors, and the pages that a search scans. The full-text index, `rag_text`, is a virtual table that a
  * migration creates.
  */
+import { sql } from 'drizzle-orm'
 import { blob, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** Collections: sets of documents that are searched together. */
@@ -46,12 +47,16 @@ export const ragDocuments = sqliteTable(
     chunks: integer().notNull(),
     tokens: integer().notNull(),
     words: integer().notNull(),
+    /** Address of the channel that it is an item of, and what was listed of it there when it was stored. */
+    channel: text(),
+    version: text(),
     createdAt: integer('created_at').notNull(),
   },
   (t) => [
     uniqueIndex('rag_documents_source').on(t.collectionId, t.sourceKey),
     index('rag_documents_owner').on(t.owner, t.collectionId, t.id),
     index('rag_documents_batch').on(t.batchId),
+    index('rag_documents_channel').on(t.collectionId, t.channel).where(sql`channel IS NOT NULL`),
   ],
 )
 
@@ -92,6 +97,36 @@ export const ragPages = sqliteTable(
     data: blob().notNull(),
   },
   (t) => [index('rag_pages_collection').on(t.collectionId, t.id), index('rag_pages_document').on(t.documentId)],
+)
+
+/** Channels that are processed by themselves. Times are milliseconds since the epoch. */
+export const ragSyncs = sqliteTable(
+  'rag_syncs',
+  {
+    /** UUIDv7. */
+    id: text().primaryKey(),
+    owner: text().notNull(),
+    collection: text().notNull(),
+    platform: text().notNull(),
+    channel: text().notNull(),
+    everyMs: integer('every_ms').notNull(),
+    onGone: text('on_gone', { enum: ['keep', 'delete'] }).notNull(),
+    /** JSON: model and settings of its jobs. */
+    input: text().notNull(),
+    nextAt: integer('next_at').notNull(),
+    /** Until when a process works on it that may have ended; null where none does. */
+    takenUntil: integer('taken_until'),
+    createdAt: integer('created_at').notNull(),
+    /** Outcome of the last run, JSON; null before the first. */
+    lastRun: text('last_run'),
+    /** The batch that was begun last. */
+    lastBatchId: text('last_batch_id'),
+  },
+  (t) => [
+    uniqueIndex('rag_syncs_channel').on(t.owner, t.collection, t.channel),
+    index('rag_syncs_owner').on(t.owner, t.id),
+    index('rag_syncs_next').on(t.nextAt),
+  ],
 )
 
 /** Segments of documents that are recordings or captions; see transcript/store.ts. */

@@ -126,6 +126,9 @@ export interface NewDocument {
   /** Size in bytes, as received. */
   readonly size: number
   readonly chunks: readonly EmbeddedChunk[]
+  /** Address of the channel that it is an item of, and what was listed of it there; null of others. */
+  readonly channel: string | null
+  readonly version: string | null
   /** Its transcript; empty where it is no recording. */
   readonly segments: readonly Segment[]
   /** Milliseconds since the epoch. */

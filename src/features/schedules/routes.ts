@@ -2,6 +2,7 @@
 import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { AppDeps, Env } from '../../http/context.ts'
+import { admitBy } from '../../http/middleware/admit.ts'
 import type { Quotas } from '../../http/middleware/quotas.ts'
 import { limitBody } from '../../http/middleware/request-limits.ts'
 import { type Endpoint, json, jsonBody } from '../../http/openapi/endpoint.ts'
@@ -9,7 +10,6 @@ import { announceBatch } from '../../http/response/accepted.ts'
 import { CODED_ERRORS } from '../../http/response/error-formats.ts'
 import { publicPath } from '../../http/response/public-address.ts'
 import { type RouteContext, Routes } from '../../http/routes.ts'
-import { admitBy } from './admit.ts'
 import type { BatchStarter } from './batch-starter.ts'
 import {
   changeSchedule,
@@ -143,7 +143,7 @@ export const endpoints: readonly Endpoint[] = [make, listAll, read, listOfSchedu
  * @param loadBatches loads what makes batches
  */
 export function scheduleRoutes(app: AppDeps, quotas: Quotas, loadBatches: () => Promise<BatchStarter>): Hono<Env> {
-  const deps = { ...app, loadBatches, admit: admitBy(quotas) }
+  const deps = { ...app, loadBatches, admit: admitBy(quotas, 'batch.create') }
   const found = (c: RouteContext<{ path: typeof SCHEDULE_ID }>) =>
     findSchedule(deps, c.get('caller').owner, c.req.valid('param').id)
   const answer = (c: Context<Env>, row: Parameters<typeof presentSchedule>[0]) =>

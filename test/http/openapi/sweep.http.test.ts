@@ -25,7 +25,8 @@ let world: World
 const keyOf = (claims: Record<string, unknown>) => sign({ exp: 9_999_999_999, ...claims }, JWT_SECRET, 'HS256')
 
 beforeAll(async () => {
-  const env = { MILLRACE_AUTH: 'keys', JWT_SECRET }
+  // The feed of a sync is on this machine.
+  const env = { MILLRACE_AUTH: 'keys', JWT_SECRET, MILLRACE_ALLOW_PRIVATE_URLS: '1' }
   // Each look at a document wants one of its own.
   server = await startServer({ env: { ...env, RATE_LIMITS: 'rag.process=1000' } })
   const one = Object.keys(RATE_CLASSES).map((name) => `${name}=1`)
@@ -203,6 +204,15 @@ it.each(named(takingJson.filter(({ operationId }) => operationId !== 'importCard
   },
 )
 
+/** Parameters without which an operation is not asked for anything. */
+const REQUIRED: Readonly<Record<string, string>> = { listContent: 'channel_url' }
+
+/** Adds what an operation requires to a query that does not name it. */
+function withRequired({ operationId }: Operation, query: string): string {
+  const name = REQUIRED[operationId]
+  return name === undefined || query.startsWith(`${name}=`) ? query : `${query}&${name}=https://example.org/feed.xml`
+}
+
 /** Operations that pass over parameters which they do not take: those who pass on their addresses add some. */
 const LENIENT = ['isAlive', 'isReady', 'readDocsFile', 'readRobots', 'showCard', 'showDocs', 'showResult']
 
@@ -275,7 +285,8 @@ describe('400 and 422', () => {
     const id = path.includes('{') && !operation.isPublic ? await world.idFor(operationId) : undefined
     const type = Object.keys(operation.requestBody?.content ?? {}).at(-1)
     const headers = type === undefined ? {} : { 'Content-Type': type }
-    return refused(operation, send(operation.method, `${pathOf(operation, id)}?${query}`, type && '', headers))
+    const whole = withRequired(operation, query)
+    return refused(operation, send(operation.method, `${pathOf(operation, id)}?${whole}`, type && '', headers))
   }
 
   const namesOf = ({ parameters: all }: Operation) =>
@@ -348,7 +359,10 @@ describe('400 and 422', () => {
     const path = pathOf(operation, operation.path.includes('{') ? await world.idFor(operationId) : '')
     const type = Object.keys(operation.requestBody?.content ?? {}).at(-1)
     const headers = type === undefined ? {} : { 'Content-Type': type }
-    const answer = await refused(operation, send(operation.method, `${path}?${name}=wrong!`, type && '', headers))
+    const answer = await refused(
+      operation,
+      send(operation.method, `${path}?${withRequired(operation, `${name}=wrong!`)}`, type && '', headers),
+    )
     expect([400, 422]).toContain(answer.status)
     expect(answer.text).toContain(name)
   })

@@ -1,5 +1,6 @@
 /** An owner's full set of rows, made as a caller makes them, so that every path of the document has an id that exists. */
 import { z } from 'zod'
+import { feed, serveSite } from '../../features/rag/channels/sites.ts'
 import { processBody } from '../../support/documents.ts'
 import { until } from '../../support/fixture.ts'
 import { heatSheet, SWIMMER } from '../../support/sheets.ts'
@@ -16,6 +17,7 @@ const Exported = z.object({ result: z.object({ export_data: z.string() }) })
 const Published = z.tuple([z.looseObject({ id: z.string(), published_url: z.string() })]).rest(z.unknown())
 
 const DOCUMENTS = '/api/public/bulk'
+const Synced = z.object({ sync: z.object({ id: z.string() }) })
 const Begun = z.object({ websocket_url: z.string() })
 const Processing = z.object({ result: z.unknown() })
 const Exporting = z.object({ status: z.string() })
@@ -206,6 +208,21 @@ export class World {
     return Documents.parse(list).documents.at(-1)?.id ?? ''
   }
 
+  /** The address of a feed without items. Only servers that take private addresses read it. */
+  async feed(): Promise<string> {
+    const { origin } = await serveSite({ '/feed.xml': feed('http://127.0.0.1', []) }, { isHeld: false })
+    return `${origin}/feed.xml`
+  }
+
+  /** A channel that is processed by itself. */
+  async sync(): Promise<string> {
+    const { uploaded_documents: _, ...body } = processBody(`job-${crypto.randomUUID()}`, [])
+    const channel = { input_method: 'channel', channel_url: await this.feed(), sync: { every: '7d' } }
+    const response = await this.#send('POST', `${DOCUMENTS}/process`, { ...body, ...channel })
+    if (!response.ok) throw new Error(await response.text())
+    return Synced.parse(await response.json()).sync.id
+  }
+
   /** An operation that is declared. */
   async declared(name = `op-${crypto.randomUUID()}`): Promise<string> {
     const answer = await this.#send('PUT', `/api/operations/${name}`, {})
@@ -262,6 +279,8 @@ export class World {
       case 'downloadEmbeddings':
       case 'deleteEmbeddingsExport':
         return this.embeddings()
+      case 'stopSync':
+        return this.sync()
       case 'deleteDocument':
       case 'readTranscript':
         return this.document()

@@ -8,21 +8,22 @@ import { MillraceError } from '../../../errors.ts'
 import { filenameInLink } from '../../../formats/file-name.ts'
 import { sha256 } from '../../../formats/sha256.ts'
 import type { Attempt, ContinueAt, Operation, RunContext, RunResult } from '../../../operation.ts'
+import { ChannelReport } from '../channels/schemas.ts'
 import { DocumentSource, locateBytes, readBytes, readHead, StoredBytes } from '../document-source.ts'
 import { assertHolds } from '../embed/check-collection.ts'
 import { ChosenModel, spaceOf } from '../embed/chosen-model.ts'
 import { textsToEmbed, withVectors } from '../embed/embedder.ts'
-import { LOCAL_MODEL_REVISION } from '../embed/local-model.ts'
 import { PROCESS } from '../names.ts'
 import { isRecording } from '../read/document-type.ts'
 import { MAX_DOCUMENT_BYTES } from '../schemas.ts'
 import { SpeechState } from '../speech/transcribe-pieces.ts'
 import { findCollection, openCollection } from '../store/collections.ts'
 import { deleteContent } from '../store/delete.ts'
-import { findUnchanged } from '../store/documents.ts'
+import { findUnchanged, markListed } from '../store/documents.ts'
 import { storeDocument } from '../store/store-document.ts'
 import type { Chunk, Collection, Segment, StoredDocument } from '../types.ts'
 import { type EmbeddedTexts, embedTexts, isContinued } from './embed-texts.ts'
+import { hashSettings } from './hash-settings.ts'
 import { modelDimensions } from './model-dimensions.ts'
 import { type CutDocument, cutDocument, readAndCut } from './read-and-cut.ts'
 import { readRecording, TRANSCRIBING } from './read-recording.ts'
@@ -36,7 +37,7 @@ const BatchInput = z.object({
   /** Language of recordings, as the caller declared it. */
   language: z.string().optional(),
 })
-const Request = BatchInput.extend({ documents: z.array(DocumentSource).min(1) })
+const Request = BatchInput.extend({ documents: z.array(DocumentSource), channel: ChannelReport.optional() })
 type BatchInput = z.infer<typeof BatchInput>
 
 /** Checkpoint of a document that was split, with its embedded part. */
@@ -95,14 +96,14 @@ export const processDocuments: Operation = {
   },
 
   plan(request) {
-    const { documents, ...input } = Request.parse(request)
+    const { documents, channel, ...input } = Request.parse(request)
     return {
       input,
-      facts: { collection: input.collection },
+      facts: { collection: input.collection, ...(channel === undefined ? {} : { channel }) },
       jobs: documents.map((source) =>
-        source.kind === 'url'
-          ? { input: source, url: source.url, label: filenameInLink(source.url) }
-          : { input: source, label: source.filename },
+        source.kind === 'stored'
+          ? { input: source, label: source.filename }
+          : { input: source, url: source.url, label: titleOf(source) ?? filenameInLink(source.url) },
       ),
     }
   },
@@ -160,10 +161,10 @@ class DocumentRun {
 
   async #locate(): Promise<StoredBytes> {
     this.#ctx.progress(1, 'Fetching the document', 'fetching_content')
-    const bytes = await locateBytes(this.#ctx, this.#source, (message, share) =>
+    const bytes = await locateBytes(this.#ctx, this.#source, this.#job.owner, (message, share) =>
       this.#ctx.progress(1 + (PERCENT.located - 1) * share, message, 'fetching_content'),
     )
-    if (this.#source.kind === 'url') await this.#ctx.checkpoint({ bytes, cut: null } satisfies NewCheckpoint)
+    if (this.#source.kind !== 'stored') await this.#ctx.checkpoint({ bytes, cut: null } satisfies NewCheckpoint)
     return bytes
   }
 
@@ -179,7 +180,7 @@ class DocumentRun {
     if (known !== null) return { outcome: await this.#skip(located, known) }
     if (bytes !== null) {
       const read = await readAndCut(this.#job, ctx, { bytes, ...located }, this.#input.settings)
-      return this.#keepCut(read, { contentHash, size: located.length, percent: PERCENT.cut }, null)
+      return this.#keepCut(asListed(read, located), { contentHash, size: located.length, percent: PERCENT.cut }, null)
     }
     const listened = await readRecording(ctx, this.#job.owner, {
       ...{ located, state: speech, language: this.#input.language ?? null },
@@ -189,7 +190,7 @@ class DocumentRun {
     if (listened.kind === 'continue') return { outcome: listened.outcome }
     const read = await cutDocument(this.#job, ctx, listened.read, this.#input.settings)
     const facts = { contentHash, size: located.length, percent: TRANSCRIBING.to }
-    return this.#keepCut(read, facts, listened.keptKey)
+    return this.#keepCut(asListed(read, located), facts, listened.keptKey)
   }
 
   /** Stores what a document was split into. */
@@ -245,6 +246,7 @@ class DocumentRun {
       size: cut.size,
       chunks: withVectors(this.#input.model, chunks, vectors),
       segments,
+      ...listedAs(this.#source),
       createdAt: ctx.clock.now(),
     })
     await this.#deleteScratch(bytes, cut)
@@ -266,7 +268,8 @@ class DocumentRun {
   async #skip(bytes: StoredBytes, { id, title, chunks }: StoredDocument): Promise<RunResult> {
     await this.#deleteScratch(bytes, null)
     const summary = { documentId: id, title, chunks, skipped: true }
-    return { result: { ...summary, warnings: [] }, summary, tallies: { skipped: 1 } }
+    const writes = markListed(this.#ctx.db, id, { ...listedAs(this.#source), title: bytes.title })
+    return { result: { ...summary, warnings: [] }, summary, tallies: { skipped: 1 }, writes }
   }
 
   /** Opens the collection; its dimensions are those of the model where the request left them open. */
@@ -287,18 +290,29 @@ class DocumentRun {
   }
 
   #settingsHash(): Promise<string> {
-    const { model, settings, language } = this.#input
-    const revision = LOCAL_MODEL_REVISION
-    // A language that was not declared is left out, so that documents stored before stay unchanged.
-    return sha256(JSON.stringify({ model: model.id === 'local' ? model.id : model, revision, ...settings, language }))
+    return hashSettings(this.#input)
   }
 
   /** Deletes the temporary files of the job. Where the commit fails after that, the next run makes them anew. */
   async #deleteScratch(bytes: StoredBytes, cut: Cut | null): Promise<void> {
-    const fetched = this.#source.kind === 'url' ? [bytes.key] : []
+    const fetched = this.#source.kind === 'stored' ? [] : [bytes.key]
     await this.#ctx.blobs.delete([...fetched, ...(cut === null ? [] : [cut.key, ...cut.vectors])])
   }
 }
 
 const tooLarge = () =>
   new MillraceError('TOO_LARGE', `A document may have at most ${MAX_DOCUMENT_BYTES / 1024 / 1024} MB.`)
+
+/** Takes the title and the language of an item of a channel, where they are known. */
+const asListed = (read: CutDocument, { title, language }: StoredBytes): CutDocument => ({
+  ...read,
+  title: title ?? read.title,
+  language: language ?? read.language,
+})
+
+/** Title of an item of a channel; null of everything else. */
+const titleOf = (source: DocumentSource) => (source.kind === 'item' ? source.title : null)
+
+/** The channel of a document, and what is listed of it there. */
+const listedAs = (source: DocumentSource) =>
+  source.kind === 'item' ? { channel: source.channel, version: source.version } : { channel: null, version: null }

@@ -1,6 +1,7 @@
 /** Reads the state of a job that processes documents, and its result. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../../ports.ts'
+import { ChannelReport } from '../channels/schemas.ts'
 import type { ExportedDocument } from '../export/records.ts'
 import { PROCESS } from '../names.ts'
 import type { PROCESS_STATUSES, ProcessResult, ProcessStatus } from '../schemas.ts'
@@ -24,6 +25,8 @@ export interface ProcessJob {
   readonly finishedAt: number | null
   readonly idleMs: number
   readonly running: Running
+  /** Counts of the items of its channel; null without one. */
+  readonly channel: ChannelReport | null
 }
 
 /** Running items of a job that has not ended. */
@@ -35,9 +38,10 @@ interface Running {
   readonly stage: string | null
 }
 
-interface JobRow extends Omit<ProcessJob, 'tallies' | 'running'> {
+interface JobRow extends Omit<ProcessJob, 'tallies' | 'running' | 'channel'> {
   readonly tallies: string
   readonly running: string | null
+  readonly channel: string | null
 }
 
 const NONE_RUNNING: Running = { items: 0, percent: 0, stage: null }
@@ -52,10 +56,12 @@ const RUNNING = sql`CASE WHEN finished_at IS NULL THEN (
   FROM jobs j WHERE +j.batch_id = batches.id AND j.status = 'running') END`
 
 const COLUMNS = sql`id, coalesce(idempotency_key, id) AS name, status, total, completed, failed, cancelled, tallies, last_seq AS "lastSeq",
-  started_at AS "startedAt", finished_at AS "finishedAt", coalesce(idle_ms, 0) AS "idleMs", ${RUNNING} AS running`
+  started_at AS "startedAt", finished_at AS "finishedAt", coalesce(idle_ms, 0) AS "idleMs", ${RUNNING} AS running,
+  facts -> 'channel' AS channel`
 
-const parsed = ({ tallies, running, ...row }: JobRow): ProcessJob => ({
+const parsed = ({ tallies, running, channel, ...row }: JobRow): ProcessJob => ({
   ...row,
+  channel: channel === null ? null : ChannelReport.parse(JSON.parse(channel)),
   tallies: JSON.parse(tallies),
   running: running === null ? NONE_RUNNING : JSON.parse(running),
 })
@@ -114,6 +120,7 @@ function underWay(job: ProcessJob): ProcessStatus {
     content_processed: processed,
     total_content: job.total,
     embeddings: job.tallies.embeddings ?? 0,
+    channel: job.channel,
     error: null,
     result: null,
   }
@@ -145,6 +152,7 @@ async function ended(db: Database, job: ProcessJob, finishedAt: number): Promise
     content_processed: job.total,
     total_content: job.total,
     embeddings: job.tallies.embeddings ?? 0,
+    channel: job.channel,
     error: status === 'completed' ? null : errorOf(status, result),
     result,
   }

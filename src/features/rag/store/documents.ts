@@ -2,7 +2,8 @@
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import type { Database } from '../../../ports.ts'
-import type { Collection, StoredDocument } from '../types.ts'
+import type { Collection, GuardedWrites, StoredDocument } from '../types.ts'
+import { deleteDocument } from './delete.ts'
 
 const Row = z.object({
   id: z.string(),
@@ -53,4 +54,68 @@ export async function listDocuments(
   )
   const documents = rows.slice(0, limit).map((row) => Row.parse(row))
   return { documents, next: rows.length > limit ? (documents.at(-1)?.id ?? null) : null }
+}
+
+/** A stored item of a channel. */
+export interface StoredItem {
+  readonly id: string
+  readonly sourceKey: string
+  readonly version: string | null
+  readonly settingsHash: string
+}
+
+/** Source keys of a query. */
+const KEYS_A_QUERY = 1_000
+
+/** Finds the documents of these sources in an owner's collection, by source key. */
+export async function findStored(
+  db: Database,
+  owner: string,
+  collection: string,
+  sourceKeys: readonly string[],
+): Promise<Map<string, StoredItem>> {
+  const found = new Map<string, StoredItem>()
+  for (let at = 0; at < sourceKeys.length; at += KEYS_A_QUERY) {
+    const keys = JSON.stringify(sourceKeys.slice(at, at + KEYS_A_QUERY))
+    const rows = await db.all<StoredItem>(sql`
+      SELECT d.id, d.source_key AS "sourceKey", d.version, d.settings_hash AS "settingsHash"
+      FROM rag_collections c CROSS JOIN json_each(${keys}) k
+      CROSS JOIN rag_documents d ON d.collection_id = c.id AND d.source_key = k.value
+      WHERE c.owner = ${owner} AND c.name = ${collection}`)
+    for (const row of rows) found.set(row.sourceKey, row)
+  }
+  return found
+}
+
+/** Notes of an unchanged document what its channel lists of it now; nothing of a document that is no item of one. */
+export function markListed(
+  db: Database,
+  id: string,
+  {
+    channel,
+    version,
+    title,
+  }: { readonly channel: string | null; readonly version: string | null; readonly title: string | null },
+): GuardedWrites {
+  if (version === null) return () => []
+  return (held) => [
+    db.run(sql`
+      UPDATE rag_documents SET channel = ${channel}, version = ${version}, title = coalesce(${title}, title) WHERE id = ${id} AND ${held}`),
+  ]
+}
+
+/** Deletes the stored items of a channel that are not among these. @returns how many there were */
+export async function deleteGone(
+  db: Database,
+  { owner, collection, channel }: { readonly owner: string; readonly collection: string; readonly channel: string },
+  sourceKeys: readonly string[],
+): Promise<number> {
+  const listed = new Set(sourceKeys)
+  const rows = await db.all<{ id: string; sourceKey: string }>(sql`
+    SELECT d.id, d.source_key AS "sourceKey" FROM rag_collections c
+    CROSS JOIN rag_documents d ON d.collection_id = c.id AND d.channel = ${channel}
+    WHERE c.owner = ${owner} AND c.name = ${collection} AND d.owner = ${owner}`)
+  const gone = rows.filter(({ sourceKey }) => !listed.has(sourceKey))
+  for (const { id } of gone) await deleteDocument(db, owner, id)
+  return gone.length
 }

@@ -64,17 +64,17 @@ function chunkRow(chunk: EmbeddedChunk, words: number, dimensions: number): unkn
 }
 
 function statements(db: Database, document: NewDocument, rows: Rows, held: SQL): Statement[] {
-  const { id, collection, batchId, sourceKey, contentHash, settingsHash, title, url, language, size, createdAt } =
-    document
+  const { id, collection, batchId, sourceKey, contentHash, settingsHash, title, url, language, size } = document
+  const { channel, version, createdAt } = document
   const { owner } = collection
   const earlier = sql`SELECT id FROM rag_documents WHERE collection_id = ${collection.id} AND owner = ${owner} AND source_key = ${sourceKey} AND ${held}`
   const tokens = document.chunks.reduce((sum, chunk) => sum + chunk.tokens, 0)
   return [
     ...deleteContent(db, earlier),
     db.run(sql`
-      INSERT INTO rag_documents (id, owner, collection_id, batch_id, source_key, content_hash, settings_hash, title, url, language, size, chunks, tokens, words, created_at)
+      INSERT INTO rag_documents (id, owner, collection_id, batch_id, source_key, content_hash, settings_hash, title, url, language, size, chunks, tokens, words, channel, version, created_at)
       SELECT ${id}, ${owner}, ${collection.id}, ${batchId}, ${sourceKey}, ${contentHash}, ${settingsHash}, ${title}, ${url}, ${language}, ${size},
-        ${document.chunks.length}, ${tokens}, ${rows.wordCount}, ${createdAt} WHERE ${held}`),
+        ${document.chunks.length}, ${tokens}, ${rows.wordCount}, ${channel}, ${version}, ${createdAt} WHERE ${held}`),
     ...rows.chunks.map((part) =>
       db.run(sql`
         INSERT INTO rag_chunks (document_id, idx, text, start, "end", tokens, words, page, heading, start_seconds, end_seconds, runs, vectors)

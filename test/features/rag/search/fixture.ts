@@ -72,6 +72,8 @@ export function documentOf(
     title: 'A title',
     url: null,
     language: null,
+    channel: null,
+    version: null,
     size: start,
   }
   return { id, collection, batchId: uuidv7(), ...settings, chunks, segments: [], createdAt: 1, ...more }
