@@ -159,15 +159,8 @@ export interface VectorServices {
   readonly ai: { run(model: string, input: Readonly<Record<string, unknown>>): Promise<unknown> } | null
 }
 
-/** Functions that a task is given beside its input. */
-export interface ComputeTaskContext {
-  progress(value: unknown): void
-  /**
-   * Says whether another owner waits for the slot that the task runs in, so that one that can be continued ends early. Absent where tasks run in
-   * processes of their own, which share the processors by themselves.
-   */
-  readonly othersWait?: () => boolean
-}
+/** Functions that a task is given. `othersWait`: whether another owner waits for its slot; absent where tasks run in processes of their own. */
+export type ComputeTaskContext = { progress(value: unknown): void; readonly othersWait?: () => boolean }
 
 /** CPU-heavy functions by name. On Node they run in processes of their own, so that the event loop stays free. */
 export type ComputeTask = (input: unknown, ctx: ComputeTaskContext) => Promise<unknown>
