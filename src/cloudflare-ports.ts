@@ -89,6 +89,9 @@ export async function loadOperations(env: Bindings, services?: HttpServices) {
   return createOperations(basePathOf(publicUrl), [...own, ...(configured ?? [])], services)
 }
 
+/** Requests of an owner that a message has in flight at once: the platform lets six of an invocation wait for an answer, so that some are left to others. */
+const MAX_FETCHES = 4
+
 /** Makes the ports that every request, message and Durable Object is given. */
 export async function portsOf(env: Bindings, ctx: ExecutionContext) {
   const {
@@ -121,7 +124,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     blobs: createR2BlobStore(env.BLOBS),
     fetcher: createWorkersFetcher({
       allowPrivate: allowPrivateUrls,
-      perOwner: maxFetchesPerOwner,
+      perOwner: Math.min(maxFetchesPerOwner, MAX_FETCHES),
       outbound: env.DEV_OUTBOUND_URL,
     }),
     compute: createInlineCompute(createComputeTasks(createBoundTaskFiles(env.ASSETS)), {
