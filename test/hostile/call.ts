@@ -1,6 +1,7 @@
 /** Calls to a server under test, as any owner with any scopes. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { type JWTPayload, SignJWT } from 'jose'
+import { scaled } from './limits.ts'
 import { Fault } from './report.ts'
 import type { Server } from './server.ts'
 
@@ -62,7 +63,7 @@ export async function call(server: Pick<Server, 'url'>, path: string, options: C
     },
     ...(body === undefined ? {} : { body: sent }),
     redirect: 'manual',
-    signal: AbortSignal.timeout(withinMs),
+    signal: AbortSignal.timeout(scaled(withinMs)),
   })
   const text = await response.text()
   return { status: response.status, headers: response.headers, text, json: parse(text) }
@@ -99,9 +100,9 @@ export async function echo(server: Server, items: readonly unknown[], options: C
   return textAt(answer, 'batchId')
 }
 
-/** Waits until `look` finds something, `ms` at most. @throws Fault naming `what` */
+/** Waits until `look` finds something, `ms` at most on a quiet machine. @throws Fault naming `what` */
 export async function until<T>(what: string, ms: number, look: () => Promise<T | null>): Promise<T> {
-  const end = Date.now() + ms
+  const end = Date.now() + scaled(ms)
   for (;;) {
     const found = await look()
     if (found !== null) return found
@@ -119,12 +120,6 @@ export async function batchEnd(server: Server, id: string, options: Call & { ms?
     const batch = pick(json, 'batch')
     return ENDED.has(String(pick(batch, 'status'))) ? batch : null
   })
-}
-
-/** The value below which 95 of a hundred lie. */
-export function p95(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(sorted.length * 0.95) - 1)] ?? 0
 }
 
 /** How long something takes, in ms. */

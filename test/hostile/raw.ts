@@ -1,5 +1,6 @@
 /** Sockets by hand, for what no well-behaved client does: resets, half-closed connections, answers that nobody reads. */
 import { connect, type Socket } from 'node:net'
+import { scaled } from './limits.ts'
 
 /** A connection. Its errors are swallowed: they are what is probed for. */
 export class Raw {
@@ -52,7 +53,7 @@ export class Raw {
 
   /** Waits until `is` holds, `ms` at most. @returns whether it came to hold */
   async until(is: () => boolean, ms: number): Promise<boolean> {
-    const end = Date.now() + ms
+    const end = Date.now() + scaled(ms)
     while (!is()) {
       if (Date.now() > end) return false
       await new Promise((resolve) => setTimeout(resolve, 10))

@@ -1,4 +1,5 @@
 /** Probes and what they came to: runs each with a time limit, measures the server meanwhile, and prints one table. */
+import { scaled, scaledCpu } from './limits.ts'
 import type { Server, Target } from './server.ts'
 import { startWatch, type Watch } from './watch.ts'
 
@@ -34,7 +35,7 @@ export function demand(holds: boolean, measured: string): asserts holds {
 export interface ProbeOptions {
   readonly name: string
   readonly expected: string
-  /** Limit on the whole probe in ms. @default 60,000 */
+  /** Limit on the whole probe on a quiet machine, in ms. @default 60,000 */
   readonly withinMs?: number
   /** Limit on the server's peak resident memory in MB. @default no limit */
   readonly maxMb?: number
@@ -57,7 +58,7 @@ export class Report {
   /** @param limitMs limit on the whole run; probes that would begin later fail */
   constructor(limitMs: number) {
     this.#watch = startWatch()
-    this.#until = Date.now() + limitMs
+    this.#until = Date.now() + scaled(limitMs)
   }
 
   /** Runs one probe against a server of `target`, which is watched meanwhile. */
@@ -112,7 +113,7 @@ export class Report {
     const faults: string[] = []
     if (server.exit !== null) faults.push(`the process ended: ${server.exit}`)
     if (options.maxMb !== undefined && peakMb !== null && peakMb > options.maxMb) faults.push(`${peakMb} MB`)
-    if (options.maxStallMs !== undefined && Math.min(stallMs, cpuMs) > options.maxStallMs)
+    if (options.maxStallMs !== undefined && Math.min(stallMs, cpuMs) > scaledCpu(options.maxStallMs))
       faults.push(`/healthz waited ${stallMs} ms, ${cpuMs} of them CPU time of the server`)
     const told = verdict === 'pass' && faults.length > 0 ? [measured, ...faults] : [...faults, measured]
     return {
@@ -142,7 +143,7 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 
 async function outcome(run: () => Promise<string>, limitMs: number): Promise<{ measured: string; verdict: Verdict }> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Fault(`no end within ${limitMs / 1_000} s`)), limitMs)
+  const timer = setTimeout(() => late.reject(new Fault(`no end within ${limitMs / 1_000} s, scaled`)), scaled(limitMs))
   const work = run()
   // It may fail after its time is over, when nobody waits for it any more.
   work.catch(() => {})

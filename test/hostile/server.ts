@@ -5,11 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildEdge } from '../../scripts/build-edge.ts'
+import { scaled } from './limits.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const NODE_ENTRY = join(ROOT, 'scripts', 'start.js')
 const EDGE_ENTRY = join(ROOT, 'test', 'support', 'cloudflare', 'process.ts')
-const START_MS = 90_000
+const START_MS = scaled(90_000)
 const MB = 1024
 
 /** The two runtimes. */
@@ -154,7 +155,7 @@ export class Server {
   /** Waits until the process has ended, `ms` at most. */
   async ended(ms: number): Promise<boolean> {
     if (this.exit !== null) return true
-    const limit = AbortSignal.timeout(ms)
+    const limit = AbortSignal.timeout(scaled(ms))
     return once(this.#child, 'close', { signal: limit }).then(
       () => true,
       () => false,

@@ -54,10 +54,11 @@ export async function expectAtMost(times: number, what: string, sides: Sides): P
   throw new Error(`${what}: beside the hostile owner it took more than ${times} times: ${found.join('; ')}`)
 }
 
-async function compareSides(attempt: number, { times, attack }: Sides): Promise<Comparison> {
+/** Compares once. @param attempt tells its rounds from those of other attempts */
+export async function compareSides(attempt: number, { times, attack }: Sides, count = PAIRS): Promise<Comparison> {
   const pairs: { alone: number; beside: number; control: number }[] = []
-  for (let pair = 0; pair < PAIRS; pair++) {
-    const round = attempt * PAIRS + pair
+  for (let pair = 0; pair < count; pair++) {
+    const round = attempt * count + pair
     const control = await slowdownOfSharing()
     const alone = p95(await times(`alone ${round}`))
     const end = await attack(round)
