@@ -82,6 +82,8 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: files('runtime', 'runtime.slow', 'workerd'),
+          // A worker loads the sources once for all of its suites, each of which empties the database and the blobs.
+          isolate: false,
           globalSetup: ['test/support/workerd/servers.ts'],
           ...WAITING,
         },
