@@ -23,6 +23,17 @@ const address = (example: string) =>
     .refine(hasNoUser, NO_USER)
     .transform((url) => url.replace(/\/+$/, ''))
 
+const PRICES = 'a list such as jina-v4=0.05,openai=0.02: dollars for a million tokens of each model'
+
+/** `jina-v4=0.05,openai=0.02`. */
+const prices = z
+  .string()
+  .regex(/^\s*[\w-]+=\d+(\.\d+)?(\s*,\s*[\w-]+=\d+(\.\d+)?)*\s*$/, PRICES)
+  .transform(
+    (text): Readonly<Record<string, number>> =>
+      Object.fromEntries(text.split(',').map((item) => [item.split('=')[0]?.trim() ?? '', Number(item.split('=')[1])])),
+  )
+
 const OPENAI_URL = 'https://api.openai.com/v1'
 const JINA_URL = 'https://api.jina.ai/v1'
 const GEMINI_URL = 'https://generativelanguage.googleapis.com/v1beta'
@@ -35,6 +46,7 @@ export const VECTOR_VARIABLES = {
   EMBED_DIMENSIONS: z.coerce.number(DIMENSIONS).int(DIMENSIONS).min(1, DIMENSIONS).max(8_192, DIMENSIONS).optional(),
   JINA_API_KEY: key,
   JINA_BASE_URL: address(JINA_URL).default(JINA_URL),
+  EMBED_PRICES: prices.default({}),
   GEMINI_API_KEY: key,
   GEMINI_BASE_URL: address(GEMINI_URL).default(GEMINI_URL),
 } as const
@@ -62,10 +74,12 @@ export interface VectorSettings {
   readonly openai: OpenAiService | null
   readonly jina: HostedService | null
   readonly gemini: HostedService | null
+  /** Dollars for a million tokens, by the id of a model. */
+  readonly prices: Readonly<Record<string, number>>
 }
 
 /** Settings of a server without any such service. */
-export const NO_VECTOR_SERVICES: VectorSettings = { openai: null, jina: null, gemini: null }
+export const NO_VECTOR_SERVICES: VectorSettings = { openai: null, jina: null, gemini: null, prices: {} }
 
 /** Collects the settings from the parsed variables. */
 export function vectorSettings(v: z.infer<z.ZodObject<typeof VECTOR_VARIABLES>>): VectorSettings {
@@ -78,5 +92,6 @@ export function vectorSettings(v: z.infer<z.ZodObject<typeof VECTOR_VARIABLES>>)
         : { baseUrl: baseUrl ?? OPENAI_URL, apiKey, model, dimensions: v.EMBED_DIMENSIONS ?? null },
     jina: hosted(v.JINA_API_KEY, v.JINA_BASE_URL),
     gemini: hosted(v.GEMINI_API_KEY, v.GEMINI_BASE_URL),
+    prices: v.EMBED_PRICES,
   }
 }

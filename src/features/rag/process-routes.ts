@@ -1,5 +1,6 @@
 /** Routes of jobs that process documents: create, status, cleanup. */
 import type { Context, Hono } from 'hono'
+import * as z from 'zod'
 import { submit } from '../../engine/transitions/submit.ts'
 import type { Upload } from '../../engine/uploads.ts'
 import { MillraceError } from '../../errors.ts'
@@ -17,11 +18,22 @@ import { keepSync, submitChannel } from './channels/process-channel.ts'
 import { checkChoices } from './choices.ts'
 import { checkCollection } from './embed/check-collection.ts'
 import type { ChosenModel } from './embed/chosen-model.ts'
+import { checkMaxCost } from './embed/price.ts'
 import { MOUNT, PROCESS, SOCKET_PATH } from './names.ts'
 import { removeEnded } from './queries/cleanup.ts'
 import { estimatePhrase } from './queries/estimate.ts'
+import { estimateWork } from './queries/estimate-process.ts'
 import { findJob, presentJob } from './queries/jobs.ts'
-import { CleanedUp, CleanupQuery, JobPath, ProcessAccepted, ProcessRequest, ProcessStatus } from './schemas.ts'
+import {
+  CleanedUp,
+  CleanupQuery,
+  JobPath,
+  ProcessAccepted,
+  ProcessEstimate,
+  ProcessQuery,
+  ProcessRequest,
+  ProcessStatus,
+} from './schemas.ts'
 import { nameSources, storeSources } from './sources.ts'
 import { checkRecording } from './transcript/transcribe.ts'
 
@@ -42,8 +54,9 @@ const processDocuments = {
   summary: 'Read, cut, embed and store documents',
   description:
     'Each document is a job of its own: three of them run at once, each is tried three times, for 300 s a try. A document of the same name in the same collection is replaced; one whose bytes and settings are the same is skipped. A store that is named without a connection is this server’s own, and the answer says so.',
+  query: ProcessQuery,
   body: jsonBody(ProcessRequest, { inline: INLINE }),
-  answers: { 200: json('The job.', ProcessAccepted, ['Location']) },
+  answers: { 200: json('The job, or its estimate.', z.union([ProcessAccepted, ProcessEstimate]), ['Location']) },
   errors: [400, 404, 409, 413, 415, 422, 429, 503],
 } satisfies Endpoint
 
@@ -101,6 +114,8 @@ const notFound = () =>
 async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): Promise<Response> {
   const request = c.req.valid('json')
   const model = checkChoices(request, deps)
+  checkMaxCost(request.max_cost, model, deps.vectors ?? null)
+  if (c.req.valid('query').dry_run === 'true') return estimate(c, deps, { request, model })
   const { owner } = c.get('caller')
   const idempotency = callersKey(c, 'job_id', request.job_id, request)
   const total = await submitJob(c, deps, { request, model }, idempotency)
@@ -119,6 +134,29 @@ async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): P
   }
   c.header('Location', publicPath(deps, `${MOUNT}/job/${encodeURIComponent(request.job_id)}/status`))
   deps.log.info({ event: 'rag.accepted', owner, documents: total }, 'a job for documents was accepted')
+  return c.json(answer)
+}
+
+/** Answers what a request would take, without storing anything of it. */
+async function estimate(
+  c: Context<Env>,
+  deps: AppDeps,
+  { request, model }: { readonly request: ProcessRequest; readonly model: ChosenModel },
+): Promise<Response> {
+  const { owner } = c.get('caller')
+  await checkCollection(deps.db, owner, request.collection, model)
+  const named = await nameSources(deps.db, owner, request)
+  const { chunkSize } = request.settings
+  const work = await estimateWork(deps.db, owner, named, { model, chunkSize }, deps.vectors ?? null)
+  const answer: ProcessEstimate = {
+    success: true,
+    dry_run: true,
+    ...work,
+    estimated_time: await estimatePhrase(deps.db, work.items),
+    embedding_model: { id: request.embedding_model.id, dimensions: model.dimensions },
+    vector_db: { id: 'builtin', requested: request.vector_db.id },
+    collection: request.collection,
+  }
   return c.json(answer)
 }
 
@@ -160,6 +198,7 @@ async function submitJob(
     const { collection, settings, language } = request
     const { totalJobs, created } = await submit(deps, {
       ...submission,
+      ...(request.max_cost === undefined ? {} : { budget: { maxCost: request.max_cost, onExceeded: 'cancel' } }),
       request: { collection, model, settings, documents, language },
       uploads,
     })

@@ -111,6 +111,9 @@ export const ProcessRequest = z
     language: optional(z.string(LANGUAGE).regex(/^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/, LANGUAGE)).describe(
       'Language that is spoken in recordings (BCP 47); absent: it is detected.',
     ),
+    max_cost: optional(z.number('Must be an amount in dollars, such as 2.5').positive('Must be more than 0')).describe(
+      'Dollars, by the prices of the operator; a job that costs more is cancelled.',
+    ),
     user_id: optional(text({ max: 200 })).describe('A label; documents belong to the owner of the key.'),
   })
   .meta({ id: 'ProcessRequest' })
@@ -145,6 +148,29 @@ export const ProcessAccepted = z
   })
   .meta({ id: 'ProcessAccepted' })
 export type ProcessAccepted = z.infer<typeof ProcessAccepted>
+
+/** Query of `POST /process`. */
+export const ProcessQuery = z.strictObject({
+  dry_run: z
+    .enum(['true', 'false'], 'Must be true or false')
+    .default('false')
+    .describe('`true`: estimate the work instead of beginning it.'),
+})
+
+/** The answer to `POST /process?dry_run=true`. */
+export const ProcessEstimate = z
+  .object({
+    success: z.literal(true),
+    dry_run: z.literal(true),
+    items: z.int(),
+    tokens: z.int().describe('By the sizes of texts; of other documents by the mean of your earlier ones.'),
+    calls: z.int().describe('Requests to the service of the model; 0 for the local one.'),
+    cost: z.number().nullable().describe('Dollars; null where the operator named no price of the model.'),
+    estimated_time: z.string(),
+    ...Used,
+  })
+  .meta({ id: 'ProcessEstimate' })
+export type ProcessEstimate = z.infer<typeof ProcessEstimate>
 
 export const PROCESS_STATUSES = ['pending', 'initializing', 'processing', 'completed', 'failed', 'cancelled'] as const
 

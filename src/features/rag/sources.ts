@@ -9,7 +9,7 @@ import type { ProcessRequest } from './schemas.ts'
 import { copyUpload, findUploads, newUpload, type UploadedFile } from './uploads.ts'
 
 /** A document named by a request, not yet stored for the job. */
-type Named =
+export type NamedSource =
   | { readonly kind: 'url'; readonly id: string; readonly url: string; readonly field: string }
   | { readonly kind: 'item'; readonly id: string; readonly item: ItemSource }
   | { readonly kind: 'text'; readonly id: string; readonly filename: string; readonly text: string }
@@ -25,7 +25,11 @@ export interface PreparedSources {
  * Lists the documents that a request names and selects, each once.
  * @throws MillraceError INVALID_REQUEST naming the field
  */
-export async function nameSources(db: Database, owner: string, request: ProcessRequest): Promise<readonly Named[]> {
+export async function nameSources(
+  db: Database,
+  owner: string,
+  request: ProcessRequest,
+): Promise<readonly NamedSource[]> {
   const named = request.input_method === 'urls' ? nameUrls(request) : await nameUploads(db, owner, request)
   const byId = new Map(named.map((one) => [one.id, one]))
   const { selected_content: selected } = request
@@ -42,7 +46,7 @@ export async function nameSources(db: Database, owner: string, request: ProcessR
   return [...byId.values()].filter(({ id }) => wanted.has(id))
 }
 
-function nameUrls({ pasted_urls: urls, platform }: ProcessRequest): Named[] {
+function nameUrls({ pasted_urls: urls, platform }: ProcessRequest): NamedSource[] {
   if (urls.length === 0) {
     throw invalidRequest('pasted_urls', 'pasted_urls: Must name a document for input_method "urls"')
   }
@@ -59,7 +63,7 @@ async function nameUploads(
   db: Database,
   owner: string,
   { uploaded_documents: given }: ProcessRequest,
-): Promise<Named[]> {
+): Promise<NamedSource[]> {
   if (given.length === 0) {
     const message = 'Must name a document for input_method "upload". POST /api/public/bulk/uploads takes files'
     throw invalidRequest('uploaded_documents', `uploaded_documents: ${message}`)
@@ -67,7 +71,7 @@ async function nameUploads(
   const ids = given.filter(({ text }) => text === undefined).map(({ id }) => id)
   const files = ids.length === 0 ? new Map<string, UploadedFile>() : await findUploads(db, owner, ids)
   const seen = new Set<string>()
-  return given.map(({ id, filename, text }, index): Named => {
+  return given.map(({ id, filename, text }, index): NamedSource => {
     const field = `uploaded_documents.${index}.id`
     if (seen.has(id)) throw invalidRequest(field, `${field}: "${id}" is given twice`)
     seen.add(id)
@@ -85,7 +89,7 @@ async function nameUploads(
  */
 export async function storeSources(
   blobs: BlobStore,
-  named: readonly Named[],
+  named: readonly NamedSource[],
   stored: Upload[],
 ): Promise<PreparedSources> {
   const documents: DocumentSource[] = []

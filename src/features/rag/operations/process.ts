@@ -13,6 +13,7 @@ import { DocumentSource, locateBytes, readBytes, readHead, StoredBytes } from '.
 import { assertHolds } from '../embed/check-collection.ts'
 import { ChosenModel, spaceOf } from '../embed/chosen-model.ts'
 import { textsToEmbed, withVectors } from '../embed/embedder.ts'
+import { priceOf } from '../embed/price.ts'
 import { PROCESS } from '../names.ts'
 import { isRecording } from '../read/document-type.ts'
 import { MAX_DOCUMENT_BYTES } from '../schemas.ts'
@@ -250,11 +251,13 @@ class DocumentRun {
       createdAt: ctx.clock.now(),
     })
     await this.#deleteScratch(bytes, cut)
+    const tokens = chunks.reduce((sum, chunk) => sum + chunk.tokens, 0)
+    const cost = priceOf(this.#input.model, tokens, ctx.vectors)
     const summary = { documentId: jobId, title: cut.title, chunks: chunks.length, skipped: false }
     return {
       result: { ...summary, warnings: cut.warnings },
       summary,
-      tallies: { embeddings: chunks.length },
+      tallies: { embeddings: chunks.length, ...(cost === null || cost === 0 ? {} : { cost }) },
       writes,
     }
   }

@@ -45,6 +45,7 @@ function servicesOf(service: Service, key = KEY): VectorServices {
       openai: { baseUrl: service.openAiUrl, apiKey: key, model: 'words', dimensions: null },
       jina: { baseUrl: service.jinaUrl, apiKey: key },
       gemini: { baseUrl: service.geminiUrl, apiKey: key },
+      prices: {},
     },
     fetcher,
     ai: { run: (_, { text }) => runBinding(service.openAiUrl, key, text) },

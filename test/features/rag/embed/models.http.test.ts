@@ -22,6 +22,7 @@ beforeAll(async () => {
       JINA_API_KEY: KEY,
       GEMINI_BASE_URL: service.geminiUrl,
       GEMINI_API_KEY: KEY,
+      EMBED_PRICES: 'openai=1000, jina-v4=0.05',
       RATE_LIMITS: 'rag.process=none,rag.export=none',
     },
   })
@@ -120,6 +121,43 @@ describe('A text that the model refuses', () => {
     expect(JSON.stringify(byWord.body)).toContain('POISON')
     const byMeaning = await post('/search', { query: 'harbour berth crowns', collection: 'poisoned', mode: 'vector' })
     expect(JSON.stringify(byMeaning.body)).toContain('nine crowns')
+  })
+})
+
+describe('A dry run', () => {
+  it('answers items, tokens, requests, cost and time, and begins nothing', async () => {
+    const calls = service.calls()
+    const asked = await post('/process?dry_run=true', requestOf('dry', { id: 'openai' }))
+    const tokens = Math.ceil((HARBOUR.length * 40) / 4) + Math.ceil((KITCHEN.length * 40) / 4)
+    expect(asked).toMatchObject({
+      status: 200,
+      body: { dry_run: true, items: 2, tokens, calls: 2, cost: tokens / 1_000, estimated_time: expect.any(String) },
+    })
+    expect(service.calls()).toBe(calls)
+    expect((await server.fetch(`${API}/job/dry/status`)).status).toBe(404)
+    const local = await post('/process?dry_run=true', requestOf('dry', { id: 'local' }))
+    expect(local.body).toMatchObject({ calls: 0, cost: 0 })
+    const unpriced = await post('/process?dry_run=true', requestOf('dry', { id: 'gemini-exp' }))
+    expect(unpriced.body).toMatchObject({ calls: 2, cost: null })
+  })
+})
+
+describe('A bound on the cost', () => {
+  it('cancels what is left of a job that exceeds it', async () => {
+    const uploaded_documents = Array.from({ length: 12 }, (_, at) => ({ id: `dear-${at}`, text: `${HARBOUR} ${at}.` }))
+    const { last } = await process(requestOf('dear', { id: 'openai' }, { uploaded_documents, max_cost: 0.001 }))
+    expect(last).toMatchObject({ type: 'error', status: 'cancelled' })
+    const texts = new Set(service.answered.flatMap((request) => request.texts).filter((text) => /\d\.$/.test(text)))
+    expect(texts.size).toBeGreaterThan(0)
+    expect(texts.size).toBeLessThan(12)
+  })
+
+  it('is refused where the operator named no price', async () => {
+    const refused = await post('/process', requestOf('unpriced', { id: 'gemini-exp' }, { max_cost: 1 }))
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { details: { field: 'max_cost', issue: expect.stringContaining('EMBED_PRICES') } },
+    })
   })
 })
 
