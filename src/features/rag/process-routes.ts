@@ -198,7 +198,9 @@ async function submitJob(
     const { collection, settings, language } = request
     const { totalJobs, created } = await submit(deps, {
       ...submission,
-      ...(request.max_cost === undefined ? {} : { budget: { maxCost: request.max_cost, onExceeded: 'cancel' } }),
+      ...(request.max_cost === undefined
+        ? {}
+        : { options: { budget: { maxCost: request.max_cost, onExceeded: 'cancel' } } }),
       request: { collection, model, settings, documents, language },
       uploads,
     })
