@@ -98,6 +98,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     allowPrivateUrls,
     logLevel,
     maxFetchesPerOwner,
+    maxCallsPerHost,
     maxDocumentCpuSeconds,
     maxBytesPerOwner,
     publicUrl,
@@ -119,6 +120,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     operations: await loadOperations(env, {
       signingKey: async () => configOf(env).signingKey ?? (await loadSigningKey(db)),
       publicUrl,
+      callsPerHost: maxCallsPerHost,
     }),
     basePath,
     blobs: createR2BlobStore(env.BLOBS),

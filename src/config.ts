@@ -60,6 +60,7 @@ const dnsServers = list.refine(
   (items) => items.every(isDnsServer),
   'a list of addresses of DNS servers, with a port where it is not 53, such as 10.0.0.2,127.0.0.1:5353,[::1]:5353',
 )
+const PER_HOST = 'calls a second, from 0.01 to 10000, such as 50'
 const BYTES = 'a whole number of bytes, such as 10000000000, or 0 for no quota'
 const CPU_SECONDS = 'a whole number of seconds from 1 to 3600'
 const PLACES = 'a whole number from 1 to 1000'
@@ -91,6 +92,7 @@ const Variables = z.object({
   CONCURRENCY: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(8),
   CONCURRENCY_RESERVE: z.coerce.number(RESERVE).int(RESERVE).min(0, RESERVE).max(1000, RESERVE).optional(),
   DNS_SERVERS: dnsServers.default([]),
+  MAX_CALLS_PER_HOST: z.coerce.number(PER_HOST).min(0.01, PER_HOST).max(10_000, PER_HOST).optional(),
   MAX_FETCHES_PER_OWNER: z.coerce.number(PLACES).int(PLACES).min(1, PLACES).max(1000, PLACES).default(16),
   MAX_DOCUMENT_CPU_SECONDS: z.coerce
     .number(CPU_SECONDS)
@@ -185,6 +187,8 @@ export interface Config {
   readonly dnsServers: readonly string[]
   /** Downloads and deliveries of an owner in flight at once. */
   readonly maxFetchesPerOwner: number
+  /** Calls of `http` to one host a second, of all owners and processes together; null for no limit. */
+  readonly maxCallsPerHost: number | null
   /** CPU time that one document may take. */
   readonly maxDocumentCpuSeconds: number
   /** Bytes that one form of documents may have. */
@@ -312,6 +316,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     concurrencyReserve: v.CONCURRENCY_RESERVE ?? (v.CONCURRENCY > 1 ? v.CONCURRENCY : 0),
     dnsServers: v.DNS_SERVERS,
     maxFetchesPerOwner: v.MAX_FETCHES_PER_OWNER,
+    maxCallsPerHost: v.MAX_CALLS_PER_HOST ?? null,
     maxDocumentCpuSeconds: v.MAX_DOCUMENT_CPU_SECONDS,
     maxUploadBytes: v.MAX_UPLOAD_BYTES,
     maxBytesPerOwner: v.MAX_BYTES_PER_OWNER ?? (auth === 'keys' ? DEFAULT_BYTES_PER_OWNER : 0),
@@ -320,16 +325,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     allowPrivateUrls: v.MILLRACE_ALLOW_PRIVATE_URLS,
     allowCleanup: v.ALLOW_CLEANUP,
     signingKey: v.SIGNING_KEY ?? null,
-    jwtSecret: v.JWT_SECRET ?? null,
-    jwksUrl: v.JWKS_URL ?? null,
-    jwtIssuer: v.JWT_ISSUER ?? null,
-    jwtAudience: v.JWT_AUDIENCE ?? null,
-    jwtLeewaySeconds: v.JWT_LEEWAY_SECONDS,
+    ...{ jwtSecret: v.JWT_SECRET ?? null, jwksUrl: v.JWKS_URL ?? null, jwtIssuer: v.JWT_ISSUER ?? null },
+    ...{ jwtAudience: v.JWT_AUDIENCE ?? null, jwtLeewaySeconds: v.JWT_LEEWAY_SECONDS },
     rateLimits: rateLimits(v.RATE_LIMITS),
     operations: v.OPERATIONS ?? null,
     trustProxy: v.TRUST_PROXY,
-    chunkPrefixes: v.CHUNK_PREFIXES,
-    chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null,
+    ...{ chunkPrefixes: v.CHUNK_PREFIXES, chunksUpstreamUrl: v.CHUNKS_UPSTREAM_URL ?? null },
     transcription: transcriptionOf(v),
     vectors: vectorSettings(v),
     ffmpegPath: v.FFMPEG_PATH,

@@ -208,6 +208,7 @@ export async function openServer(config: Config, deps: ServerDeps): Promise<Runn
   const operations = createOperations(basePath, [...own, ...configuredOperations(config.operations)], {
     signingKey: () => Promise.resolve(signingKey),
     publicUrl: config.publicUrl,
+    callsPerHost: config.maxCallsPerHost,
   })
   const identity = { id: randomUUID(), host: processHost(), pid: process.pid }
   const worker = new Worker(

@@ -167,6 +167,8 @@ export interface Operation {
   readonly description?: string | undefined
   /** Schemas of an item, of a job's result and of what holds for the batch, for the OpenAPI document; absent where it says nothing of them. */
   readonly schemas?: { readonly item: z.ZodType; readonly result: z.ZodType; readonly input: z.ZodType }
+  /** The same as JSON Schemas (2020-12), of an operation that was declared as data; those that are absent accept everything. */
+  readonly jsonSchemas?: { readonly item?: unknown; readonly result?: unknown; readonly input?: unknown }
   /** Most jobs that a batch made of items may have; absent: no limit. */
   readonly maxJobs?: number
   /** The scope that its items and results take beside `batch:read`, where another surface has them too; absent: none. */

@@ -11,16 +11,12 @@ import { scheduleSurface } from './features/schedules/surface.ts'
 import { secrets } from './features/secrets/surface.ts'
 import { serverSurface } from './features/server/surface.ts'
 import { webhooks } from './features/webhooks/surface.ts'
-import { workerOperations, workers } from './features/workers/surface.ts'
+import { operationSurface, workers } from './features/workers/surface.ts'
 import type { AppDeps } from './http/context.ts'
 import { Surfaces } from './http/surface.ts'
 import type { Operations } from './operation.ts'
 
 const batches = batchSurface(async () => [(await import('./features/heat-sheets/schemas.ts')).MergedResults])
-const server = serverSurface(async (operations) => {
-  const { default: examples } = await import('./http/openapi/examples.json', { with: { type: 'json' } })
-  return loadOpenApiDocument(examples, operations)
-})
 
 /** Every surface. Where two have a route for the same path, the earlier one answers. */
 export const surfaces = new Surfaces([
@@ -39,9 +35,15 @@ export const surfaces = new Surfaces([
   secrets,
   callbacks,
   workers,
-  workerOperations,
-  server,
+  operationSurface(loadDocument),
+  serverSurface(loadDocument),
 ])
+
+/** Loads the OpenAPI document. */
+async function loadDocument(operations: Operations): Promise<object> {
+  const { default: examples } = await import('./http/openapi/examples.json', { with: { type: 'json' } })
+  return loadOpenApiDocument(examples, operations)
+}
 
 /** Loads what makes batches, for those who begin some at their times. */
 export function loadBatchStarter() {

@@ -2,7 +2,7 @@
 
 import type { BatchStatus, StreamLink } from '../features/batches/follow-schemas.ts'
 import type { BatchAccepted, DryRunReport, ItemResult } from '../features/batches/schemas.ts'
-import type { ExtractAccepted, MergedResults } from '../features/heat-sheets/schemas.ts'
+import type { CalendarQuery, ExtractAccepted, MergedResults } from '../features/heat-sheets/schemas.ts'
 import { BatchStream, type FollowOptions } from './batch-stream.ts'
 import { Feeds } from './feed.ts'
 import { type Call, type ClientOptions, Http, json } from './http.ts'
@@ -133,6 +133,11 @@ export class Client {
   /** Reads the results of a batch's jobs, merged as its operation does; for heat sheets the swimmer's schedule. */
   results<Merged = MergedResults>(batch: BatchRef, options?: CallOptions): Promise<Merged> {
     return this.#read(batch, '/results', {}, options)
+  }
+
+  /** Downloads the swims of a heat-sheet batch as a calendar (RFC 5545). */
+  calendar(batch: BatchRef, query: Partial<CalendarQuery> = {}, options?: CallOptions): Promise<Response> {
+    return this.http.file(`${pathOf(batch)}/calendar.ics`, { query, ...options })
   }
 
   /** Makes the public address of a result's page: `resultCode` of a document, or of a swimmer in one. */

@@ -20,6 +20,7 @@ export interface ErrorBodies {
   secrets: ErrorBody
   schedules: ErrorBody
   webhooks: ErrorBody
+  workers: ErrorBody
 }
 
 /** Union of the fields that errors of the surfaces have. */

@@ -49,9 +49,18 @@ export {
   resourcesClient,
   type WritableCollection,
 } from './resources.ts'
+export {
+  type ContinueLater,
+  type RunningWorker,
+  runWorker,
+  type WorkerHandler,
+  type WorkerJob,
+  type WorkerSettings,
+} from './run-worker.ts'
 export { type ScheduleRef, type SchedulesClient, schedulesClient } from './schedules.ts'
 export { type SecretsClient, secretsClient } from './secrets.ts'
 export { type SharedResultsClient, sharedResultsClient } from './shared-results.ts'
 export type { Timing } from './timing.ts'
 export type * from './types.ts'
 export { type WebhooksClient, webhooksClient } from './webhooks.ts'
+export { type OperationsClient, operationsClient, type WorkersClient, workersClient } from './workers.ts'

@@ -178,9 +178,12 @@ describe('its app', () => {
       },
     })
     expect(schemas.CreateBatch.oneOf).toEqual([
+      { $ref: '#/components/schemas/CreateBatch.http' },
       { $ref: '#/components/schemas/CreateBatch.double' },
       { $ref: '#/components/schemas/CreateBatch.any' },
     ])
+    expect(schemas['CreateBatch.http'].properties.input).toEqual({ $ref: '#/components/schemas/HttpInput' })
+    expect(schemas.HttpInput.properties.ratePerSecond).toMatchObject({ type: 'number', maximum: 10_000 })
     expect(schemas['ResultSets.double'].allOf[1].properties.succeeded.items.properties.result).toMatchObject({
       properties: { twice: { type: 'number' } },
     })

@@ -1,6 +1,7 @@
 /** Jobs that are offered in a queue to workers outside the server: who gets them, and what becomes of those that nobody ends. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readOfferedDepth, readQueueDepth } from '../../src/engine/queue-depth.ts'
 import { pauseBatch, resumeBatch, stopBatch } from '../../src/engine/transitions/batch-commands.ts'
 import { claim, readyDue } from '../../src/engine/transitions/claim.ts'
 import { completeJobs } from '../../src/engine/transitions/complete-jobs.ts'
@@ -46,6 +47,25 @@ describe('offered jobs', () => {
     )
     expect(times[0]?.virtual_time).toBeLessThan(10)
     expect((await statuses()).filter((status) => status === 'offered')).toHaveLength(300)
+  })
+
+  it('are counted by operation for the operator, those that are claimed no more', async () => {
+    const other: Operation = { ...outside, name: 'another', queue: 'another' }
+    expect(await readOfferedDepth(engine.db)).toEqual([])
+    await submit(5, 'a')
+    await submit(2, 'b')
+    await submit(3, 'a', other)
+    await submit(1, 'a', echo)
+    await claimed(4)
+    expect(await readOfferedDepth(engine.db)).toEqual([
+      { operation: 'another', offered: 3 },
+      { operation: 'outside', offered: 3 },
+    ])
+    expect((await readQueueDepth(engine.db, engine.clock.now())).jobs).toMatchObject({
+      offered: 6,
+      running: 4,
+      ready: 1,
+    })
   })
 
   it('go to owners by turns, and to a worker of one owner from that owner alone', async () => {

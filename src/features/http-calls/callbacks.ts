@@ -78,17 +78,55 @@ export async function beginWait(
   return awaitCallback(job, ctx, taken, scrub)
 }
 
-/** Finds what a receiver called back with. @returns the result; null where it did not yet */
+interface CallbackRow {
+  content_type: string
+  body: string
+  outcome: 'completed' | 'failed' | 'retry'
+  retry_after_ms: number | null
+}
+
+/** Characters of a receiver's reason that are kept. */
+const MAX_REASON = 1_000
+
+/** Makes the error of a call that its receiver reports as failed. The reason is text, or the member `message` of JSON. */
+function reportedFailure(
+  { body, content_type, outcome, retry_after_ms }: CallbackRow,
+  scrub: (text: string) => string,
+) {
+  const value = body === '' ? '' : valueOfText(scrub(body), content_type)
+  const said = typeof value === 'object' && value !== null && 'message' in value ? value.message : value
+  const reason = (typeof said === 'string' ? said : JSON.stringify(said)).trim().slice(0, MAX_REASON).toWellFormed()
+  return new MillraceError(
+    'OPERATION_FAILED',
+    `The receiver reported that it failed${reason === '' ? '.' : `: ${reason}`}`,
+    {
+      transient: outcome === 'retry',
+      ...(retry_after_ms === null ? {} : { details: { retryAfterMs: retry_after_ms } }),
+    },
+  )
+}
+
+/**
+ * Finds what a receiver called back with.
+ * @returns the result; null where it did not yet
+ * @throws MillraceError OPERATION_FAILED where it reported that the call failed
+ */
 export async function findAnswer(
   { jobId }: Attempt,
-  { db }: RunContext,
+  { db, checkpoint }: Pick<RunContext, 'db' | 'checkpoint'>,
   { call }: Waiting,
   scrub: (text: string) => string,
 ): Promise<RunResult | null> {
-  const [row] = await db.all<{ content_type: string; body: string }>(
-    sql`SELECT content_type, body FROM http_callbacks WHERE job_id = ${jobId} AND call = ${call}`,
+  const [row] = await db.all<CallbackRow>(
+    sql`SELECT content_type, body, outcome, retry_after_ms FROM http_callbacks WHERE job_id = ${jobId} AND call = ${call}`,
   )
   if (row === undefined) return null
+  if (row.outcome !== 'completed') {
+    // The next attempt makes a call of another name: an answer to this one is none to that.
+    await checkpoint({})
+    await db.run(sql`DELETE FROM http_callbacks WHERE job_id = ${jobId} AND call = ${call}`)
+    throw reportedFailure(row, scrub)
+  }
   const body = row.body === '' ? null : valueOfText(scrub(row.body), row.content_type)
   const headers: Record<string, string> = row.content_type === '' ? {} : { 'content-type': row.content_type }
   const run = finish({ status: 202, headers, body }, new TextEncoder().encode(row.body).byteLength)
@@ -98,6 +136,16 @@ export async function findAnswer(
   }
 }
 
+/** An answer that a receiver calls back with. */
+interface Callback {
+  readonly contentType: string
+  readonly body: string
+  /** @default completed */
+  readonly outcome?: CallbackRow['outcome'] | undefined
+  /** Pause before the next attempt, in milliseconds. @default the usual one */
+  readonly retryAfterMs?: number | null
+}
+
 /**
  * Keeps what a receiver calls back with, and has its job go on.
  * @returns false where the call waits no more: it was called back before, ended or was cancelled
@@ -105,14 +153,14 @@ export async function findAnswer(
 export async function acceptCallback(
   { db, clock }: { readonly db: Database; readonly clock: Clock },
   { jobId, call }: NamedCall,
-  { contentType, body }: { readonly contentType: string; readonly body: string },
+  { contentType, body, outcome = 'completed', retryAfterMs = null }: Callback,
 ): Promise<boolean> {
   const now = clock.now()
   const waits = sql`id = ${jobId} AND status IN ('running', 'scheduled', 'blocked', 'ready') AND checkpoint ->> '$.call' = ${call}`
   const [kept] = await db.batch([
     db.all(sql`
-      INSERT INTO http_callbacks (job_id, call, batch_id, content_type, body, received_at)
-      SELECT id, ${call}, batch_id, ${contentType}, ${body}, ${now} FROM jobs WHERE ${waits}
+      INSERT INTO http_callbacks (job_id, call, batch_id, content_type, body, outcome, retry_after_ms, received_at)
+      SELECT id, ${call}, batch_id, ${contentType}, ${body}, ${outcome}, ${retryAfterMs}, ${now} FROM jobs WHERE ${waits}
       ON CONFLICT DO NOTHING RETURNING job_id`),
     // A job that is only about to wait finds by this that it need not.
     db.run(sql`UPDATE jobs SET checkpoint = json_set(checkpoint, '$.due', json('true')) WHERE ${waits}`),

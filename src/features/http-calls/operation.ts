@@ -21,7 +21,7 @@ import {
   waitingOf,
 } from './callbacks.ts'
 import { OpenedSecrets } from './opened-secrets.ts'
-import { HttpInput } from './schemas.ts'
+import { HttpInput, HttpResult } from './schemas.ts'
 import { scrubber } from './scrub.ts'
 
 /** Attempts that a call has. */
@@ -36,11 +36,16 @@ const MAX_PAUSE_MS = 60 * 60 * 1_000
 const AHEAD_SECONDS = 10
 const MAX_AT_ONCE = 10_000
 
-/** Parts of the server that calls need: the key that it signs with, and its address. */
-export type HttpServices = CallbackServices
+/** Parts of the server that calls need: the key that it signs with, its address, and its limit. */
+export interface HttpServices extends CallbackServices {
+  /** Calls to one host a second, of all owners together; absent or null: no limit. */
+  readonly callsPerHost?: number | null
+}
 
 const Request = z.object({ input: z.unknown(), items: z.array(z.unknown()) })
-const Checkpoint = z.object({ slotAt: z.number().optional() })
+const Checkpoint = z.object({ slotAt: z.number().optional(), hostSlotAt: z.number().optional() })
+/** Owner of the slots that all owners share; no caller has this name. */
+const EVERYONE = ''
 
 /** Makes the operation. */
 export function httpCalls(services: HttpServices): Operation {
@@ -53,6 +58,7 @@ export function httpCalls(services: HttpServices): Operation {
     timeLimitMs: TIME_LIMIT_MS,
     summaryDefaults: { status: null },
     keepsItemIds: true,
+    schemas: { item: z.unknown(), result: HttpResult, input: HttpInput },
     merge: null,
     batchTotals: (tallies) => ({ calls: tallies.calls ?? 0, bytes: tallies.bytes ?? 0 }),
     backoff(_attempt, error) {
@@ -166,17 +172,36 @@ class Calls {
     const now = ctx.clock.now()
     const paused = this.#slots.pausedUntil(key, now)
     if (paused > 0) return { continueAt: paused + Math.round(Math.random() * MAX_WAIT_MS) }
-    if (input.ratePerSecond === undefined) return null
-    const given = Checkpoint.safeParse(job.checkpoint).data?.slotAt
-    const isGiven = given !== undefined && given <= now && this.#slots.isCurrent(given, now)
-    if (isGiven) return null
-    const { at, taken } = await this.#slots.take(ctx, key, input.ratePerSecond)
+    const { slotAt, hostSlotAt } = Checkpoint.safeParse(job.checkpoint).data ?? {}
+    // The owner's slot comes first. Who waits for one of the host has had it; else the two could be late for one another in turn.
+    if (input.ratePerSecond !== undefined && hostSlotAt === undefined && !this.#isUsable(slotAt, now)) {
+      const later = await this.#takeSlot(ctx, key, input.ratePerSecond, 'slotAt')
+      if (later !== null) return later
+    }
+    const { callsPerHost } = this.#services
+    if (typeof callsPerHost !== 'number' || this.#isUsable(hostSlotAt, now)) return null
+    return this.#takeSlot(ctx, { owner: EVERYONE, host: key.host }, callsPerHost, 'hostSlotAt')
+  }
+
+  /** Returns true where the time of a slot has come, and is not long over. */
+  #isUsable(at: number | undefined, now: number): boolean {
+    return at !== undefined && at <= now && this.#slots.isCurrent(at, now)
+  }
+
+  /** Takes a slot, and waits for one that comes soon. @returns when to go on, with the slot kept under `name`, where it comes later */
+  async #takeSlot(
+    ctx: RunContext,
+    key: SlotKey,
+    perSecond: number,
+    name: 'slotAt' | 'hostSlotAt',
+  ): Promise<ContinueAt | null> {
+    const { at, taken } = await this.#slots.take(ctx, key, perSecond)
     const wait = at - ctx.clock.now()
     if (taken && wait <= MAX_WAIT_MS) {
       if (wait > 0) await sleep(wait, ctx.signal)
       return null
     }
-    if (taken) await ctx.checkpoint({ slotAt: at })
+    if (taken) await ctx.checkpoint({ [name]: at })
     return { continueAt: Math.ceil(at) }
   }
 

@@ -69,15 +69,15 @@ export const HttpInput = z
 export type HttpInput = z.infer<typeof HttpInput>
 
 /** Result of a call. */
-export interface HttpResult {
-  readonly status: number
-  /** Those that `responseHeaders` names. */
-  readonly headers: Readonly<Record<string, string>>
-  /** JSON as JSON, text as text, anything else in base64; null for nothing. */
-  readonly body: unknown
-  /** Set where the body is neither JSON nor text. */
-  readonly encoding?: 'base64'
-}
+export const HttpResult = z
+  .object({
+    status: z.int(),
+    headers: z.record(z.string(), z.string()).describe('Those that `responseHeaders` names.'),
+    body: z.unknown().describe('JSON as JSON, text as text, anything else in base64; null for nothing.'),
+    encoding: z.literal('base64').optional().describe('Where the body is neither JSON nor text.'),
+  })
+  .meta({ id: 'HttpResult' })
+export type HttpResult = z.infer<typeof HttpResult>
 
 /** The answer to `POST /api/callbacks/:id`. */
 export const CallbackAnswer = z

@@ -23,6 +23,12 @@ export const httpCallbacks = sqliteTable(
     batchId: text('batch_id').notNull(),
     contentType: text('content_type').notNull(),
     body: text().notNull(),
+    /** Outcome of the call; of one that failed, `body` says why. */
+    outcome: text({ enum: ['completed', 'failed', 'retry'] })
+      .notNull()
+      .default('completed'),
+    /** Pause that the receiver asked for before the next attempt, in milliseconds; null for the usual one. */
+    retryAfterMs: integer('retry_after_ms'),
     /** Milliseconds since the epoch. */
     receivedAt: integer('received_at').notNull(),
   },

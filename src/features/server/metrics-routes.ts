@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { Hono } from 'hono'
 import * as z from 'zod'
-import { readQueueDepth } from '../../engine/queue-depth.ts'
+import { readOfferedDepth, readQueueDepth } from '../../engine/queue-depth.ts'
 import { encodeMetrics, type Metric, PROMETHEUS_TYPE } from '../../formats/prometheus.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
 import type { Endpoint } from '../../http/openapi/endpoint.ts'
@@ -25,6 +25,7 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
   return new Routes('/', CODED_ERRORS).add(readMetrics, async (c) => {
     const began = performance.now()
     const { jobs, workers, oldestReadySeconds } = await readQueueDepth(deps.db, deps.clock.now())
+    const offered = await readOfferedDepth(deps.db)
     const readSeconds = (performance.now() - began) / 1_000
     // A disk that reports nothing leaves the rest to be reported still.
     const space = await deps.disk?.space().catch(() => undefined)
@@ -35,6 +36,12 @@ export function metricsRoutes(deps: AppDeps): Hono<Env> {
         help: 'Jobs that have not ended, by status.',
         type: 'gauge',
         samples: Object.entries(jobs).map(([status, value]) => ({ labels: { status }, value })),
+      },
+      {
+        name: 'millrace_offered_jobs',
+        help: 'Jobs that wait for workers over HTTP, by operation; of the first 200 that have any.',
+        type: 'gauge',
+        samples: offered.map(({ operation, offered: value }) => ({ labels: { operation }, value })),
       },
       gauge(
         'millrace_oldest_ready_job_seconds',

@@ -20,14 +20,7 @@ export function configuredOperations(text: string | null): WorkerOperation[] {
   if (issue !== undefined || parsed.data === undefined) {
     throw new ConfigError(`OPERATIONS: ${issue?.path.join('.')}: ${issue?.message} ${EXPECTED}.`)
   }
-  return parsed.data.map(({ name, ...declaration }) => ({
-    ...makeWorkerOperation(name, declaration),
-    schemas: {
-      item: describeBy(declaration.item),
-      result: describeBy(declaration.result),
-      input: describeBy(declaration.input),
-    },
-  }))
+  return parsed.data.map(({ name, ...declaration }) => makeWorkerOperation(name, declaration))
 }
 
 function parseJson(text: string): unknown {
@@ -36,11 +29,4 @@ function parseJson(text: string): unknown {
   } catch {
     throw new ConfigError(`${EXPECTED}; this is no JSON.`)
   }
-}
-
-/** A schema that takes anything and is described by a JSON Schema, for the OpenAPI document. References would lead nowhere there. */
-function describeBy(schema: unknown): z.ZodType {
-  const text = JSON.stringify(schema)
-  const isPlain = typeof schema === 'object' && schema !== null && !text.includes('"$ref"')
-  return isPlain ? z.unknown().meta({ ...schema }) : z.unknown()
 }

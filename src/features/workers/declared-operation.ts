@@ -63,6 +63,7 @@ export function makeWorkerOperation(name: string, declaration: OperationDeclarat
     summaryDefaults: {},
     keepsItemIds: declaresId(declaration.item),
     ...(maxJobs === undefined ? {} : { maxJobs }),
+    jsonSchemas: { item: declaration.item, result: declaration.result, input: declaration.input },
     fromItems: (input, items) => ({ input, items }),
     plan(request) {
       const { input, items } = Object(request)

@@ -7,11 +7,14 @@ import type { AppDeps, Env } from '../../http/context.ts'
 import { limitBody } from '../../http/middleware/request-limits.ts'
 import { type Endpoint, json, jsonBody } from '../../http/openapi/endpoint.ts'
 import { CODED_ERRORS } from '../../http/response/error-formats.ts'
+import { publicPath } from '../../http/response/public-address.ts'
 import { Routes } from '../../http/routes.ts'
-import { type DeclaredRow, MAX_DECLARED, workerOperationOf } from './declared-store.ts'
+import type { Operations } from '../../operation.ts'
+import { type DeclaredRow, DeclaredStore, MAX_DECLARED, workerOperationOf } from './declared-store.ts'
 import { ABSENT_MS, readLastSeen } from './presence.ts'
 import {
   type DeclaredOperation,
+  DOCUMENT_NAME,
   OperationAnswer,
   OperationDeclaration,
   OperationDeleted,
@@ -58,6 +61,14 @@ const list = {
   answers: { 200: json('All of them.', OperationList) },
 } satisfies Endpoint
 
+const readDocument = {
+  route: `GET /api/operations/${DOCUMENT_NAME}`,
+  id: 'readOwnOpenApi',
+  summary: 'The OpenAPI document, with the operations that the caller declared',
+  description: 'As `/openapi.json`, and a typed body of `createBatch` for each of them.',
+  answers: { 200: json('OpenAPI 3.1.', z.looseObject({ openapi: z.string() })) },
+} satisfies Endpoint
+
 const read = {
   route: 'GET /api/operations/:name',
   id: 'readOperation',
@@ -76,9 +87,11 @@ const remove = {
   errors: [404, 409],
 } satisfies Endpoint
 
-export const endpoints: readonly Endpoint[] = [declare, list, read, remove]
+export const endpoints: readonly Endpoint[] = [declare, list, readDocument, read, remove]
 
-export function operationRoutes(deps: AppDeps): Hono<Env> {
+/** @param loadDocument loads the OpenAPI document of all surfaces, with what operations take */
+export function operationRoutes(deps: AppDeps, loadDocument: (operations: Operations) => Promise<object>): Hono<Env> {
+  const store = new DeclaredStore(deps)
   return new Routes('/api/operations', CODED_ERRORS)
     .add(
       declare,
@@ -92,6 +105,13 @@ export function operationRoutes(deps: AppDeps): Hono<Env> {
       [limitDeclaration],
     )
     .add(list, async (c) => c.json({ success: true as const, operations: await listOf(deps, c.get('caller').owner) }))
+    .add(readDocument, async (c) => {
+      const { owner } = c.get('caller')
+      const found = await store.findAll((await store.names(owner)).map((name) => ({ owner, name })))
+      const own = Object.fromEntries([...found.values()].map((operation) => [operation.name, operation]))
+      const servers = [{ url: publicPath(deps, '/') }]
+      return c.json({ openapi: '3.1.0', ...(await loadDocument({ ...deps.operations, ...own })), servers })
+    })
     .add(read, async (c) =>
       c.json({
         success: true as const,

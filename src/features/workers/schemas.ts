@@ -10,9 +10,12 @@ const MAX_SCHEMA_BYTES = 64_000
 
 /** Names of operations, as `defineOperation` takes them. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+/** A name that is taken: the document of a caller's operations is at the path of an operation of this name. */
+export const DOCUMENT_NAME = 'openapi.json'
 export const OperationName = z
   .string('Expected a name.')
   .regex(NAME, 'Expected 1 to 64 letters, digits, ".", "_" and "-", such as "images.resize".')
+  .refine((name) => name !== DOCUMENT_NAME, `Expected another name: "${DOCUMENT_NAME}" is a path of its own.`)
 
 /** Any JSON value. */
 const AnyJson = z.unknown()
@@ -83,9 +86,11 @@ export type DeclaredOperation = z.infer<typeof DeclaredOperation>
 export const OperationAnswer = z
   .object({ success: z.literal(true), operation: DeclaredOperation })
   .meta({ id: 'OperationAnswer' })
+export type OperationAnswer = z.infer<typeof OperationAnswer>
 export const OperationList = z
   .object({ success: z.literal(true), operations: z.array(DeclaredOperation) })
   .meta({ id: 'OperationList' })
+export type OperationList = z.infer<typeof OperationList>
 export const OperationDeleted = z
   .object({ success: z.literal(true), name: z.string() })
   .meta({ id: 'OperationDeleted' })

@@ -5,6 +5,8 @@ import { submit } from '../../../src/engine/transitions/submit.ts'
 import { CallSlots } from '../../../src/features/http-calls/call-slots.ts'
 import { httpCalls } from '../../../src/features/http-calls/operation.ts'
 import { readJobItems } from '../../../src/live/state.ts'
+import type { Operation, RunContext } from '../../../src/operation.ts'
+import type { Fetcher } from '../../../src/ports.ts'
 import { openEngine, until } from '../../support/fixture.ts'
 
 const http = httpCalls({
@@ -78,4 +80,57 @@ it('calls no private address, whatever the template makes of an item', async () 
     return list.every(({ finishedAt }) => finishedAt !== null) ? list : null
   })
   expect(jobs.map(({ errorCode, attempt }) => [errorCode, attempt])).toEqual(items.map(() => ['URL_NOT_ALLOWED', 1]))
+})
+
+it('a limit of a host holds for all owners and processes together, beside their own rates', async () => {
+  const [one, other] = [0, 1].map(() =>
+    httpCalls({
+      signingKey: () => Promise.resolve('a signing key of at least 32 characters'),
+      publicUrl: null,
+      callsPerHost: 20,
+    }),
+  )
+  if (one === undefined || other === undefined) throw new Error('no operation')
+  const called: number[] = []
+  const fetcher: Fetcher = {
+    ...engine.fetcher,
+    request: () => {
+      called.push(performance.now())
+      return Promise.resolve({ url: '', status: 200, headers: {}, body: new Uint8Array(), retryAfterSeconds: null })
+    },
+  }
+  const call = async (operation: Operation, owner: string, ratePerSecond?: number) => {
+    const input = { url: 'http://limited.example/', ...(ratePerSecond === undefined ? {} : { ratePerSecond }) }
+    let checkpoint: unknown = null
+    const ctx: RunContext = {
+      ...{ db: engine.db, clock: engine.clock, log: engine.log, blobs: engine.blobs, compute: engine.compute, fetcher },
+      signal: new AbortController().signal,
+      progress: () => {},
+      rename: () => {},
+      checkpoint: async (state) => {
+        checkpoint = state
+      },
+      budgetExhausted: () => false,
+      yield: () => Promise.resolve(),
+      transcriber: null,
+      vectors: null,
+      openBatches: { append: () => Promise.resolve(), seal: () => Promise.resolve() },
+    }
+    const job = { jobId: 'j', batchId: 'b', owner, sequence: 1, attempt: 1, input: {}, batchInput: input }
+    for (;;) {
+      const run = await operation.run({ ...job, checkpoint }, ctx)
+      if (run !== 'continue' && !('continueAt' in run)) return
+      const wait = run === 'continue' ? 0 : run.continueAt - engine.clock.now()
+      engine.clock.advance(Math.max(0, wait))
+    }
+  }
+  const began = engine.clock.now()
+  for (let n = 0; n < 30; n++) await call(n % 2 === 0 ? one : other, `owner ${n % 3}`, n % 5 === 0 ? 1_000 : undefined)
+  expect(called).toHaveLength(30)
+  // Each of 30 calls has a slot of a twentieth of a second, whoever makes it.
+  expect(engine.clock.now() - began).toBeGreaterThanOrEqual(29 * 50 - 100)
+  const [row] = await engine.db.all<{ next: number }>(
+    sql`SELECT next_at AS next FROM http_slots WHERE host = 'limited.example' AND owner = ''`,
+  )
+  expect((row?.next ?? 0) - began).toBeGreaterThanOrEqual(30 * 50 - 1)
 })

@@ -126,3 +126,48 @@ it('are finished by nobody with another token, for another job, or with what is 
   expect(await accepted(callBack(first.href, '{}'))).toBe(false)
   expect(server.output).not.toContain(token)
 })
+
+it('report that a call failed, for good or to be made again', async () => {
+  await using endpoint = await openEndpoint((response) => response.writeHead(202).end())
+  const id = await create({ url: `${endpoint.url}/{{item}}`, callback: {} }, ['good', 'bad', 'again'])
+  const first = await arrivedAt(endpoint, 3)
+  const addressOf = (path: string) => addressIn(first.find((call) => call.path === path))
+  expect(await accepted(callBack(addressOf('/good'), '"done"'))).toBe(true)
+  expect(
+    await accepted(callBack(`${addressOf('/bad')}&outcome=failed`, '{"message": "no such page", "code": 7}')),
+  ).toBe(true)
+  const retry = fetch(`${addressOf('/again')}&outcome=retry`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'text/plain', 'Retry-After': '0' },
+    body: 'out of memory',
+  })
+  expect(await accepted(retry)).toBe(true)
+  const second = (await arrivedAt(endpoint, 4))[3]
+  expect(second?.path).toBe('/again')
+  // The address of the call that failed is over; the new call has its own.
+  expect(await accepted(callBack(addressOf('/again'), '"late"'))).toBe(false)
+  expect(await accepted(callBack(addressIn(second), '"at last"'))).toBe(true)
+  const jobs = await ended(id)
+  expect(jobs.map(({ status, attempt, errorCode }) => [status, attempt, errorCode])).toEqual([
+    ['completed', 1, null],
+    ['failed', 1, 'OPERATION_FAILED'],
+    ['completed', 2, null],
+  ])
+  expect(jobs[1]).toMatchObject({ errorMessage: 'The receiver reported that it failed: no such page' })
+  expect(await resultsOf(id)).toEqual(['done', 'at last'])
+})
+
+it('are refused where the outcome is none, by its name', async () => {
+  await using endpoint = await openEndpoint((response) => response.writeHead(202).end())
+  const id = await create({ url: endpoint.url, callback: {} }, [1])
+  const [call] = await arrivedAt(endpoint, 1)
+  const refused = await callBack(`${addressIn(call)}&outcome=broken`, '{}')
+  expect([refused.status, (await refused.json()).message]).toEqual([
+    400,
+    expect.stringMatching(/^outcome: Expected "failed"/),
+  ])
+  const pause = await fetch(`${addressIn(call)}&outcome=retry`, { method: 'POST', headers: { 'Retry-After': 'soon' } })
+  expect([pause.status, (await pause.json()).field]).toEqual([400, 'Retry-After'])
+  await send('POST', `/api/batch/${id}/cancel`)
+  await ended(id)
+})

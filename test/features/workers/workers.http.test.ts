@@ -59,6 +59,34 @@ const Results = z.object({
 const resultsOf = async (worker: HttpWorker, id: string) => Results.parse(await worker.read(`/api/batch/${id}/results`))
 
 describe('an operation', () => {
+  it('have typed bodies in the OpenAPI document of their owner alone, those of the configuration in everyone’s', async () => {
+    const size = { type: 'integer', minimum: 1 }
+    const input = { properties: { width: { $ref: '#/$defs/size' } }, $defs: { size } }
+    await alice.declare('typed', { ...RESIZE, input })
+    const Document = z.object({ components: z.object({ schemas: z.record(z.string(), z.unknown()) }) })
+    const schemasAt = async (worker: HttpWorker, path: string) =>
+      Document.parse(await worker.read(path)).components.schemas
+    const own = await schemasAt(alice, '/api/operations/openapi.json')
+    expect(own['CreateBatch.typed']).toMatchObject({
+      properties: {
+        operation: { const: 'typed' },
+        items: { items: { $ref: '#/components/schemas/Item.typed' } },
+        input: { $ref: '#/components/schemas/Input.typed' },
+      },
+    })
+    expect(own['Item.typed']).toEqual(RESIZE.item)
+    expect(own['Input.typed']).toMatchObject({
+      properties: { width: { $ref: '#/components/schemas/Input.typed/$defs/size' } },
+    })
+    for (const path of ['/api/operations/openapi.json', '/openapi.json']) {
+      const schemas = await schemasAt(bob, path)
+      expect(schemas).not.toHaveProperty(['CreateBatch.typed'])
+      expect(schemas['Item.shared.hash']).toEqual(CONFIGURED[0]?.item)
+    }
+    // The path is the document's alone.
+    expect((await alice.send('PUT', '/api/operations/openapi.json', {})).status).toBe(405)
+  })
+
   it('is declared, changed, listed and taken back by its owner alone', async () => {
     await alice.declare('mine', { description: 'First.' })
     expect(await alice.declare('mine', { maxAttempts: 5 })).toMatchObject({
@@ -119,8 +147,9 @@ describe('an operation', () => {
     const document = z.object({ components: z.object({ schemas: z.record(z.string(), z.unknown()) }) })
     const { components } = document.parse(await alice.read('/openapi.json'))
     expect(components.schemas['CreateBatch.shared.hash']).toMatchObject({
-      properties: { items: { items: { properties: { text: { type: 'string' } }, required: ['text'] } } },
+      properties: { items: { items: { $ref: '#/components/schemas/Item.shared.hash' } } },
     })
+    expect(components.schemas['Item.shared.hash']).toEqual(CONFIGURED[0]?.item)
   })
 
   it('that nobody works on says so to whoever makes a batch, until somebody does', async () => {

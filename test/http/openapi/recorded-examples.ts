@@ -7,7 +7,7 @@ import type { Contract } from './contract.ts'
 const FILE = join(import.meta.dirname, '..', '..', '..', 'src', 'http', 'openapi', 'examples.json')
 
 /** Answers that are whatever they are: this document, a file. */
-const NONE = new Set(['readOpenApi 200', 'downloadExport 200'])
+const NONE = new Set(['readOpenApi 200', 'readOwnOpenApi 200', 'downloadExport 200'])
 
 /** Without what only was good where the answer came from, and what looks like a secret. */
 function told(text: string): unknown {
