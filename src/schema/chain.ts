@@ -55,7 +55,7 @@ export interface ChainError {
 }
 
 /** The operation whose jobs turn results into items. */
-export const CHAIN_OPERATION = 'chain'
+export const CHAIN_OPERATION = 'batch.chain'
 /** Attempts at that. */
 export const CHAIN_ATTEMPTS = 10
 /** A batch that is being fed stays open until it is sealed by what feeds it: no sweep closes it. Deliveries to webhooks use the instant after. */

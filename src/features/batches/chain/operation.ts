@@ -1,5 +1,5 @@
 /**
- * The operation `chain`: feeds a batch with the results of the one before it, in slices, and seals it. The engine makes its jobs; callers
+ * The operation `batch.chain`: feeds a batch with the results of the one before it, in slices, and seals it. The engine makes its jobs; callers
  * cannot. Each slice is at the position that its results give it, so one that is written twice, by a run that was cut off and the one after
  * it, is written once.
  */
