@@ -113,6 +113,7 @@ it('a limit of a host holds for all owners and processes together, beside their 
       budgetExhausted: () => false,
       yield: () => Promise.resolve(),
       speech: { transcriber: null, decoder: null, local: null },
+      media: null,
       vectors: null,
       openBatches: { append: () => Promise.resolve(), seal: () => Promise.resolve() },
     }
