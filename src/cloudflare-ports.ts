@@ -8,6 +8,7 @@ import { createInlineCompute } from './drivers/compute-inline.ts'
 import { createD1Disk, openD1 } from './drivers/db-d1.ts'
 import { createQueueDispatcher } from './drivers/dispatch-queues.ts'
 import { createWorkersFetcher } from './drivers/fetch-workers.ts'
+import { createOpenAiLanguageModel } from './drivers/language-model-openai.ts'
 import { createConsoleLog } from './drivers/log-console.ts'
 import { createObjectNotifier } from './drivers/notify-durable-object.ts'
 import { createBoundTaskFiles } from './drivers/task-files-workers.ts'
@@ -104,6 +105,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
     publicUrl,
     transcription,
     vectors,
+    languageModel,
   } = configOf(env)
   const basePath = basePathOf(publicUrl)
   const log = openLog(logLevel)
@@ -138,6 +140,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
       decoder: null,
       local: null,
     },
+    languageModel: languageModel && createOpenAiLanguageModel(languageModel),
     vectors: { settings: vectors, fetcher: createWorkersFetcher({ allowPrivate: true }), ai: env.AI ?? null },
     meter: new Meter(),
     quota: new StorageQuota(db, maxBytesPerOwner),

@@ -11,6 +11,14 @@ export const createComputeTasks = (files: TaskFiles): ComputeTasks => ({
     await preloadPdf()
     return task
   },
+  'heat-sheet.text': async () => {
+    const [{ default: task }, { preloadPdf }] = await Promise.all([
+      import('./features/heat-sheets/by-model/text-task.ts'),
+      import('./formats/pdf-document.ts'),
+    ])
+    await preloadPdf()
+    return task
+  },
   'heat-sheet.parse-pages': async () => (await import('./features/heat-sheets/parse-pages-task.ts')).default,
   'cards.read-workbook': async () => (await import('./features/cards/import/workbook-task.ts')).default,
   'rag.read': async () => (await import('./features/rag/read-task.ts')).default,

@@ -1,8 +1,16 @@
 /** Reads and checks the configuration. A wrong value stops the start with a sentence that names it. */
 import ipaddr from 'ipaddr.js'
 import * as z from 'zod'
+import { type LanguageModelSettings, LLM_VARIABLES, languageModelSettings, needsModel } from './language-model.ts'
 import { isRateClass, RATE_CLASSES, type RateClass, type RateLimits, rateLimits } from './rate-classes.ts'
-import { hasNoUser, NO_USER, VECTOR_VARIABLES, type VectorSettings, vectorSettings } from './vector-settings.ts'
+import {
+  key,
+  OPENAI_URL,
+  serviceAddress,
+  VECTOR_VARIABLES,
+  type VectorSettings,
+  vectorSettings,
+} from './vector-settings.ts'
 
 /** A wrong value in the environment. The message names the variable and what would be right. */
 export class ConfigError extends Error {
@@ -73,9 +81,6 @@ const FORM_BYTES = 'a whole number of bytes from 1, such as 1073741824'
 const MEGABYTES = 'a number of megabytes, such as 500, or 0 for no warning'
 const flag = z.enum(['0', '1'], '0 or 1').transform((text) => text === '1')
 
-const serviceAddress = (example: string) =>
-  z.url({ protocol: /^https?$/, error: `an address such as ${example}` }).refine(hasNoUser, NO_USER)
-
 const collector = z.url({ protocol: /^https?$/, error: 'an address such as http://localhost:4318' }).optional()
 
 const Variables = z.object({
@@ -125,15 +130,13 @@ const Variables = z.object({
   TRUST_PROXY: proxies.default(0),
   CHUNK_PREFIXES: prefixes.default([]),
   CHUNKS_UPSTREAM_URL: serviceAddress('https://chunks.example.com/{id}').optional(),
-  TRANSCRIBE_BASE_URL: serviceAddress('https://api.openai.com/v1').optional(),
-  TRANSCRIBE_API_KEY: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, 'a key of ASCII characters without blanks')
-    .optional(),
+  TRANSCRIBE_BASE_URL: serviceAddress(OPENAI_URL).optional(),
+  TRANSCRIBE_API_KEY: key,
   TRANSCRIBE_MODEL: z.string().min(1).default('whisper-1'),
   ...VECTOR_VARIABLES,
   FFMPEG_PATH: z.string().min(1).default('ffmpeg'),
   YT_DLP_PATH: z.string().optional(),
+  ...LLM_VARIABLES,
   MAX_STREAMS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).default(10_000),
   MAX_STREAMS_PER_OWNER: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
   MAX_CONNECTIONS: z.coerce.number(STREAMS).int(STREAMS).min(1, STREAMS).optional(),
@@ -226,6 +229,7 @@ export interface Config {
   readonly ffmpegPath: string
   /** Program that lists channels: its path, or a name in `PATH`; null for none. */
   readonly ytDlpPath: string | null
+  readonly languageModel: LanguageModelSettings | null
   /** Open streams and long polls at once; more are refused. */
   readonly maxStreams: number
   /** Of these, how many one owner may hold. */
@@ -257,9 +261,6 @@ function reachedFromElsewhere({ HOST, PUBLIC_URL, TRUST_PROXY }: z.infer<typeof 
   return null
 }
 
-/** Service of a key that names none. */
-const OPENAI_URL = 'https://api.openai.com/v1'
-
 function transcriptionOf(v: z.infer<typeof Variables>): Config['transcription'] {
   const { TRANSCRIBE_BASE_URL: baseUrl, TRANSCRIBE_API_KEY: apiKey = null, TRANSCRIBE_MODEL: model } = v
   if (baseUrl === undefined && apiKey === null) return null
@@ -289,7 +290,7 @@ const DEFAULT_PORTS = [8000, 3001]
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const parsed = Variables.safeParse(given)
+  const parsed = Variables.superRefine(needsModel).safeParse(given)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     const name = String(issue?.path[0])
@@ -335,6 +336,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     vectors: vectorSettings(v),
     ffmpegPath: v.FFMPEG_PATH,
     ytDlpPath: v.YT_DLP_PATH ?? null,
+    languageModel: languageModelSettings(v),
     maxStreams: v.MAX_STREAMS,
     maxStreamsPerOwner: v.MAX_STREAMS_PER_OWNER ?? Math.ceil(v.MAX_STREAMS / 2),
     maxConnections: v.MAX_CONNECTIONS ?? v.MAX_STREAMS + CONNECTIONS_BESIDE_STREAMS,

@@ -17,6 +17,7 @@ import { createLocalDispatcher } from './drivers/dispatch-local.ts'
 import { createLookup } from './drivers/dns-lookup.ts'
 import { createLazyFetcher } from './drivers/fetch-lazy.ts'
 import { COMPUTE_CODE, COMPUTE_TASKS, isSpeechInstalled } from './drivers/files-node.ts'
+import { createOpenAiLanguageModel } from './drivers/language-model-openai.ts'
 import { createMemoryNotifier } from './drivers/notify-memory.ts'
 import { nodePeerAddress } from './drivers/peer-node.ts'
 import { judgeProcess, processHost } from './drivers/process-node.ts'
@@ -132,6 +133,7 @@ async function openPorts(config: Config, db: Database) {
       decoder: createFfmpegDecoder({ program: config.ffmpegPath }),
       local: { isInstalled: isSpeechInstalled },
     },
+    languageModel: config.languageModel && createOpenAiLanguageModel(config.languageModel),
     vectors: { settings: config.vectors, fetcher: openFetcher({ ...config, allowPrivateUrls: true }), ai: null },
     media: await openMediaLister(config),
     meter: new Meter(),

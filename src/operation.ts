@@ -3,6 +3,7 @@
 import type { SQL } from 'drizzle-orm'
 import type * as z from 'zod'
 import type { MillraceError } from './errors.ts'
+import type { LanguageModel } from './language-model.ts'
 import type { MediaLister } from './media-ports.ts'
 import type { BlobStore, Clock, Compute, Database, Fetcher, Log, Statement, VectorServices } from './ports.ts'
 import type { ChainError } from './schema/chain.ts'
@@ -97,6 +98,8 @@ export interface RunContext {
   readonly fetcher: Fetcher
   readonly compute: Compute
   readonly speech: Speech
+  /** Null where this server is given none. */
+  readonly languageModel: LanguageModel | null
   /** Null where this server has the local model and its own store alone. */
   readonly vectors: VectorServices | null
   readonly openBatches: OpenBatches

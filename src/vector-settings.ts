@@ -4,24 +4,23 @@ import * as z from 'zod'
 const DIMENSIONS = 'a whole number from 1 to 8192'
 const KEY = 'a key of ASCII characters without blanks'
 
-const key = z
+/** Schema of a variable that holds a key. */
+export const key = z
   .string()
   .regex(/^[\x21-\x7e]+$/, KEY)
   .optional()
 
-export const NO_USER = 'an address without a user name or password'
+const NO_USER = 'an address without a user name or password'
 
 /** Returns true for a URL that `fetch` accepts, one without a user name or password; text that is no URL passes too. */
-export function hasNoUser(text: string): boolean {
+function hasNoUser(text: string): boolean {
   const url = URL.parse(text)
   return url === null || (url.username === '' && url.password === '')
 }
 
-const address = (example: string) =>
-  z
-    .url({ protocol: /^https?$/, error: `an address such as ${example}` })
-    .refine(hasNoUser, NO_USER)
-    .transform((url) => url.replace(/\/+$/, ''))
+/** Schema of a variable that holds the address of a service. */
+export const serviceAddress = (example: string) =>
+  z.url({ protocol: /^https?$/, error: `an address such as ${example}` }).refine(hasNoUser, NO_USER)
 
 const PRICES = 'a list such as jina-v4=0.05,openai=0.02: dollars for a million tokens of each model'
 
@@ -34,7 +33,10 @@ const prices = z
       Object.fromEntries(text.split(',').map((item) => [item.split('=')[0]?.trim() ?? '', Number(item.split('=')[1])])),
   )
 
-const OPENAI_URL = 'https://api.openai.com/v1'
+/** The same for a base address; a slash at its end is removed. */
+export const address = (example: string) => serviceAddress(example).transform((url) => url.replace(/\/+$/, ''))
+
+export const OPENAI_URL = 'https://api.openai.com/v1'
 const JINA_URL = 'https://api.jina.ai/v1'
 const GEMINI_URL = 'https://generativelanguage.googleapis.com/v1beta'
 

@@ -14,6 +14,7 @@ const FLOORS: Record<string, number> = {
   'rate-classes.ts': 0,
   'version.ts': 0,
   'vector-settings.ts': 0,
+  'language-model.ts': 0.5,
   'ports.ts': 1,
   'speech-ports.ts': 1,
   'media-ports.ts': 1,

@@ -80,6 +80,7 @@ async function runToEnd(
     signal: new AbortController().signal,
     progress: () => {},
     speech: { transcriber: null, decoder: null, local: null },
+    languageModel: null,
     vectors: null,
     media: null,
     rename: () => {},

@@ -95,6 +95,44 @@ export function letter(text = 'Dear parents, the pool is closed on Saturday.'): 
   return pdfOf([[[[72, text]]]])
 }
 
+/** Looks like a heat sheet, in no layout that the parser knows: a swimmer takes two lines, the lane is behind the name. */
+export function strangeSheet(meet: string): Promise<Uint8Array> {
+  const entry = (
+    lane: number,
+    last: string,
+    first: string,
+    age: number,
+    team: string,
+    seed: string,
+  ): readonly Cells[] => [
+    [
+      [0, `${last.toUpperCase()}/${first}`],
+      [200, `>> lane ${lane}`],
+    ],
+    [
+      [20, `(${age} yrs.) ${team}`],
+      [200, `~ ${seed}`],
+    ],
+  ]
+  return pdfOf([
+    [
+      [[0, `${meet} | 7 March 2031`]],
+      [[0, 'event 4 = Girls 100 Freestyle =']],
+      [[0, '-- heat 1 (09:40) --']],
+      ...entry(3, 'Quill', 'Ada', 12, 'MILL', '59.10'),
+      ...entry(4, 'Reed', 'Bo', 11, 'POND', '59.20'),
+      [[0, '-- heat 2 (09:43) --']],
+      ...entry(5, 'Weir', 'Cleo', 12, 'POND', '1:01.30'),
+    ],
+    [
+      ...entry(6, 'Sluice', 'Dot', 11, 'MILL', '1:02.00'),
+      [[0, 'event 5 = Girls 200 Medley =']],
+      [[0, '-- heat 1 (10:05) --']],
+      ...entry(2, 'Quill', 'Ada', 12, 'MILL', '2:31.07'),
+    ],
+  ])
+}
+
 /** A PDF with a drawing and no text, as a scanner makes it. */
 export function scan(): Promise<Uint8Array> {
   return pdfOf([[]])

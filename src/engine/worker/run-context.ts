@@ -1,4 +1,6 @@
 /** The context of one run of a job: its progress goes to the progress board, and what it stores is stored under its lease. */
+
+import type { LanguageModel } from '../../language-model.ts'
 import type { MediaLister } from '../../media-ports.ts'
 import type { RunContext } from '../../operation.ts'
 import type { Clock, Database, Dispatcher, Log, Notifier, VectorServices } from '../../ports.ts'
@@ -28,6 +30,7 @@ export function openRunContext(
     readonly log: Log
     readonly quota?: StorageQuota
     readonly speech?: Speech
+    readonly languageModel?: LanguageModel | null
     readonly vectors?: VectorServices | null
     readonly media?: MediaLister | null
   },
@@ -59,6 +62,7 @@ export function openRunContext(
     db: deps.db,
     log: deps.log,
     speech: deps.speech ?? NO_SPEECH,
+    languageModel: deps.languageModel ?? null,
     vectors: deps.vectors ?? null,
     openBatches: {
       append: (batch, first, jobs) => appendJobs(deps, batch, first, jobs),

@@ -1,4 +1,6 @@
 /** Dependencies and times of a worker. */
+
+import type { LanguageModel } from '../../language-model.ts'
 import type { MediaLister } from '../../media-ports.ts'
 import type { Operations } from '../../operation.ts'
 import type {
@@ -28,6 +30,8 @@ export interface WorkerDeps {
   readonly compute: Compute
   /** Absent: no speech is recognised. */
   readonly speech?: Speech
+  /** Absent or null: there is no language model. */
+  readonly languageModel?: LanguageModel | null
   /** Absent or null: documents are embedded and stored by this server alone. */
   readonly vectors?: VectorServices | null
   /** Absent or null: no channels are listed. */

@@ -11,11 +11,12 @@ import { Cache, forgetResults, type KeptSheet, newResultCode } from './cache.ts'
 import { DocumentInput, type OpenedDocument, openDocument } from './document.ts'
 import { coverageOf, meetKeyOf } from './meet-key.ts'
 import { merge } from './merge.ts'
-import { forget, type Reading, readingOf, readOn } from './parse-in-stages.ts'
 import { findSwimmer } from './parser/match.ts'
 import { normalizeSwimmer } from './parser/names.ts'
 import type { Sheet } from './parser/sheet.ts'
 import { findTeam, withoutTeam } from './parser/team.ts'
+import { readDocument } from './read-document.ts'
+import { forget, type Reading, readingOf } from './reading.ts'
 import {
   Extraction,
   MAX_DOCUMENTS,
@@ -144,7 +145,7 @@ async function extract(
   let keptSheet: KeptSheet | null = null
   if (sheet === null) {
     if (reading === null) ctx.progress(10, 'Reading the document')
-    const read = await readOn(ctx, document, reading)
+    const read = await readDocument(ctx, document, reading)
     if ('reading' in read) {
       await ctx.checkpoint(read.reading)
       return 'continue'

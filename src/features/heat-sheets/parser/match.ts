@@ -5,7 +5,7 @@ import { spoken } from './names.ts'
 import { personWarnings } from './persons.ts'
 import type { Sheet, SheetEntry } from './sheet.ts'
 import { closeNames } from './similar-names.ts'
-import { dayWarnings, unreadWarnings, type Warning } from './warnings.ts'
+import { dayWarnings, readingWarnings, type Warning } from './warnings.ts'
 
 export interface FoundSwimmer {
   readonly meetName: string
@@ -96,13 +96,18 @@ export function findSwimmer(sheet: Sheet, swimmer: string): FoundSwimmer {
   const { names, warnings, several = [] } = searchNames(sheet, swimmer)
   const entries = sheet.entries.filter((entry) => names.has(entry.name))
   if (entries.length > 0) return findIn(sheet, entries, warnings)
-  const warning = joined([notFound(sheet, swimmer, several), ...unreadWarnings(sheet), ...warnings])
+  const warning = joined([notFound(sheet, swimmer, several), ...readingWarnings(sheet), ...warnings])
   return foundOf(sheet, [], [warning])
 }
 
 /** Presents the entries of one swimmer as events, with warnings. */
 export function findIn(sheet: Sheet, entries: readonly SheetEntry[], warnings: readonly Warning[]): FoundSwimmer {
-  const all = [...warnings, ...personWarnings(sheet, entries), ...dayWarnings(sheet, entries), ...unreadWarnings(sheet)]
+  const all = [
+    ...warnings,
+    ...personWarnings(sheet, entries),
+    ...dayWarnings(sheet, entries),
+    ...readingWarnings(sheet),
+  ]
   return foundOf(sheet, entries, all)
 }
 
@@ -114,7 +119,7 @@ export function teamNotFound(sheet: Sheet, team: string, near: readonly string[]
       ? 'it prints no teams.'
       : `it prints ${named.join(', ')}${near.length > MAX_TEAMS ? ' and others' : ''}.`
   const text = `No swimmer of the team '${team.trim()}' is on this sheet; ${hint}`
-  return foundOf(sheet, [], [joined([{ text, shared: null }, ...unreadWarnings(sheet)])])
+  return foundOf(sheet, [], [joined([{ text, shared: null }, ...readingWarnings(sheet)])])
 }
 
 /** Most teams that a warning names. */

@@ -69,5 +69,7 @@ export const Sheet = z.object({
   unread: z.int(),
   /** Pages of such lines, in order. */
   unreadPages: z.array(z.int()).default([]),
+  /** Language model that read it, and how many of its entries were left out because they are not printed; absent where the parser did. */
+  byModel: z.object({ model: z.string(), dropped: z.int() }).optional(),
 })
 export type Sheet = z.infer<typeof Sheet>

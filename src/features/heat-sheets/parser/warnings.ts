@@ -40,8 +40,21 @@ function spokenPages(pages: readonly number[]): string {
   return ` (page${pages.length === 1 ? '' : 's'} ${named}${pages.length > MAX_PAGES ? ' and others' : ''})`
 }
 
-/** Warns once where lines of the sheet could not be read. */
-export function unreadWarnings({ unread, unreadPages }: Pick<Sheet, 'unread' | 'unreadPages'>): Warning[] {
+/** Warns once where lines of the sheet could not be read, and where a language model read it. */
+export function readingWarnings(sheet: Pick<Sheet, 'unread' | 'unreadPages' | 'byModel'>): Warning[] {
+  return [...modelWarnings(sheet), ...unreadWarnings(sheet)]
+}
+
+function modelWarnings({ byModel }: Pick<Sheet, 'byModel'>): Warning[] {
+  if (byModel === undefined) return []
+  const { model, dropped } = byModel
+  const entries = dropped === 1 ? 'one entry that is' : `${dropped} entries that are`
+  const without = dropped === 0 ? '' : ` It answered with ${entries} not printed there, which were left out.`
+  const text = `This sheet's layout is unknown, so the language model ${model} read it: check the events against the sheet.`
+  return [openly(text + without)]
+}
+
+function unreadWarnings({ unread, unreadPages }: Pick<Sheet, 'unread' | 'unreadPages'>): Warning[] {
   if (unread === 0) return []
   const lines = unread === 1 ? 'One line' : `${unread} lines`
   return [openly(`${lines} of this sheet could not be read${spokenPages(unreadPages)}.`)]
