@@ -17,7 +17,7 @@ const Reading = z.object({
   begun: z.int().default(0),
   /** CPU time that the runs so far took, in milliseconds. */
   cpuMs: z.number().default(0),
-  /** Where a language model reads it; `stretches` are then its checked answers. Null where the parser does. */
+  /** State of a reading by a language model, where `stretches` are its checked answers; null where the parser reads. */
   byModel: z
     .object({
       /** The parser's error. */
