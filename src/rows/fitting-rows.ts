@@ -10,8 +10,8 @@ export interface AnswerRoom {
   readonly bytesAValue: number
 }
 
-/** Room in an answer that a process of its own makes. */
-export const PROCESS_ROOM: AnswerRoom = { bytes: 64_000_000, bytesAValue: 0 }
+/** Room in an answer that a process of its own makes. A value takes some 70 bytes while the answer is made, however short its text. */
+export const PROCESS_ROOM: AnswerRoom = { bytes: 64_000_000, bytesAValue: 20 }
 
 /**
  * Room in an answer of a Worker, whose isolate has 128 MB for all requests that it is at: there each row is a text, its values, a part of the
