@@ -20,6 +20,7 @@ import { loadSigningKey } from './http/auth/secrets.ts'
 import type { RequestDatabase } from './live/per-request-hub.ts'
 import type { Operation } from './operation.ts'
 import type { Clock, Disk, VectorServices } from './ports.ts'
+import type { Transcriber } from './speech-ports.ts'
 
 /** The bindings of wrangler.toml; beside them, the variables of `config.ts` as text. */
 export interface Bindings {
@@ -93,6 +94,13 @@ export async function loadOperations(env: Bindings, services?: HttpServices) {
 /** Requests of an owner that a message has in flight at once: the platform lets six of an invocation wait for an answer, so that some are left to others. */
 const MAX_FETCHES = 4
 
+/** Opens what recognises speech: a configured service, else Workers AI where it is bound; null where there is neither. */
+async function openTranscriber(service: Config['transcription'], ai: Bindings['AI']): Promise<Transcriber | null> {
+  if (service !== null) return (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(service)
+  if (ai === undefined) return null
+  return (await import('./drivers/transcribe-workers-ai.ts')).createWorkersAiTranscriber(ai)
+}
+
 /** Makes the ports that every request, message and Durable Object is given. */
 export async function portsOf(env: Bindings, ctx: ExecutionContext) {
   const {
@@ -135,8 +143,7 @@ export async function portsOf(env: Bindings, ctx: ExecutionContext) {
       documentCpuMs: maxDocumentCpuSeconds * 1_000,
     }),
     speech: {
-      transcriber:
-        transcription && (await import('./drivers/transcribe-openai.ts')).createOpenAiTranscriber(transcription),
+      transcriber: await openTranscriber(transcription, env.AI),
       decoder: null,
       local: null,
     },
