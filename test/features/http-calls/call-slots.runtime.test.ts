@@ -114,7 +114,7 @@ it('a limit of a host holds for all owners and processes together, beside their 
       yield: () => Promise.resolve(),
       speech: { transcriber: null, decoder: null, local: null },
       media: null,
-    languageModel: null,
+      languageModel: null,
       vectors: null,
       openBatches: { append: () => Promise.resolve(), seal: () => Promise.resolve() },
     }
