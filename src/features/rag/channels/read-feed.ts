@@ -1,7 +1,10 @@
-/** Reads feeds: RSS, Atom, RDF and JSON Feed, with the podcast namespace, by feedsmith. */
-import { parseFeed } from 'feedsmith'
+/**
+ * Reads feeds: RSS, Atom, RDF and JSON Feed, with the podcast namespace.
+ * By htmlparser2, which readers of documents use as well: a library of feeds would add 62 KB to the Worker.
+ */
 import * as z from 'zod'
 import { MillraceError } from '../../../errors.ts'
+import { readXml } from '../read/xml.ts'
 import { type CaptionsLink, type ChannelItem, type Listing, shortTitle, versionOf } from './item.ts'
 
 /** Characters of the beginning by which a feed is recognised. */
@@ -14,42 +17,88 @@ export function looksLikeFeed(text: string): boolean {
   return /<(?:\w+:)?(?:rss|feed|rdf)[\s>]/i.test(head) && !/<html[\s>]/i.test(head)
 }
 
-const Text = z.union([z.string(), z.object({ value: z.string() }).transform(({ value }) => value)])
-const Link = z.object({ href: z.string(), rel: z.string().optional(), type: z.string().optional() })
-const Media = z.object({ url: z.string(), type: z.string().optional(), length: z.number().optional() })
-const Attachment = z
-  .object({ url: z.string(), mime_type: z.string().optional(), duration_in_seconds: z.number().optional() })
-  .transform(({ url, mime_type: type, duration_in_seconds: seconds }) => ({ url, type, seconds, length: undefined }))
-const Transcript = z.object({ url: z.string(), type: z.string().optional(), language: z.string().optional() })
+interface Media {
+  readonly url: string
+  readonly type: string | undefined
+  readonly length: number | undefined
+}
 
-const Entry = z.object({
-  id: z.string().optional().catch(undefined),
-  guid: z.object({ value: z.string() }).optional().catch(undefined),
-  title: Text.optional().catch(undefined),
-  link: z.string().optional().catch(undefined),
-  url: z.string().optional().catch(undefined),
-  links: z.array(Link).optional().catch(undefined),
-  enclosures: z.array(Media).optional().catch(undefined),
-  attachments: z.array(Attachment).optional().catch(undefined),
-  itunes: z.object({ duration: z.number().optional() }).optional().catch(undefined),
-  podcast: z
-    .object({ transcripts: z.array(Transcript) })
-    .optional()
-    .catch(undefined),
-  pubDate: z.string().optional().catch(undefined),
-  published: z.string().optional().catch(undefined),
-  updated: z.string().optional().catch(undefined),
-  date_published: z.string().optional().catch(undefined),
-  date_modified: z.string().optional().catch(undefined),
-  dc: z.object({ date: z.string().optional() }).optional().catch(undefined),
-})
-type Entry = z.infer<typeof Entry>
+/** An entry as its format has it. */
+interface Entry {
+  /** Texts of its elements by their names. */
+  readonly texts: Map<string, string>
+  readonly links: { readonly href: string; readonly rel: string }[]
+  readonly attached: Media[]
+  readonly transcripts: { readonly url: string; readonly type?: string; readonly language?: string }[]
+}
 
-const Feed = z.object({
-  title: Text.optional().catch(undefined),
-  items: z.array(Entry).optional().catch(undefined),
-  entries: z.array(Entry).optional().catch(undefined),
+const newEntry = (texts: Iterable<[string, string]> = []): Entry => ({
+  ...{ texts: new Map(texts), links: [], attached: [], transcripts: [] },
 })
+
+/** Reads RSS, RDF and Atom: names of elements of all three do not contradict each other. */
+function readXmlFeed(text: string): { title: string; entries: Entry[] } {
+  const entries: Entry[] = []
+  let open: Entry | null = null
+  let title = ''
+  readXml(text, {
+    open(name, attributes) {
+      if (name === 'item' || name === 'entry') open = newEntry()
+      else if (open !== null) readElement(open, name, attributes)
+    },
+    text(part, path) {
+      const [parent = '', name = ''] = path.slice(-2)
+      if (parent === 'item' || parent === 'entry') open?.texts.set(name, (open.texts.get(name) ?? '') + part)
+      else if (open === null && name === 'title' && /^(?:channel|feed)$/.test(parent)) title += part
+    },
+    close(name) {
+      if (open === null || (name !== 'item' && name !== 'entry')) return
+      entries.push(open)
+      open = null
+    },
+  })
+  return { title, entries }
+}
+
+function readElement(entry: Entry, name: string, attributes: Readonly<Record<string, string>>): void {
+  const { url, href, rel = 'alternate', type, length } = attributes
+  if (name === 'enclosure' && url !== undefined) entry.attached.push({ url, type, length: Number(length) || undefined })
+  if (name === 'link' && href !== undefined && rel === 'enclosure') {
+    entry.attached.push({ url: href, type, length: Number(length) || undefined })
+  } else if (name === 'link' && href !== undefined) entry.links.push({ href, rel })
+  if (name === 'podcast:transcript' && url !== undefined) entry.transcripts.push({ ...attributes, url })
+}
+
+const JsonFeed = z.object({
+  title: z.string().optional().catch(undefined),
+  items: z.array(z.looseObject({ attachments: z.array(z.unknown()).optional().catch(undefined) })),
+})
+const Attachment = z.object({
+  url: z.string(),
+  mime_type: z.string().optional(),
+  size_in_bytes: z.number().optional(),
+  duration_in_seconds: z.number().optional(),
+})
+
+/** Reads a JSON Feed (https://www.jsonfeed.org/version/1.1/). */
+function readJsonFeed(text: string): { title: string; entries: Entry[] } {
+  const { title = '', items } = JsonFeed.parse(JSON.parse(text))
+  const entries = items.map(({ attachments = [], ...fields }) => {
+    const entry = newEntry(
+      Object.entries(fields).flatMap(([name, value]): [string, string][] =>
+        typeof value === 'string' ? [[name, value]] : [],
+      ),
+    )
+    for (const one of attachments) {
+      const { data } = Attachment.safeParse(one)
+      if (data === undefined) continue
+      entry.attached.push({ url: data.url, type: data.mime_type, length: data.size_in_bytes })
+      if (data.duration_in_seconds !== undefined) entry.texts.set('itunes:duration', String(data.duration_in_seconds))
+    }
+    return entry
+  })
+  return { title, entries }
+}
 
 /** Types of captions, by media type and by extension; the best first. */
 const CAPTIONS = [/vtt/i, /subrip|srt/i]
@@ -63,14 +112,14 @@ const CAPTIONS = [/vtt/i, /subrip|srt/i]
  * readFeed('<rss>…</rss>', 'https://example.com/feed.xml', { first: 1, last: 50 })
  */
 export function readFeed(text: string, url: string, { first, last }: { first: number; last: number }): Listing {
-  const feed = Feed.parse(parse(text))
-  const items = (feed.items ?? feed.entries ?? []).flatMap((entry) => itemOf(entry, url) ?? [])
-  return { title: shortTitle(feed.title), items: items.slice(first - 1, last), more: items.length > last }
+  const { title, entries } = parse(text)
+  const items = entries.flatMap((entry) => itemOf(entry, url) ?? [])
+  return { title: shortTitle(title), items: items.slice(first - 1, last), more: items.length > last }
 }
 
-function parse(text: string): unknown {
+function parse(text: string): { title: string; entries: Entry[] } {
   try {
-    return parseFeed(text).feed
+    return /^\s*\{/.test(text) ? readJsonFeed(text) : readXmlFeed(text)
   } catch (cause) {
     throw new MillraceError('UNREADABLE_DOCUMENT', 'This feed is damaged and could not be read.', { cause })
   }
@@ -78,40 +127,38 @@ function parse(text: string): unknown {
 
 /** @returns null for an entry that links to nothing */
 function itemOf(entry: Entry, feedUrl: string): ChannelItem | null {
-  const links = entry.links ?? []
-  const enclosed = links.filter(({ rel }) => rel === 'enclosure').map(({ href, type }) => ({ url: href, type }))
-  const all = [...(entry.enclosures ?? []), ...enclosed, ...(entry.attachments ?? [])]
-  const recording = all.find(({ type = '', url }) => isRecording(type, url))
-  const attached = recording ?? all[0]
-  const page = entry.link ?? entry.url ?? links.find(({ rel = 'alternate' }) => rel === 'alternate')?.href
+  const { links, attached } = entry
+  const text = (...names: string[]) => names.map((name) => entry.texts.get(name)?.trim()).find((value) => value)
+  const recording = attached.find(({ type = '', url }) => isRecording(type, url))
+  const file = recording ?? attached[0]
+  const page = text('link', 'url') ?? links.find(({ rel }) => rel === 'alternate')?.href
   const media = absolute(recording?.url, feedUrl)
   // A document that is attached is what is read, else the page itself.
-  const url = absolute(page, feedUrl) ?? absolute(attached?.url, feedUrl)
-  const id = entry.guid?.value || entry.id || url
+  const url = absolute(page, feedUrl) ?? absolute(file?.url, feedUrl)
+  const id = text('guid', 'id') ?? url
   if (url === null || !id) return null
   const captions = captionsOf(entry, feedUrl)
-  const published = entry.pubDate ?? entry.published ?? entry.date_published ?? entry.dc?.date ?? entry.updated
-  const title = shortTitle(entry.title)
-  const seconds = entry.itunes?.duration ?? entry.attachments?.find((one) => one.seconds !== undefined)?.seconds
-  const changed = entry.updated ?? entry.date_modified ?? published
-  const target = recording === undefined && attached !== undefined ? (absolute(attached.url, feedUrl) ?? url) : url
+  const published = text('pubDate', 'published', 'date_published', 'dc:date', 'updated')
+  const title = shortTitle(text('title'))
+  const changed = text('updated', 'date_modified') ?? published
+  const named = [withoutQuery(media), recording?.length, ...captions.map((one) => withoutQuery(one.url))]
   return {
     id,
-    url: target,
+    url: recording === undefined && file !== undefined ? (absolute(file.url, feedUrl) ?? url) : url,
     title,
-    durationSeconds: seconds ?? null,
+    durationSeconds: secondsOf(text('itunes:duration')),
     publishedAt: published === undefined ? null : Date.parse(published) || null,
-    version: versionOf([
-      title,
-      changed,
-      withoutQuery(media),
-      recording !== undefined && 'length' in recording ? recording.length : null,
-      ...captions.map((one) => withoutQuery(one.url)),
-    ]),
+    version: versionOf([title, changed, ...named]),
     captions,
     media,
     described: false,
   }
+}
+
+/** Parses `3723` or `1:02:03`; null for what is neither. */
+function secondsOf(duration: string | undefined): number | null {
+  if (duration === undefined || !/^\d+(?::\d\d?){0,2}(?:\.\d+)?$/.test(duration)) return null
+  return duration.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
 }
 
 const isRecording = (type: string, url: string) =>
@@ -120,10 +167,10 @@ const isRecording = (type: string, url: string) =>
 /** Links carry tokens and counters in their query that change by themselves. */
 const withoutQuery = (url: string | null) => url?.split('?')[0] ?? null
 
-function captionsOf({ podcast }: Entry, feedUrl: string): CaptionsLink[] {
-  const rank = ({ type = '', url }: z.infer<typeof Transcript>) =>
+function captionsOf({ transcripts }: Entry, feedUrl: string): CaptionsLink[] {
+  const rank = ({ type = '', url }: Entry['transcripts'][number]) =>
     CAPTIONS.findIndex((pattern) => pattern.test(type) || pattern.test(url.split('?')[0]?.split('.').at(-1) ?? ''))
-  return (podcast?.transcripts ?? [])
+  return transcripts
     .filter((one) => rank(one) >= 0)
     .sort((a, b) => rank(a) - rank(b))
     .flatMap(({ url, language = null }) => {
