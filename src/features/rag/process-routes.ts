@@ -3,7 +3,7 @@ import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import { submit } from '../../engine/transitions/submit.ts'
 import type { Upload } from '../../engine/uploads.ts'
-import { MillraceError } from '../../errors.ts'
+import { invalidRequest, MillraceError } from '../../errors.ts'
 import { filenameInLink } from '../../formats/file-name.ts'
 import { socketUrl } from '../../http/auth/tokens.ts'
 import type { AppDeps, Env } from '../../http/context.ts'
@@ -115,6 +115,7 @@ async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): P
   const request = c.req.valid('json')
   const model = checkChoices(request, deps)
   checkMaxCost(request.max_cost, model, deps.vectors ?? null)
+  refuseOfChannel(request, c.req.valid('query').dry_run === 'true')
   if (c.req.valid('query').dry_run === 'true') return estimate(c, deps, { request, model })
   const { owner } = c.get('caller')
   const idempotency = callersKey(c, 'job_id', request.job_id, request)
@@ -135,6 +136,14 @@ async function begin(c: RouteContext<typeof processDocuments>, deps: AppDeps): P
   c.header('Location', publicPath(deps, `${MOUNT}/job/${encodeURIComponent(request.job_id)}/status`))
   deps.log.info({ event: 'rag.accepted', owner, documents: total }, 'a job for documents was accepted')
   return c.json(answer)
+}
+
+/** Refuses what the list of a channel, which is read later, leaves unknown. @throws MillraceError INVALID_REQUEST */
+function refuseOfChannel({ input_method: method, max_cost: maxCost }: ProcessRequest, isDryRun: boolean): void {
+  if (method !== 'channel') return
+  if (isDryRun) throw invalidRequest('dry_run', 'dry_run: Takes documents that the request names, not a channel')
+  if (maxCost !== undefined)
+    throw invalidRequest('max_cost', 'max_cost: Takes documents that the request names, not a channel')
 }
 
 /** Answers what a request would take, without storing anything of it. */
