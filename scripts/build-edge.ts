@@ -68,16 +68,6 @@ const withoutThreads: Plugin = {
   },
 }
 
-/** Has feedsmith use the app's copy of `entities`, of which it brings an older one with tables of its own; `decodeHTML` is the same in both. */
-const oneEntities: Plugin = {
-  name: 'one-entities',
-  setup({ onResolve }) {
-    onResolve({ filter: /^entities$/ }, ({ importer }) =>
-      importer.includes('/feedsmith/') ? { path: join(ROOT, 'node_modules/entities/dist/decode.js') } : null,
-    )
-  },
-}
-
 /** Bundles the Worker, `src/cloudflare.ts` unless a test has another, into a folder, which is emptied first. */
 export async function buildEdge(
   folder: string = EDGE_FOLDER,
@@ -101,7 +91,7 @@ export async function buildEdge(
     sourcemap: true,
     legalComments: 'none',
     external: ['cloudflare:*', 'node:*', ...external],
-    plugins: [englishOnly, oneEntities, webAssembly, withoutThreads],
+    plugins: [englishOnly, webAssembly, withoutThreads],
     metafile: true,
     logLevel: 'warning',
   })
