@@ -58,11 +58,14 @@ function attempt<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<
 /** Steps to values; null stands for any element of an array. */
 type Steps = readonly (string | null)[]
 
-/** Lists the ways to those of the faults that are a `LosslessNumber`, or are looked for in one as in an object; any element of an array is as any other. */
+/**
+ * Lists the ways to those of the faults that are a `LosslessNumber`, or are looked for in one as in an object; any element of an array is as
+ * any other. Not where a check of its own (`refine`) refuses the number, such as for its length: its double might pass, as another value.
+ */
 function stepsToLossless(value: unknown, { issues }: z.ZodError): Steps[] {
   const ways = new Map<string, Steps>()
-  for (const { path } of issues) {
-    const length = stepsUntilLossless(value, path)
+  for (const { path, code } of issues) {
+    const length = code === 'custom' ? null : stepsUntilLossless(value, path)
     if (length === null) continue
     const steps = path.slice(0, length).map((step) => (typeof step === 'number' ? null : String(step)))
     ways.set(JSON.stringify(steps), steps)
