@@ -38,11 +38,11 @@ const MB = 1024 * 1024
 /** A task that takes longer is not one of a short document. */
 const LONG_TASK_MS = 500
 /** CPU time after which the priority of a process is lowered, in milliseconds; its own start, of some 500, counts to its first task. */
-const HEAVY_TASK_MS = 2_000
+const HEAVY_TASK_MS = 1_000
 /** Scheduling priority (nice value) of every process: the server itself, which answers requests, gets five times its share of a processor. See setpriority(2). */
 const PRIORITY = 7
-/** Priority of a process that worked on a heavy task: short documents get three times its share. */
-const LOW_PRIORITY = PRIORITY + 5
+/** Priority of a process that worked on a heavy task: short documents get six times its share. */
+const LOW_PRIORITY = PRIORITY + 8
 /** Signals that only come from outside: an operator, the kernel's OOM killer. V8 ends itself by others. */
 const FROM_OUTSIDE = new Set<NodeJS.Signals | null>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
 /** Signals by which Node ends itself when the heap is full (SIGABRT), or when V8 can't allocate so large an object (the others, by machine). */

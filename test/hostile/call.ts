@@ -101,25 +101,30 @@ export async function echo(server: Server, items: readonly unknown[], options: C
 }
 
 /** Waits until `look` finds something, `ms` at most on a quiet machine. @throws Fault naming `what` */
-export async function until<T>(what: string, ms: number, look: () => Promise<T | null>): Promise<T> {
+export async function until<T>(what: string, ms: number, look: () => Promise<T | null>, everyMs = LOOK_MS): Promise<T> {
   const end = Date.now() + scaled(ms)
   for (;;) {
     const found = await look()
     if (found !== null) return found
     if (Date.now() > end) throw new Fault(`no ${what} within ${ms / 1_000} s`)
-    await pause(LOOK_MS)
+    await pause(everyMs)
   }
 }
 
 const ENDED = new Set(['completed', 'partial', 'failed', 'cancelled'])
 
 /** Waits until a batch has ended. @returns its facts as `GET /api/batch/:id` has them */
-export async function batchEnd(server: Server, id: string, options: Call & { ms?: number } = {}): Promise<unknown> {
-  return until(`end of the batch`, options.ms ?? 40_000, async () => {
+export async function batchEnd(
+  server: Server,
+  id: string,
+  options: Call & { ms?: number; everyMs?: number } = {},
+): Promise<unknown> {
+  const look = async () => {
     const { json } = await call(server, `/api/batch/${id}`, options)
     const batch = pick(json, 'batch')
     return ENDED.has(String(pick(batch, 'status'))) ? batch : null
-  })
+  }
+  return until(`end of the batch`, options.ms ?? 40_000, look, options.everyMs)
 }
 
 /** How long something takes, in ms. */

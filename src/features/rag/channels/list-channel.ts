@@ -36,6 +36,23 @@ export const NO_LISTER =
  * @throws MillraceError INVALID_REQUEST naming the field where this server cannot list it, and as Fetcher and MediaLister do
  */
 export async function listChannel(deps: ListingDeps, request: ListingRequest): Promise<Listing> {
+  try {
+    return await list(deps, request)
+  } catch (error) {
+    throw naming('channel_url', error)
+  }
+}
+
+/** An error of reading an address, as one of the field that names it. */
+function naming(field: string, error: unknown): unknown {
+  if (!(error instanceof MillraceError) || error.code === 'CANCELLED' || error.details?.field !== undefined)
+    return error
+  const { code, transient, details } = error
+  const message = `${field}: The channel could not be read. ${error.message}`
+  return new MillraceError(code, message, { cause: error, transient, details: { ...details, field } })
+}
+
+async function list(deps: ListingDeps, request: ListingRequest): Promise<Listing> {
   const { platform, url } = request
   checkHost(platform, url, 'channel_url')
   if (platform !== 'documents') {
