@@ -47,8 +47,7 @@ export async function listChannel(deps: ListingDeps, request: ListingRequest): P
 function naming(field: string, error: unknown): unknown {
   if (!(error instanceof MillraceError) || error.code === 'CANCELLED' || error.details?.field !== undefined)
     return error
-  const { code, transient, details } = error
-  const message = `${field}: The channel could not be read. ${error.message}`
+  const { code, message, transient, details } = error
   return new MillraceError(code, message, { cause: error, transient, details: { ...details, field } })
 }
 
