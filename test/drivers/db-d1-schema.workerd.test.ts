@@ -35,5 +35,6 @@ it('is ready when a row can be written', async () => {
   const { db } = openD1(env.DB)
   const app = healthRoutes({ db, log: quietLog() })
   expect((await app.request('/readyz')).status).toBe(200)
-  expect(await db.all(sql`SELECT name FROM server_state`)).toEqual([{ name: 'readiness' }])
+  // Other suites of this worker write rows of their own.
+  expect(await db.all(sql`SELECT name FROM server_state WHERE name = 'readiness'`)).toEqual([{ name: 'readiness' }])
 })
