@@ -180,6 +180,8 @@ async function documents(server: Server): Promise<string> {
       ids.push(await sendSheet(server, HOSTILE, bytes, `${i}.pdf`))
     }
     await untilBusy(server, ids)
+    // The processes that start beside long documents have started then: it is their documents that are timed, not the starts.
+    await Promise.all([...OTHERS, ...OTHERS].map((owner, i) => work(owner, `start-${round}-${i}`)))
   }
   return compared(server, work, attack)
 }
