@@ -1,8 +1,7 @@
 /** Serves OpenAI's chat API in place of a paid service: the documented request in, a completion or an error out. */
-import { once } from 'node:events'
-import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import * as z from 'zod'
+import { startJsonService } from './json-service.ts'
 
 const Request = z.object({
   model: z.string(),
@@ -27,27 +26,16 @@ export type ChatAnswer =
 /** Starts the service on a free port. `answer` is asked for each request, with how many came before. */
 export async function startChatService(answer: (request: ChatRequest, earlier: number) => ChatAnswer) {
   const requests: ChatRequest[] = []
-  const server = createServer(async (request, response) => {
+  const service = await startJsonService(async (request) => {
     const parsed = Request.parse(JSON.parse(await text(request)))
     const question = parsed.messages.find(({ role }) => role === 'user')?.content ?? ''
     const read = { ...parsed, authorization: request.headers.authorization, question }
     const said = request.url === '/v1/chat/completions' ? answer(read, requests.length) : NOT_HERE
     requests.push(read)
-    if (said === 'never') return
-    const { status, headers, body } = 'text' in said ? completion(read, said) : failure(said)
-    response.writeHead(status, { 'Content-Type': 'application/json', ...headers }).end(JSON.stringify(body))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' ? address?.port : 0
-  return {
-    baseUrl: `http://127.0.0.1:${port}/v1`,
-    requests,
-    [Symbol.dispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
+    if (said === 'never') return null
+    return 'text' in said ? completion(read, said) : failure(said)
+  })
+  return { ...service, requests }
 }
 
 const NOT_HERE: ChatAnswer = { status: 404, message: 'Unknown request URL' }

@@ -87,7 +87,7 @@ const Common = {
     .unknown()
     .refine(isSmall, `Expected at most ${MAX_METADATA_BYTES.toLocaleString('en')} bytes of JSON.`)
     .optional()
-    .describe("The caller's own data: any JSON of at most 16 KB, told again in events, lists, polling and webhooks."),
+    .describe("The caller's own data: any JSON of at most 16 KB, repeated in events, lists, polling and webhooks."),
   budget: Budget.optional().describe('Pauses or cancels the rest of it once too much went wrong, or it cost too much.'),
 }
 

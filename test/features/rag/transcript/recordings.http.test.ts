@@ -1,9 +1,10 @@
 /** Recordings handed over, transcribed by a service, and found by what is said in them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
+import type { ServiceAnswer } from '../../../support/json-service.ts'
 import { ON_CLOUDFLARE, startServer, type TestServer } from '../../../support/server.ts'
 import { contractClient } from '../contract-client.ts'
-import { type ServiceAnswer, startSpeechService, type TranscriptionRequest } from './speech-service.ts'
+import { startSpeechService, type TranscriptionRequest } from './speech-service.ts'
 
 const API = '/api/public/bulk'
 const KEY = 'sk-of-the-operator'

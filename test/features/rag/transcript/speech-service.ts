@@ -1,6 +1,6 @@
 /** Serves OpenAI's audio API in place of a paid service: the documented form in, `verbose_json` or an error out. */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { type ServiceAnswer, startJsonService } from '../../../support/json-service.ts'
 
 /** A request as the service got it. */
 export interface TranscriptionRequest {
@@ -8,13 +8,6 @@ export interface TranscriptionRequest {
   readonly fields: Readonly<Record<string, string>>
   readonly filename: string
   readonly bytes: Uint8Array
-}
-
-/** An answer to a request; `headers` beside its type. */
-export interface ServiceAnswer {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body: unknown
 }
 
 /**
@@ -25,28 +18,13 @@ export async function startSpeechService(
   answer: (request: TranscriptionRequest, earlier: number) => ServiceAnswer | Promise<ServiceAnswer>,
 ) {
   const requests: TranscriptionRequest[] = []
-  const server = createServer(async (request, response) => {
+  const service = await startJsonService(async (request) => {
     const read = await readRequest(request)
     const earlier = requests.filter(({ filename }) => filename === read.filename).length
     requests.push(read)
-    const {
-      status = 200,
-      headers,
-      body,
-    } = request.url === '/v1/audio/transcriptions' ? await answer(read, earlier) : NOT_HERE
-    response.writeHead(status, { 'Content-Type': 'application/json', ...headers }).end(JSON.stringify(body))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' ? address?.port : 0
-  return {
-    baseUrl: `http://127.0.0.1:${port}/v1`,
-    requests,
-    [Symbol.dispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
+    return request.url === '/v1/audio/transcriptions' ? answer(read, earlier) : NOT_HERE
+  })
+  return { ...service, requests }
 }
 
 const NOT_HERE: ServiceAnswer = { status: 404, body: { error: { message: 'Unknown request URL' } } }
